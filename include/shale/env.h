@@ -1,0 +1,152 @@
+/*
+ * The system as Shale sees it: file system, clock, executor, allocator.
+ *
+ * The library reaches the outside only through a struct shale_env, so a test
+ * can put a simulated disk, a virtual clock and a deterministic scheduler
+ * beneath it, and an embedder its own allocator. shale_env_default() is this
+ * machine. Each table of functions begins with its size, so it can grow.
+ *
+ * File operations return 0 (or a count) and -errno on failure; they never set
+ * a Shale error: the layer above knows which object was meant.
+ *
+ * Thread: all functions may be called from any thread at once.
+ */
+#ifndef SHALE_ENV_H
+#define SHALE_ENV_H
+
+#include <shale/shale.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- file system -------------------------------------------------------- */
+
+typedef struct shale_file shale_file; /* made by the file system */
+typedef struct shale_file_lock shale_file_lock;
+
+enum {
+	SHALE_FILE_READ = 1,   /* for reading */
+	SHALE_FILE_WRITE = 2,  /* for reading and writing */
+	SHALE_FILE_CREATE = 4, /* create; with EXCLUSIVE it must not exist */
+	SHALE_FILE_EXCLUSIVE = 8,
+	SHALE_FILE_TRUNCATE = 16,
+};
+
+enum {
+	SHALE_ADVISE_RANDOM = 1,
+	SHALE_ADVISE_SEQUENTIAL = 2,
+	SHALE_ADVISE_WILLNEED = 3,
+	SHALE_ADVISE_DONTNEED = 4
+};
+
+typedef struct shale_fs_ops {
+	size_t struct_size;
+	int (*open)(void *self, const char *path, unsigned flags, shale_file **out);
+	void (*close)(void *self, shale_file *f);
+	/* May be short; 0 at the end of the file. */
+	int64_t (*pread)(void *self, shale_file *f, void *buf, size_t n, uint64_t offset);
+	int64_t (*pwrite)(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset);
+	/* Data and the size needed to read it are durable (fdatasync). */
+	int (*sync)(void *self, shale_file *f);
+	/* Start writing a range back; a hint. */
+	int (*writeback)(void *self, shale_file *f, uint64_t offset, uint64_t n);
+	/* Reserve space and extend the file to at least offset + n, zero-filled. */
+	int (*allocate)(void *self, shale_file *f, uint64_t offset, uint64_t n);
+	int (*truncate)(void *self, shale_file *f, uint64_t size);
+	int (*size)(void *self, shale_file *f, uint64_t *out);
+	int (*advise)(void *self, shale_file *f, uint64_t offset, uint64_t n, int advice);
+	/* Map [0, n) shared and writable, pages present; sync() covers the stores. */
+	int (*map)(void *self, shale_file *f, uint64_t n, void **addr);
+	void (*unmap)(void *self, shale_file *f, void *addr, uint64_t n);
+
+	int (*mkdir)(void *self, const char *path);
+	int (*rmdir)(void *self, const char *path);
+	/* Calls `each` with every name but "." and ".."; stops at nonzero, returns it. */
+	int (*list)(void *self, const char *path, int (*each)(void *arg, const char *name),
+		    void *arg);
+	int (*stat)(void *self, const char *path, uint64_t *size, bool *is_dir);
+	int (*rename)(void *self, const char *from, const char *to);
+	int (*unlink)(void *self, const char *path);
+	int (*sync_dir)(void *self, const char *path);
+	/* Exclusive, also against this process; -EAGAIN when held. */
+	int (*lock)(void *self, const char *path, shale_file_lock **out);
+	void (*unlock)(void *self, shale_file_lock *lock);
+	int (*space)(void *self, const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
+} shale_fs_ops;
+
+/* ---- clock -------------------------------------------------------------- */
+
+typedef struct shale_clock_ops {
+	size_t struct_size;
+	uint64_t (*now_ns)(void *self);  /* monotonic */
+	uint64_t (*wall_ms)(void *self); /* since 1970, UTC */
+	void (*random)(void *self, void *buf, size_t n);
+} shale_clock_ops;
+
+/* ---- executor ----------------------------------------------------------- */
+
+typedef struct shale_thread shale_thread;
+
+typedef struct shale_executor_ops {
+	size_t struct_size;
+	int (*spawn)(void *self, const char *name, void (*fn)(void *arg), void *arg,
+		     shale_thread **out);
+	/* Waits for its end and frees it. */
+	void (*join)(void *self, shale_thread *t);
+	/*
+	 * Sleep while *word == expected, until a wake of that word or the
+	 * timeout (UINT64_MAX: none). May return early for no reason. All locks
+	 * and conditions of the library are made of this and of wake().
+	 */
+	void (*wait)(void *self, const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+	void (*wake)(void *self, const uint32_t *word, int count);
+	/* A point where another task may run; nothing on real threads. NULL: the same. */
+	void (*yield)(void *self);
+	unsigned (*cpus)(void *self);
+	/*
+	 * A word that is nonzero in this process and reads zero in a child made
+	 * by fork(); NULL where that cannot be told.
+	 */
+	const uint32_t *(*alive)(void *self);
+} shale_executor_ops;
+
+/* ---- allocator ---------------------------------------------------------- */
+
+typedef struct shale_allocator_ops {
+	size_t struct_size;
+	/* 16-byte aligned; NULL when there is no memory. */
+	void *(*alloc)(void *self, size_t n);
+	void *(*realloc)(void *self, void *p, size_t n);
+	void (*free)(void *self, void *p);
+	/* `align` a power of two; given back with free(). */
+	void *(*alloc_aligned)(void *self, size_t align, size_t n);
+} shale_allocator_ops;
+
+struct shale_env {
+	size_t struct_size;
+	struct {
+		void *self;
+		const shale_fs_ops *ops;
+	} fs;
+	struct {
+		void *self;
+		const shale_clock_ops *ops;
+	} clock;
+	struct {
+		void *self;
+		const shale_executor_ops *ops;
+	} executor;
+	struct {
+		void *self;
+		const shale_allocator_ops *ops;
+	} allocator;
+};
+
+/* This machine. Constant; never freed. */
+SHALE_API const shale_env *shale_env_default(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,448 @@
+/*
+ * Shale: an embeddable, ordered key-value store (a log-structured merge tree).
+ *
+ * Everything an application calls is in this header. One function a verb; what
+ * varies sits in an options struct that may be NULL. Options start with
+ * struct_size and are set up with their *_INIT macro; a zero field always means
+ * the default.
+ *
+ * Status: 0 is success, a positive value an expected outcome (nothing is there,
+ * the end was reached), a negative value a failure. What failed, where and why
+ * is in shale_last_error() of the calling thread until its next call.
+ *
+ * Thread: every function may be called from any thread at once, except that one
+ * iterator, one batch and one value belong to one thread at a time.
+ *
+ * Memory: slices borrow; the library copies what it keeps. What a call hands
+ * out says how it is given back. On failure nothing is handed out.
+ */
+#ifndef SHALE_SHALE_H
+#define SHALE_SHALE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SHALE_VERSION_MAJOR 0
+#define SHALE_VERSION_MINOR 1
+#define SHALE_VERSION_PATCH 0
+#define SHALE_VERSION "0.1.0"
+
+#if defined(_WIN32)
+#define SHALE_API
+#else
+#define SHALE_API __attribute__((visibility("default")))
+#endif
+
+/* ---- limits ------------------------------------------------------------- */
+
+#define SHALE_KEY_MAX 65536u                    /* bytes, 64 KiB */
+#define SHALE_VALUE_MAX (1024ull * 1024 * 1024) /* bytes, 1 GiB */
+#define SHALE_CF_NAME_MAX 255u                  /* bytes of a column family's name */
+#define SHALE_LEVELS_MAX 8u                     /* levels of a column family */
+
+/* ---- status ------------------------------------------------------------- */
+
+typedef int shale_status;
+
+enum {
+	SHALE_OK = 0,
+
+	/* Expected outcomes. */
+	SHALE_NOT_FOUND = 1, /* no such key, or no such column family */
+	SHALE_END = 2,       /* an iterator ran past its last entry */
+	SHALE_CONFLICT = 3,  /* another transaction won (reserved) */
+	SHALE_BUSY = 4,      /* the store is locked by another owner */
+	SHALE_MORE = 5,      /* the work budget is used up; call again to go on */
+
+	/* Failures. */
+	SHALE_INVALID = -1,     /* an argument or option is out of its range */
+	SHALE_CORRUPT = -2,     /* stored bytes are damaged */
+	SHALE_IO = -3,          /* a system call failed */
+	SHALE_NO_SPACE = -4,    /* the disk or its quota is full */
+	SHALE_NO_MEMORY = -5,   /* an allocation failed */
+	SHALE_TOO_LARGE = -6,   /* key, value or batch over its limit */
+	SHALE_NOT_A_STORE = -7, /* the directory holds no Shale store */
+	SHALE_UNSUPPORTED = -8, /* the store needs a newer program */
+	SHALE_MISSING = -9,     /* a file that the store refers to is not there */
+	SHALE_READ_ONLY = -10,  /* opened read-only, or writes stopped after a failure */
+	SHALE_EXISTS = -11,     /* what was to be created is there already */
+	SHALE_FORKED = -12,     /* the handle was inherited over fork() */
+	SHALE_NO_FILES = -13,   /* too many open files */
+	SHALE_BUG = -14,        /* an invariant of the library itself is broken */
+};
+
+/* The symbolic name of a status, such as "SHALE_CORRUPT"; never NULL. */
+SHALE_API const char *shale_status_name(shale_status status);
+
+typedef struct shale_error {
+	shale_status status;
+	int sys_errno;    /* errno of the system call that failed, or 0 */
+	uint64_t offset;  /* byte offset in the object, or UINT64_MAX */
+	char object[128]; /* file the error is about, or "" */
+	char text[384];   /* one sentence for a person */
+} shale_error;
+
+/* The calling thread's last failure; valid until its next call. Never NULL. */
+SHALE_API const shale_error *shale_last_error(void);
+
+/* ---- basic types -------------------------------------------------------- */
+
+typedef struct shale_db shale_db;
+typedef struct shale_cf shale_cf;
+typedef struct shale_batch shale_batch;
+typedef struct shale_iter shale_iter;
+typedef struct shale_snapshot shale_snapshot;
+typedef struct shale_env shale_env;
+typedef uint64_t shale_seq;
+
+/* Borrowed bytes. */
+typedef struct shale_slice {
+	const void *data;
+	size_t size;
+} shale_slice;
+
+/* Bytes pinned where the engine keeps them; give back with shale_value_release(). */
+typedef struct shale_value {
+	const void *data;
+	size_t size;
+	uintptr_t pin[4];
+} shale_value;
+
+static inline shale_slice shale_bytes(const void *data, size_t size)
+{
+	shale_slice s;
+	s.data = data;
+	s.size = size;
+	return s;
+}
+
+static inline shale_slice shale_str(const char *text)
+{
+	return shale_bytes(text, strlen(text));
+}
+
+/* ---- options ------------------------------------------------------------ */
+
+typedef enum shale_durability {
+	SHALE_DEFAULT_DURABILITY = 0, /* the store's; of a store: SHALE_DURABLE */
+	SHALE_EPHEMERAL = 1,          /* survives nothing: no log */
+	SHALE_PROCESS = 2,            /* survives the death of the process */
+	SHALE_INTERVAL = 3,           /* and power loss, but for the last interval */
+	SHALE_DURABLE = 4,            /* survives power loss */
+} shale_durability;
+
+typedef enum shale_compression {
+	SHALE_DEFAULT_COMPRESSION = 0, /* LZ4 in the deepest two levels, none above */
+	SHALE_NO_COMPRESSION = 1,
+	SHALE_LZ4 = 2,
+	SHALE_ZSTD = 3,
+	SHALE_SNAPPY = 4,
+} shale_compression;
+
+typedef enum shale_policy {
+	SHALE_DEFAULT_POLICY = 0, /* leveled */
+	SHALE_LEVELED = 1,
+} shale_policy;
+
+/* How a column family merges its runs. Zero fields take the defaults named. */
+typedef struct shale_compaction {
+	shale_policy policy;
+	uint32_t size_ratio;  /* a level's size over the one above: 2..64, default 10 */
+	uint32_t top_runs;    /* runs in the top level that start a merge: 1..64, default 4 */
+	uint64_t base_bytes;  /* least target size of the first merged level; default 4 memtables */
+	uint64_t table_bytes; /* target size of one table: 4 KiB..4 GiB, default 32 MiB */
+} shale_compaction;
+
+/* What belongs to one column family; kept in the store. */
+typedef struct shale_cf_options {
+	size_t struct_size;
+	shale_compression compression;                         /* for all levels, unless: */
+	shale_compression level_compression[SHALE_LEVELS_MAX]; /* nonzero entries win */
+	uint32_t block_bytes; /* data block before compression: 256 B..1 MiB, default 4 KiB */
+	uint32_t filter_bits; /* Bloom filter bits a key: 1..32, default 10 */
+	bool no_filter;       /* build no filters */
+	uint64_t ttl_ms;      /* life of an entry that names none; 0: for ever */
+	shale_compaction compaction;
+} shale_cf_options;
+#define SHALE_CF_OPTIONS_INIT                                                                      \
+	{                                                                                          \
+		sizeof(shale_cf_options), SHALE_DEFAULT_COMPRESSION,                               \
+			{ SHALE_DEFAULT_COMPRESSION }, 0, 0, false, 0,                             \
+		{                                                                                  \
+			SHALE_DEFAULT_POLICY, 0, 0, 0, 0                                           \
+		}                                                                                  \
+	}
+
+typedef struct shale_options {
+	size_t struct_size;
+	bool error_if_missing;       /* do not create the store */
+	bool error_if_exists;        /* fail if it is there already */
+	bool read_only;              /* change nothing, start nothing in the background */
+	uint64_t memory_budget;      /* bytes for everything: 1 MiB.., default 512 MiB */
+	uint64_t memtable_bytes;     /* flush threshold: 16 KiB..4 GiB, default 64 MiB */
+	uint64_t log_bytes_max;      /* log that unflushed data may hold; default 8 memtables */
+	shale_durability durability; /* of writes that name none */
+	uint32_t sync_interval_ms;   /* for SHALE_INTERVAL: 1..60000, default 100 */
+	uint32_t background_threads; /* 1..64, default: the processors, at least 2 */
+	uint64_t rate_bytes_per_s;   /* background I/O; 0: no limit */
+	uint64_t rate_ops_per_s;     /* background I/O; 0: no limit */
+	shale_cf_options default_cf; /* of the default column family, when created */
+	const shale_env *env;        /* the system to run on; NULL: this machine */
+	shale_error *error;          /* filled when shale_open() fails; may be NULL */
+} shale_options;
+#define SHALE_OPTIONS_INIT                                                                         \
+	{                                                                                          \
+		sizeof(shale_options), false, false, false, 0, 0, 0, SHALE_DEFAULT_DURABILITY, 0,  \
+			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL                                 \
+	}
+
+typedef struct shale_write_options {
+	size_t struct_size;
+	shale_cf *cf;                /* NULL: the default column family */
+	shale_durability durability; /* at least this; never lowers the store's */
+	uint64_t ttl_ms;             /* the entry is gone after this; 0: the family's */
+	shale_seq *seq_out;          /* the commit's sequence number; may be NULL */
+} shale_write_options;
+#define SHALE_WRITE_OPTIONS_INIT                                                                   \
+	{                                                                                          \
+		sizeof(shale_write_options), NULL, SHALE_DEFAULT_DURABILITY, 0, NULL               \
+	}
+
+typedef struct shale_read_options {
+	size_t struct_size;
+	shale_cf *cf;                   /* NULL: the default column family */
+	const shale_snapshot *snapshot; /* NULL: the newest state */
+	shale_slice lower;              /* iterators: first key allowed; data NULL: none */
+	shale_slice upper;              /* iterators: first key beyond; data NULL: none */
+	shale_slice prefix;             /* iterators: only keys that start so; data NULL: any */
+	bool no_fill_cache;             /* do not keep the blocks read (one-off scans) */
+	bool verify;                    /* check checksums of cached blocks again */
+	uint64_t skip_max;              /* iterators: return SHALE_MORE after skipping this
+					   many dead entries in one move; 0: never */
+} shale_read_options;
+#define SHALE_READ_OPTIONS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(shale_read_options), NULL, NULL, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },     \
+			false, false, 0                                                            \
+	}
+
+typedef struct shale_flush_options {
+	size_t struct_size;
+	shale_cf *cf; /* NULL: all of them */
+	bool no_wait; /* only start it */
+} shale_flush_options;
+#define SHALE_FLUSH_OPTIONS_INIT                                                                   \
+	{                                                                                          \
+		sizeof(shale_flush_options), NULL, false                                           \
+	}
+
+typedef struct shale_compact_options {
+	size_t struct_size;
+	shale_cf *cf;      /* NULL: the default column family */
+	shale_slice lower; /* first key; data NULL: from the start */
+	shale_slice upper; /* first key beyond; data NULL: to the end */
+} shale_compact_options;
+#define SHALE_COMPACT_OPTIONS_INIT                                                                 \
+	{                                                                                          \
+		sizeof(shale_compact_options), NULL, { NULL, 0 },                                  \
+		{                                                                                  \
+			NULL, 0                                                                    \
+		}                                                                                  \
+	}
+
+/* ---- a store ------------------------------------------------------------ */
+
+/*
+ * Open the store in directory `path` ("file:" may precede it), creating it
+ * unless told otherwise. *out is closed with shale_close().
+ *
+ * SHALE_BUSY: another process, or this one, has it open. SHALE_INVALID: an
+ * option is out of range. SHALE_NOT_A_STORE, SHALE_UNSUPPORTED, SHALE_CORRUPT,
+ * SHALE_MISSING name the file. Also SHALE_EXISTS, SHALE_NOT_FOUND (with
+ * error_if_missing), SHALE_IO, SHALE_NO_SPACE, SHALE_NO_MEMORY, SHALE_NO_FILES.
+ */
+SHALE_API shale_status shale_open(const char *path, const shale_options *o, shale_db **out);
+
+/*
+ * Stop background work, make what is in the log durable, release everything.
+ * The handle is gone whatever is returned; a failure says what could not be
+ * made durable. All iterators, snapshots, values and families must have been
+ * given back, no other call may be running. NULL is allowed.
+ */
+SHALE_API shale_status shale_close(shale_db *db);
+
+/* Remove a store's files, and its directory if nothing else is in it. */
+SHALE_API shale_status shale_destroy(const char *path, const shale_options *o);
+
+/* ---- reads and writes --------------------------------------------------- */
+
+SHALE_API shale_status shale_put(shale_db *db, const shale_write_options *o, shale_slice key,
+				 shale_slice value);
+
+/* OK, or SHALE_NOT_FOUND with *out zeroed. Release *out after OK. */
+SHALE_API shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice key,
+				 shale_value *out);
+
+/* Unpin; the struct is zeroed. A zeroed struct is allowed. */
+SHALE_API void shale_value_release(shale_value *v);
+
+/*
+ * Read n keys at one moment. each[i] and out[i] are as of shale_get(); the
+ * result is the first failure among them, or OK.
+ */
+SHALE_API shale_status shale_multi_get(shale_db *db, const shale_read_options *o, size_t n,
+				       const shale_slice *keys, shale_value *out,
+				       shale_status *each);
+
+SHALE_API shale_status shale_delete(shale_db *db, const shale_write_options *o, shale_slice key);
+
+/* Delete all keys in [lo, hi). SHALE_INVALID unless lo < hi. */
+SHALE_API shale_status shale_delete_range(shale_db *db, const shale_write_options *o,
+					  shale_slice lo, shale_slice hi);
+
+/* ---- batches ------------------------------------------------------------ */
+
+/* A group of writes that becomes visible and durable as one. */
+SHALE_API shale_status shale_batch_new(shale_batch **out);
+SHALE_API void shale_batch_free(shale_batch *b);
+SHALE_API void shale_batch_clear(shale_batch *b);
+SHALE_API size_t shale_batch_count(const shale_batch *b);
+/* Of the options, `cf` and `ttl_ms` apply here; durability is given to shale_write(). */
+SHALE_API shale_status shale_batch_put(shale_batch *b, const shale_write_options *o,
+				       shale_slice key, shale_slice value);
+SHALE_API shale_status shale_batch_delete(shale_batch *b, const shale_write_options *o,
+					  shale_slice key);
+SHALE_API shale_status shale_batch_delete_range(shale_batch *b, const shale_write_options *o,
+						shale_slice lo, shale_slice hi);
+
+/* Commit; the batch stays as it was and can be cleared and used again. */
+SHALE_API shale_status shale_write(shale_db *db, const shale_write_options *o, shale_batch *b);
+
+/* ---- iterators ---------------------------------------------------------- */
+
+/* A cursor over the state at its creation. Not positioned at first. */
+SHALE_API shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_iter **out);
+SHALE_API void shale_iter_free(shale_iter *it);
+
+/* Moves: SHALE_OK on an entry, SHALE_END past the last (or first), or a failure. */
+SHALE_API shale_status shale_iter_seek(shale_iter *it, shale_slice key);      /* first >= key */
+SHALE_API shale_status shale_iter_seek_prev(shale_iter *it, shale_slice key); /* last <= key */
+SHALE_API shale_status shale_iter_first(shale_iter *it);
+SHALE_API shale_status shale_iter_last(shale_iter *it);
+SHALE_API shale_status shale_iter_next(shale_iter *it);
+SHALE_API shale_status shale_iter_prev(shale_iter *it);
+
+/* The entry; valid until the next move. An empty slice where there is none. */
+SHALE_API shale_slice shale_iter_key(const shale_iter *it);
+SHALE_API shale_status shale_iter_value(shale_iter *it, shale_slice *out);
+
+/* ---- snapshots ---------------------------------------------------------- */
+
+/* The state of now, for reads later. Keeps old versions alive until freed. */
+SHALE_API shale_status shale_snapshot_new(shale_db *db, shale_snapshot **out);
+SHALE_API void shale_snapshot_free(shale_snapshot *s);
+SHALE_API shale_seq shale_snapshot_seq(const shale_snapshot *s);
+
+/* ---- column families ---------------------------------------------------- */
+
+/* Create: SHALE_EXISTS if there is one. Handles are given back with _release(). */
+SHALE_API shale_status shale_cf_create(shale_db *db, const char *name, const shale_cf_options *o,
+				       shale_cf **out);
+SHALE_API shale_status shale_cf_open(shale_db *db, const char *name, shale_cf **out);
+SHALE_API void shale_cf_release(shale_cf *cf);
+/* Calls `each` for every family; stops when it returns false. */
+SHALE_API shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *name),
+				     void *arg);
+/* Gone at once for new reads and writes; iterators that are open stay valid. */
+SHALE_API shale_status shale_cf_drop(shale_db *db, const char *name);
+
+/* ---- maintenance -------------------------------------------------------- */
+
+SHALE_API shale_status shale_flush(shale_db *db, const shale_flush_options *o);
+SHALE_API shale_status shale_compact(shale_db *db, const shale_compact_options *o);
+/* Wait until no flush or compaction is owed. */
+SHALE_API shale_status shale_wait_idle(shale_db *db);
+/* Wait until the commit `seq` and all before it survive power loss. */
+SHALE_API shale_status shale_wait_durable(shale_db *db, shale_seq seq);
+/*
+ * After a failure stopped the writes (a full disk, a failed sync): try again
+ * with a fresh log. OK when writes work again.
+ */
+SHALE_API shale_status shale_resume(shale_db *db);
+
+/* Read every live file and check all checksums, order and counts. The first
+   damage is returned; `each` (may be NULL) is told of every file. */
+typedef struct shale_check_report {
+	uint64_t tables, blocks, entries, bytes;
+} shale_check_report;
+SHALE_API shale_status shale_check(shale_db *db,
+				   void (*each)(void *arg, const char *file, uint64_t bytes,
+						shale_status status),
+				   void *arg, shale_check_report *out);
+
+/* ---- figures ------------------------------------------------------------ */
+
+typedef struct shale_level_stats {
+	uint64_t runs, tables, bytes, entries, tombstones;
+	uint64_t read_bytes, written_bytes; /* by merges into this level */
+} shale_level_stats;
+
+typedef struct shale_stats {
+	size_t struct_size;
+	/* What was asked, since open. */
+	uint64_t puts, deletes, range_deletes, commits, user_bytes;
+	uint64_t gets, gets_found, iterators, seeks, nexts;
+	/* Reads: where they were answered. */
+	uint64_t memtable_hits, filter_probes, filter_negatives, filter_false_positives;
+	uint64_t cache_hits, cache_misses, block_reads, block_read_bytes;
+	/* Log. */
+	uint64_t log_bytes, log_syncs, log_segments, log_recycled;
+	/* Background work. */
+	uint64_t flushes, flush_bytes, compactions, compaction_read_bytes, compaction_written_bytes,
+		trivial_moves;
+	uint64_t entries_in, entries_kept, dropped_shadowed, dropped_tombstones, dropped_expired,
+		dropped_range;
+	uint64_t files_deleted;
+	/* Back-pressure. */
+	uint64_t delayed_writes, delay_ns, stops, stop_ns, longest_stop_ns;
+	/* State. */
+	uint64_t memtables, sealed_memtables, snapshots, oldest_snapshot, last_seq;
+	uint64_t compaction_debt_bytes;
+	shale_level_stats level[SHALE_LEVELS_MAX]; /* all families together */
+	/* Memory, bytes; the parts add up to memory_used. */
+	uint64_t memory_budget, memory_used, memory_memtables, memory_cache, memory_tables,
+		memory_log, memory_other;
+	/* The last open. */
+	uint64_t recovery_ns, recovered_records, recovered_bytes, discarded_tail_bytes,
+		discarded_tail_offset, orphans_removed;
+} shale_stats;
+#define SHALE_STATS_INIT                                                                           \
+	{                                                                                          \
+		.struct_size = sizeof(shale_stats)                                                 \
+	}
+SHALE_API shale_status shale_stats_get(shale_db *db, shale_stats *out);
+
+/* One table of the stack, as shale_tables() reports it; slices last for the call. */
+typedef struct shale_table_info {
+	const char *cf;
+	uint32_t level;
+	uint64_t run, number, bytes, entries, tombstones, range_tombstones;
+	uint64_t data_bytes, index_bytes, filter_bytes, raw_bytes;
+	uint64_t min_seq, max_seq, created_ms;
+	shale_compression compression;
+	shale_slice smallest, largest;
+} shale_table_info;
+/* Newest run first, then by key; stops when `each` returns false. */
+SHALE_API shale_status shale_tables(shale_db *db,
+				    bool (*each)(void *arg, const shale_table_info *t), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,96 @@
+#include "base/epoch.h"
+
+#include "base/task.h"
+
+void epoch_init(struct epoch *e, const shale_env *env)
+{
+	e->env = env;
+	for (int i = 0; i < EPOCH_SLOTS; i++)
+		atomic_init(&e->slot[i].counter, 0);
+	mutex_init(&e->mu, env, RANK_EPOCH);
+	e->retired = NULL;
+	atomic_init(&e->retired_count, 0);
+}
+
+unsigned epoch_enter(struct epoch *e)
+{
+	unsigned i = task_stripe() % EPOCH_SLOTS;
+
+	for (unsigned tries = 0;; tries++) {
+		uint64_t even = atomic_load_explicit(&e->slot[i].counter, memory_order_relaxed);
+
+		if ((even & 1) == 0 &&
+		    atomic_compare_exchange_strong(&e->slot[i].counter, &even, even + 1))
+			return i;
+		i = (i + 1) % EPOCH_SLOTS;
+		if (tries % EPOCH_SLOTS == EPOCH_SLOTS - 1)
+			env_yield(e->env);
+	}
+}
+
+void epoch_retire(struct epoch *e, struct epoch_item *item, void (*fn)(struct epoch_item *item))
+{
+	item->free = fn;
+	item->waits_for = 0;
+	for (unsigned i = 0; i < EPOCH_SLOTS; i++) {
+		uint64_t c = atomic_load(&e->slot[i].counter);
+
+		item->counter[i] = c;
+		if (c & 1)
+			item->waits_for |= UINT64_C(1) << i;
+	}
+	mutex_lock(&e->mu);
+	item->next = e->retired;
+	e->retired = item;
+	mutex_unlock(&e->mu);
+	atomic_fetch_add_explicit(&e->retired_count, 1, memory_order_relaxed);
+}
+
+static bool safe(struct epoch *e, struct epoch_item *item)
+{
+	for (uint64_t left = item->waits_for; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		if (atomic_load_explicit(&e->slot[i].counter, memory_order_acquire) ==
+		    item->counter[i])
+			return false;
+		item->waits_for &= ~(UINT64_C(1) << i);
+	}
+	return true;
+}
+
+size_t epoch_reclaim(struct epoch *e)
+{
+	struct epoch_item *ready = NULL, **at;
+
+	if (!epoch_pending(e))
+		return 0;
+	mutex_lock(&e->mu);
+	for (at = &e->retired; *at != NULL;) {
+		struct epoch_item *item = *at;
+
+		if (!safe(e, item)) {
+			at = &item->next;
+			continue;
+		}
+		*at = item->next;
+		item->next = ready;
+		ready = item;
+	}
+	mutex_unlock(&e->mu);
+	while (ready != NULL) {
+		struct epoch_item *next = ready->next;
+
+		ready->free(ready);
+		atomic_fetch_sub_explicit(&e->retired_count, 1, memory_order_relaxed);
+		ready = next;
+	}
+	return atomic_load_explicit(&e->retired_count, memory_order_relaxed);
+}
+
+void epoch_fini(struct epoch *e)
+{
+	size_t left = epoch_reclaim(e);
+
+	ASSERT(left == 0);
+}

@@ -1,0 +1,47 @@
+/* The heap, through the environment's allocator. Failure is NULL; no error is set. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <shale/env.h>
+
+static inline void *mem_alloc(const shale_env *env, size_t n)
+{
+	return env->allocator.ops->alloc(env->allocator.self, n ? n : 1);
+}
+
+static inline void *mem_zalloc(const shale_env *env, size_t n)
+{
+	void *p = mem_alloc(env, n);
+
+	if (p != NULL)
+		memset(p, 0, n);
+	return p;
+}
+
+/* n * size bytes, zeroed; NULL also when the product overflows. */
+static inline void *mem_array(const shale_env *env, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return mem_zalloc(env, bytes);
+}
+
+static inline void *mem_realloc(const shale_env *env, void *p, size_t n)
+{
+	return env->allocator.ops->realloc(env->allocator.self, p, n ? n : 1);
+}
+
+static inline void *mem_aligned(const shale_env *env, size_t align, size_t n)
+{
+	return env->allocator.ops->alloc_aligned(env->allocator.self, align, n ? n : align);
+}
+
+static inline void mem_free(const shale_env *env, void *p)
+{
+	if (p != NULL)
+		env->allocator.ops->free(env->allocator.self, p);
+}
+
+#endif

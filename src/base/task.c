@@ -1,0 +1,27 @@
+#include "base/task.h"
+
+#include <stdatomic.h>
+
+static _Thread_local struct task thread_task;
+static _Thread_local struct task *current;
+
+struct task *task_self(void)
+{
+	return current ? current : &thread_task;
+}
+
+void task_switch(struct task *t)
+{
+	current = t;
+}
+
+uint32_t task_stripe(void)
+{
+	/* Only spreads load, so a shared counter that wraps is harmless. */
+	static _Atomic uint32_t next;
+	struct task *t = task_self();
+
+	if (t->stripe == 0)
+		t->stripe = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) | 0x80000000u;
+	return t->stripe & 0x7fffffffu;
+}

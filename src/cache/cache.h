@@ -1,0 +1,63 @@
+/*
+ * The block cache: decoded blocks by (table number, offset), lock-free, CLOCK.
+ *
+ * A fixed, open-addressed array of slots. A slot's state is one 64-bit word:
+ * its life (empty, being built, visible, invisible), an acquire and a release
+ * counter whose difference is the number of pins, and whose height is how recent
+ * it is. A hit is one atomic add, a release one more. Eviction moves a clock
+ * hand over the slots, ages what is not pinned and takes what has aged out.
+ * (The scheme of RocksDB's HyperClockCache, described in its release notes.)
+ *
+ * The charge of an item is its bytes; inserting evicts until there is room; when
+ * all is pinned the item is handed out uncached ("standalone") and freed at its
+ * release. Numbers are never reused, so an entry is never stale.
+ *
+ * Thread: any.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "base/lock.h"
+#include "cache/budget.h"
+
+struct cache;
+
+/* A pinned item. */
+struct cache_item {
+	void *data;
+	uintptr_t token; /* private: slot or standalone record */
+};
+
+/* How items are given back to the heap. */
+typedef void (*cache_free_fn)(const shale_env *env, void *data, size_t charge);
+
+/*
+ * `item_bytes`: expected charge of an item, from which the number of slots
+ * follows. `budget` (part BUDGET_CACHE) is told of every change; may be NULL.
+ */
+shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_bytes,
+		       cache_free_fn free_fn, struct budget *budget, struct cache **out);
+void cache_free(struct cache *c); /* nothing may be pinned; NULL is allowed */
+
+/* Pin the item if it is there. */
+bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out);
+
+/*
+ * Give `data` to the cache and pin it. If another thread put the same key in
+ * first, `data` is freed and that item is pinned. Never fails: without room (or
+ * with `keep` false) the item is standalone; only when even that needs memory
+ * that is not there, returns false and data stays the caller's.
+ */
+bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t charge,
+		  bool keep, struct cache_item *out);
+
+/* An item with a NULL data is allowed. Zeroes it. */
+void cache_release(struct cache *c, struct cache_item *item);
+/* Pin once more. */
+struct cache_item cache_again(struct cache *c, const struct cache_item *item);
+
+/* The limit may change at any time; shrinking evicts. */
+void cache_set_capacity(struct cache *c, uint64_t capacity);
+uint64_t cache_used(const struct cache *c);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * The memtable: the newest run, in memory. A concurrent B+tree over an arena; one
+ * slot a user key, its versions a chain, newest first.
+ *
+ * Nodes hold 32 slots with the common prefix of their keys and 8-byte heads
+ * behind it. Readers use optimistic lock coupling (Leis et al., "The ART of
+ * Practical Synchronization", 2016): read a node's version, read, check the
+ * version again; they never write. Writers lock only the node they change, and
+ * its parent when it splits. Nodes and entries never move or die before the
+ * memtable does.
+ *
+ * Thread: add, get and iterators any at once. A version is visible to a reader
+ * whose limit is at least its sequence; order of insertion does not matter.
+ */
+#ifndef MEMTABLE_MEMTABLE_H
+#define MEMTABLE_MEMTABLE_H
+
+#include "iter/iter.h"
+#include "iter/rangedel.h"
+
+struct memtable;
+
+shale_status memtable_new(const shale_env *env, struct memtable **out);
+/* Counted; a new one has one reference. NULL is allowed for unref. */
+struct memtable *memtable_ref(struct memtable *m);
+void memtable_unref(struct memtable *m);
+
+/*
+ * Add one version. Copies key and value. For OP_RANGE_DELETE the value is the
+ * end of the range. SHALE_NO_MEMORY leaves the memtable as it was.
+ * `prefix8`, where not NULL, is put before the value (an expiry).
+ */
+shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, shale_slice key,
+			  const uint64_t *prefix8, shale_slice value);
+
+/*
+ * The newest point version of key with sequence <= limit. Slices point into the
+ * memtable and last as long as a reference to it.
+ */
+bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t *st,
+		  shale_slice *value);
+
+/* Newest range tombstone over key with sequence <= limit; 0 if there is none. */
+uint64_t memtable_range_newest(struct memtable *m, shale_slice key, uint64_t limit);
+
+/* Whether there are range tombstones at all; cheap. */
+bool memtable_has_ranges(const struct memtable *m);
+
+/* All range tombstones with sequence <= limit, appended to a growing array of the caller's
+   (mem_realloc on *list). Slices last as long as a reference. SHALE_NO_MEMORY. */
+shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel **list,
+			     size_t *count, size_t *capacity);
+
+/*
+ * Point versions with sequence <= limit. With newest_only, only the newest such
+ * version of each key. Holds a reference of its own. Sees entries added after
+ * its creation too, if their sequence is <= limit.
+ */
+shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,
+			       struct iter **out);
+
+uint64_t memtable_count(const struct memtable *m); /* versions and tombstones */
+size_t memtable_bytes(const struct memtable *m);   /* heap taken */
+bool memtable_bounds(struct memtable *m, shale_slice *lo,
+		     shale_slice *hi); /* of point keys; false when empty */
+
+#endif

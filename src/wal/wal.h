@@ -1,0 +1,148 @@
+/*
+ * The write-ahead log: one for all column families, a chain of segments.
+ *
+ * Two sinks behind one interface. MAPPED: records are stored into a mapped,
+ * preallocated segment; no system call a commit, and the death of the process
+ * loses nothing. STAGED: records are stored into a memory image of the segment,
+ * and whoever must be durable writes and syncs the completed prefix for all who
+ * wait (group commit).
+ *
+ * A commit's way: wal_reserve() inside the caller's ordered step, wal_fill()
+ * outside of it and in parallel, wal_completed() from the caller's in-order
+ * publication, then wal_sync() if it must be durable.
+ *
+ * Segments are made ahead by wal_prepare() so that the ordered step only
+ * switches; the caller tells the manifest of them before they are used. Segments
+ * no longer needed are kept for recycling, up to a number.
+ *
+ * A failed write or sync poisons the log: every later reserve and sync returns
+ * the first failure (READ_ONLY with its text) until it is closed. No sync is
+ * ever tried again on a descriptor that failed.
+ *
+ * Thread: as said at each function.
+ */
+#ifndef WAL_WAL_H
+#define WAL_WAL_H
+
+#include "base/stats.h"
+#include "cache/budget.h"
+#include "env/store.h"
+#include "format/record.h"
+
+enum wal_sink { WAL_MAPPED, WAL_STAGED };
+
+struct wal_config {
+	struct store *store;
+	struct stats *stats;
+	struct budget *budget; /* BUDGET_LOG: mapped and staged bytes */
+	enum wal_sink sink;
+	uint64_t segment_bytes; /* capacity of a segment, header included; multiple of 4096 */
+	uint64_t store_id;
+	uint64_t first_lsn;   /* LSN of byte 0 of the first segment */
+	unsigned recycle_max; /* closed segments kept for reuse */
+};
+
+struct wal;
+struct wal_segment;
+
+struct wal_sealed {
+	uint64_t number, length, last_seq;
+};
+
+struct wal_slot {
+	struct wal_segment *segment;
+	uint8_t *at;       /* where the record goes */
+	uint64_t lsn, end; /* position of the record and behind it */
+	uint32_t distance;
+};
+
+shale_status wal_open(const struct wal_config *config, struct wal **out);
+
+/*
+ * Make segment `number`, ready for use: created or recycled, header durable. It
+ * holds a record with a payload of min_payload bytes at least. `edit` goes into
+ * the header. No lock held. Any thread, one at a time.
+ */
+shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload);
+/* Whether a next segment should be prepared now. Any. */
+bool wal_wants_segment(struct wal *w);
+
+/*
+ * In the ordered step: a place for a record. Rotates when the active segment is
+ * full (or there is none): SHALE_MORE when no prepared segment fits, after which
+ * the caller prepares one and tries again. next_seq: the record's first sequence.
+ * Otherwise only the poison's failure.
+ */
+shale_status wal_reserve(struct wal *w, size_t payload, uint64_t next_seq, struct wal_slot *out);
+/* In the ordered step: end the active segment; the next reserve rotates. */
+void wal_rotate(struct wal *w);
+/* Number of the active segment; 0 if none. In the ordered step. */
+uint64_t wal_active(struct wal *w);
+
+/* Store the record into its slot. Any, in parallel. */
+void wal_fill(struct wal *w, const struct wal_slot *slot, uint64_t first_seq, uint32_t count,
+	      shale_slice payload, uint32_t payload_crc);
+
+/* Everything before `lsn` is filled; last_seq is its last sequence. In order, one at a time. */
+void wal_completed(struct wal *w, uint64_t lsn, uint64_t last_seq);
+
+/*
+ * Return when everything before `lsn` (which must be completed) survives power
+ * loss. One of the waiters leads; the rest sleep. Any.
+ */
+shale_status wal_sync(struct wal *w, uint64_t lsn);
+uint64_t wal_durable_lsn(const struct wal *w);
+uint64_t wal_completed_lsn(const struct wal *w);
+uint64_t wal_durable_seq(const struct wal *w); /* last seq known to be durable */
+
+/*
+ * Take one rotated-out, completed segment: made durable to its end first. False
+ * when there is none. Used by the caller to note it in the manifest. One at a time.
+ */
+bool wal_take_sealed(struct wal *w, struct wal_sealed *out, shale_status *rc);
+
+/* Nothing in segments numbered below `number` is needed (and the manifest says so). */
+void wal_release(struct wal *w, uint64_t number);
+
+/* Bytes in segments that are not released. Any. */
+uint64_t wal_live_bytes(const struct wal *w);
+
+/*
+ * Seal the tail with an END record, make all durable; *last tells of the active
+ * segment (number 0: none). Nothing may be under way. */
+shale_status wal_close(struct wal *w, struct wal_sealed *last);
+/* Free it. NULL is allowed. Prepared, unused segments are deleted from the store. */
+void wal_free(struct wal *w);
+
+/* ---- recovery ---- */
+
+struct wal_live {
+	uint64_t number;
+	bool sealed;
+	uint64_t length, last_seq; /* where sealed */
+};
+
+struct wal_report {
+	uint64_t records, bytes, segments;
+	uint64_t discarded_bytes;  /* not zero: a torn tail was dropped */
+	uint64_t discarded_offset; /* in discarded_number */
+	uint64_t discarded_number;
+	uint64_t end_lsn; /* LSN behind the last record */
+	uint64_t last_seq;
+	bool clean; /* ended with END */
+};
+
+/*
+ * Read the live segments (in the order of the manifest) and call `each` for every
+ * record of operations, in order. A missing segment is SHALE_MISSING, damage
+ * SHALE_CORRUPT with file and offset; a torn tail ends the log and is reported.
+ * `last_edit` is the newest edit of the manifest: a segment that knows of a newer
+ * one proves that the manifest lost its tail (SHALE_CORRUPT).
+ */
+shale_status wal_replay(struct store *store, uint64_t store_id, uint64_t last_edit,
+			const struct wal_live *live, size_t n,
+			shale_status (*each)(void *arg, uint64_t first_seq, uint32_t count,
+					     shale_slice payload),
+			void *arg, struct wal_report *report);
+
+#endif
