@@ -1,0 +1,117 @@
+/*
+ * A sorted table: an immutable file of entries in order (format/footer.h has the
+ * layout). The builder writes one; an open table answers gets and iterators. Its
+ * index and filter stay in memory while it is open, charged to BUDGET_TABLES;
+ * data blocks come through the block cache.
+ *
+ * Thread: a builder and an iterator one at a time; an open table any.
+ */
+#ifndef TABLE_TABLE_H
+#define TABLE_TABLE_H
+
+#include "base/stats.h"
+#include "cache/cache.h"
+#include "env/store.h"
+#include "format/block.h"
+#include "format/filter.h"
+#include "format/footer.h"
+#include "iter/iter.h"
+#include "iter/rangedel.h"
+
+/* What all tables of a store share. Constant while any is open. */
+struct table_env {
+	const shale_env *env;
+	struct store *store;
+	struct cache *cache;
+	struct budget *budget;
+	struct stats *stats;
+};
+
+/* The cache's items are blocks of this kind; given to cache_new(). */
+void table_block_free(const shale_env *env, void *data, size_t charge);
+
+/* ---- building ---- */
+
+struct table_builder;
+
+struct table_build_options {
+	uint32_t compression; /* enum shale_compression, never 0 */
+	uint32_t block_bytes;
+	uint32_t filter_bits; /* 0: no filter */
+	uint64_t created_ms;
+	struct rate *rate; /* may be NULL */
+};
+
+struct table_built {
+	uint64_t number, size;
+	struct table_props props; /* smallest and largest are in `keys` */
+	struct buf keys;          /* buf_fini() by the receiver */
+};
+
+shale_status table_builder_new(const struct table_env *te, uint64_t number,
+			       const struct table_build_options *o, struct table_builder **out);
+/*
+ * Entries in entry order; the builder checks it (SHALE_BUG). `hash` is
+ * hash_key(key). Tombstones go in like any entry; range tombstones do not.
+ */
+shale_status table_builder_add(struct table_builder *b, shale_slice key, uint64_t hash, uint64_t st,
+			       shale_slice value);
+/* Range tombstones by lo ascending, then seq descending, at any time. They widen the key range. */
+shale_status table_builder_add_range(struct table_builder *b, shale_slice lo, shale_slice hi,
+				     uint64_t seq);
+/* Bytes written and buffered so far. */
+uint64_t table_builder_size(const struct table_builder *b);
+uint64_t table_builder_entries(const struct table_builder *b);
+/* Durable on success. Frees b in any case; on failure no file stays. */
+shale_status table_builder_finish(struct table_builder *b, struct table_built *out);
+void table_builder_abort(struct table_builder *b); /* NULL is allowed */
+
+/* ---- reading ---- */
+
+struct table;
+
+/* `size` as the manifest has it; another size is SHALE_CORRUPT. One reference. */
+shale_status table_open(const struct table_env *te, uint64_t number, uint64_t size,
+			struct table **out);
+struct table *table_ref(struct table *t);
+void table_unref(struct table *t); /* NULL is allowed */
+uint64_t table_number(const struct table *t);
+const struct table_props *table_props(const struct table *t);
+const struct footer *table_footer(const struct table *t);
+
+/* The table's range tombstones; NULL if it has none. Lasts as long as the table. */
+const struct rangedel_set *table_ranges(const struct table *t);
+
+/* Bring the filter line of a hash towards the processor; then ask it. */
+void table_filter_prefetch(const struct table *t, uint64_t hash);
+bool table_filter_has(const struct table *t, uint64_t hash);
+
+struct table_lookup {
+	uint64_t seqtype;
+	shale_slice value;     /* as stored; lasts until the pin is released */
+	struct cache_item pin; /* cache_release() */
+};
+
+struct table_read {
+	bool no_fill_cache, verify;
+};
+
+/*
+ * The newest point version of key with sequence <= limit. Does not ask the
+ * filter. SHALE_OK, SHALE_NOT_FOUND, or a failure naming file and offset.
+ */
+shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,
+		       struct table_lookup *out);
+
+/*
+ * All entries. Holds a reference. With `sequential` (merges, full scans) blocks
+ * are read in large pieces past the cache; otherwise readahead grows while the
+ * iterator moves forward from block to block.
+ */
+shale_status table_iter_new(struct table *t, const struct table_read *r, bool sequential,
+			    struct rate *rate, struct iter **out);
+
+/* Read and check everything: checksums, order, counts against the properties, gaps zero. */
+shale_status table_check(struct table *t, uint64_t *blocks, uint64_t *entries);
+
+#endif
