@@ -1,0 +1,196 @@
+/*
+ * Leveled: flushes stack up as runs in level 0; every level below holds one run.
+ * When level 0 has top_runs runs, all of them are merged into the base level;
+ * when a level outgrows its target, one of its tables is merged into the next,
+ * the one that overlaps least there for its size.
+ *
+ * Level sizes are dynamic: the last level's target is what it holds, each level
+ * above a size_ratio-th of that, up to the level (the base) whose own upper
+ * neighbour would be smaller than base_bytes. So space over live data stays near
+ * 1 + 1/size_ratio whatever the size of the database, and a small database has
+ * one level only. (Dong et al., "Optimizing Space Amplification in RocksDB",
+ * CIDR 2017.)
+ */
+#include "compact/policy.h"
+
+/* Position in the stack of the run of a level >= 1; run_count if it has none. */
+static size_t run_of_level(const struct version *v, uint32_t level)
+{
+	for (size_t i = 0; i < v->run_count; i++)
+		if (v->runs[i]->level == level)
+			return i;
+	return v->run_count;
+}
+
+uint32_t leveled_targets(const struct policy_options *o, const struct version *v,
+			 uint64_t target[SHALE_LEVELS_MAX])
+{
+	uint32_t base = LEVEL_LAST;
+	uint64_t size = v->level[LEVEL_LAST].bytes;
+
+	/* Data above the last level will end up there; without it there is nothing to divide. */
+	for (uint32_t l = 1; l < LEVEL_LAST; l++)
+		if (v->level[l].bytes > size)
+			size = v->level[l].bytes;
+	if (size < o->base_bytes)
+		size = o->base_bytes;
+	for (uint32_t l = 0; l < SHALE_LEVELS_MAX; l++)
+		target[l] = UINT64_MAX;
+	while (base > 1 && size / o->size_ratio >= o->base_bytes) {
+		size /= o->size_ratio;
+		target[--base] = size;
+	}
+	/* Levels above the base drain into it. */
+	for (uint32_t l = 1; l < base; l++)
+		target[l] = 0;
+	return base;
+}
+
+static double level_score(const struct version *v, const uint64_t *target, uint32_t level)
+{
+	uint64_t bytes = v->level[level].bytes;
+
+	if (bytes == 0 || target[level] == UINT64_MAX)
+		return 0;
+	return target[level] == 0 ? 2 + (double)bytes : (double)bytes / (double)target[level];
+}
+
+/* Where the output of a merge into `level` goes. */
+static uint64_t output_run(const struct version *v, uint32_t level, uint64_t next_run)
+{
+	size_t i = run_of_level(v, level);
+
+	return i < v->run_count ? v->runs[i]->id : next_run;
+}
+
+/* Add the overlap of a level's run to a pick; false if some of it is busy. */
+static bool add_level(const struct version *v, struct pick *p, uint32_t level, shale_slice lo,
+		      shale_slice hi, bool hi_excluded)
+{
+	size_t i = run_of_level(v, level);
+	struct pick_input *in = &p->inputs[p->input_count];
+
+	if (i == v->run_count)
+		return true;
+	if (!pick_add_overlap(v, i, lo, hi, hi_excluded, in))
+		return false;
+	p->input_count += in->count != 0;
+	return true;
+}
+
+/* Levels between the top and the base that still hold data stand in the way of a top merge. */
+static uint32_t first_level_with_data(const struct version *v, uint32_t base)
+{
+	for (uint32_t l = 1; l < base; l++)
+		if (v->level[l].bytes != 0)
+			return l;
+	return base;
+}
+
+static bool pick_top(const struct version *v, uint32_t base, uint64_t next_run, struct pick *p)
+{
+	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
+	bool hi_excluded = false;
+
+	p->reason = PICK_TOP_RUNS;
+	p->output_level = first_level_with_data(v, base);
+	p->output_run = output_run(v, p->output_level, next_run);
+	p->input_count = 0;
+	for (size_t i = 0; i < v->run_count && v->runs[i]->level == 0; i++) {
+		struct pick_input *in = &p->inputs[p->input_count];
+		shale_slice a, b;
+		bool excluded;
+		int c;
+
+		*in = (struct pick_input){ .run = i, .first = 0, .count = v->runs[i]->count };
+		if (in->count == 0)
+			continue;
+		if (pick_is_busy(v, in))
+			return false;
+		pick_bounds(v, in, &a, &b, &excluded);
+		if (lo.data == NULL || slice_cmp(a, lo) < 0)
+			lo = a;
+		c = hi.data == NULL ? 1 : slice_cmp(b, hi);
+		if (c > 0 || (c == 0 && hi_excluded)) {
+			hi_excluded = c > 0 ? excluded : hi_excluded && excluded;
+			hi = b;
+		}
+		p->input_count++;
+	}
+	if (p->input_count == 0 || !add_level(v, p, p->output_level, lo, hi, hi_excluded))
+		return false;
+	p->move = pick_is_disjoint(v, p);
+	return true;
+}
+
+/* The table of a level whose merge into the next costs least for what it moves. */
+static bool pick_level(const struct version *v, uint32_t level, uint64_t next_run, struct pick *p)
+{
+	size_t run = run_of_level(v, level), next = run_of_level(v, level + 1);
+	const struct run *r = v->runs[run];
+	double best = -1;
+
+	for (size_t t = 0; t < r->count; t++) {
+		struct pick_input own = { .run = run, .first = t, .count = 1 }, below = { 0 };
+		const struct table_meta *m = r->tables[t];
+		uint64_t bytes = 0;
+		double cost;
+
+		if (m->busy || (next < v->run_count &&
+				!pick_add_overlap(v, next, m->props.smallest, m->props.largest,
+						  m->props.largest_excluded, &below)))
+			continue;
+		for (size_t i = 0; i < below.count; i++)
+			bytes += v->runs[next]->tables[below.first + i]->size;
+		cost = (double)bytes / (double)(m->size + 1);
+		if (best >= 0 && cost >= best)
+			continue;
+		best = cost;
+		p->inputs[0] = own;
+		p->inputs[1] = below;
+		p->input_count = below.count != 0 ? 2 : 1;
+	}
+	p->reason = PICK_LEVEL_SIZE;
+	p->output_level = level + 1;
+	p->output_run = output_run(v, level + 1, next_run);
+	p->move = best >= 0 && p->input_count == 1;
+	return best >= 0;
+}
+
+bool leveled_pick(const struct policy_options *o, const struct version *v, uint64_t next_run,
+		  struct pick_input *inputs, struct pick *out)
+{
+	uint64_t target[SHALE_LEVELS_MAX];
+	uint32_t base = leveled_targets(o, v, target);
+	double score[SHALE_LEVELS_MAX] = { 0 };
+
+	score[0] = (double)v->level[0].runs / o->top_runs;
+	for (uint32_t l = 1; l < LEVEL_LAST; l++)
+		score[l] = level_score(v, target, l);
+	for (;;) {
+		uint32_t top = 0;
+
+		for (uint32_t l = 1; l < LEVEL_LAST; l++)
+			if (score[l] > score[top])
+				top = l;
+		if (score[top] < 1)
+			return false;
+		*out = (struct pick){ .score = score[top], .inputs = inputs };
+		if (top == 0 ? pick_top(v, base, next_run, out) : pick_level(v, top, next_run, out))
+			return true;
+		score[top] = 0; /* busy: try the next level */
+	}
+}
+
+uint64_t leveled_debt(const struct policy_options *o, const struct version *v)
+{
+	uint64_t target[SHALE_LEVELS_MAX], debt = 0;
+
+	leveled_targets(o, v, target);
+	if (v->level[0].runs >= o->top_runs)
+		debt += v->level[0].bytes;
+	for (uint32_t l = 1; l < LEVEL_LAST; l++)
+		if (v->level[l].bytes > target[l])
+			debt += v->level[l].bytes - target[l];
+	return debt;
+}

@@ -1,0 +1,89 @@
+#include "compact/scheduler.h"
+
+#include <stdio.h>
+
+struct worker {
+	struct scheduler *scheduler;
+	shale_thread *thread;
+	unsigned index;
+};
+
+struct scheduler {
+	const shale_env *env;
+	scheduler_step step;
+	void *arg;
+	_Atomic bool stopping;
+	_Atomic uint32_t kicks; /* workers sleep on this word */
+	unsigned count;
+	struct worker workers[];
+};
+
+static void work(void *arg)
+{
+	struct worker *w = arg;
+	struct scheduler *s = w->scheduler;
+
+	while (!atomic_load(&s->stopping)) {
+		/* Read before asking: a kick in between ends the sleep at once. */
+		uint32_t kicks = atomic_load(&s->kicks);
+		uint64_t wait_ns = UINT64_MAX;
+
+		if (s->step(s->arg, w->index, &wait_ns) || atomic_load(&s->stopping))
+			continue;
+		s->env->executor.ops->wait(s->env->executor.self, (const uint32_t *)&s->kicks,
+					   kicks, wait_ns);
+	}
+}
+
+shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_step step, void *arg,
+			     struct scheduler **out)
+{
+	struct scheduler *s = mem_zalloc(env, sizeof(*s) + workers * sizeof(s->workers[0]));
+
+	if (s == NULL)
+		return err_memory("the background threads");
+	s->env = env;
+	s->step = step;
+	s->arg = arg;
+	for (unsigned i = 0; i < workers; i++) {
+		struct worker *w = &s->workers[i];
+		char name[24];
+		int rc;
+
+		*w = (struct worker){ .scheduler = s, .index = i };
+		snprintf(name, sizeof(name), "shale-%u", i);
+		rc = env->executor.ops->spawn(env->executor.self, name, work, w, &w->thread);
+		if (rc < 0) {
+			scheduler_stop(s);
+			return err_sys(-rc, "", "cannot start background thread %u", i);
+		}
+		s->count++;
+	}
+	*out = s;
+	return SHALE_OK;
+}
+
+void scheduler_kick(struct scheduler *s)
+{
+	if (s == NULL)
+		return;
+	atomic_fetch_add(&s->kicks, 1);
+	s->env->executor.ops->wake(s->env->executor.self, (const uint32_t *)&s->kicks,
+				   (int)s->count);
+}
+
+bool scheduler_stopping(const struct scheduler *s)
+{
+	return s == NULL || atomic_load(&s->stopping);
+}
+
+void scheduler_stop(struct scheduler *s)
+{
+	if (s == NULL)
+		return;
+	atomic_store(&s->stopping, true);
+	scheduler_kick(s);
+	for (unsigned i = 0; i < s->count; i++)
+		s->env->executor.ops->join(s->env->executor.self, s->workers[i].thread);
+	mem_free(s->env, s);
+}
