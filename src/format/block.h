@@ -39,7 +39,8 @@ struct block_builder {
 	struct buf keys, values; /* whole keys and values, concatenated */
 	struct buf entries;      /* struct of ends, seqtype; private */
 	size_t count;
-	size_t prefix; /* common so far */
+	size_t prefix;  /* common so far */
+	size_t key_min; /* length of the shortest key so far */
 	uint64_t seq_min, seq_max;
 };
 

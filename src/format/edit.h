@@ -63,7 +63,7 @@ struct manifest_header {
 /* One field of an edit; which members count follows from the tag. */
 struct edit_field {
 	enum edit_tag tag;
-	uint64_t number; /* object number; counter; sequence for LAST_SEQ */
+	uint64_t number; /* object; counter (NEXT_NUMBER, NEXT_RUN, NEXT_CF); LAST_SEQ's sequence */
 	uint32_t cf, level;
 	uint64_t run, size, seq, length;
 	shale_slice name;         /* CF_CREATE */

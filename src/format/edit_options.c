@@ -1,0 +1,85 @@
+/*
+ * Options of a column family as bytes, as the manifest keeps them. Zero stays zero
+ * (the default), so that a later program may choose better defaults.
+ *
+ *   version u8 (1) | compression u8 | 8 level compressions u8 | block_bytes varint |
+ *   filter_bits varint | no_filter u8 | ttl_ms varint | policy u8 | size_ratio varint |
+ *   top_runs varint | base_bytes varint | table_bytes varint
+ *
+ * Only the shape is checked here; whether values are sensible is for who uses them,
+ * as with options that a caller hands in.
+ */
+#include "format/edit.h"
+
+#include "base/coding.h"
+
+enum { OPTIONS_VERSION = 1 };
+
+void cf_options_encode(struct buf *out, const shale_cf_options *o)
+{
+	buf_u8(out, OPTIONS_VERSION);
+	buf_u8(out, (uint8_t)o->compression);
+	for (size_t i = 0; i < SHALE_LEVELS_MAX; i++)
+		buf_u8(out, (uint8_t)o->level_compression[i]);
+	buf_varint(out, o->block_bytes);
+	buf_varint(out, o->filter_bits);
+	buf_u8(out, o->no_filter);
+	buf_varint(out, o->ttl_ms);
+	buf_u8(out, (uint8_t)o->compaction.policy);
+	buf_varint(out, o->compaction.size_ratio);
+	buf_varint(out, o->compaction.top_runs);
+	buf_varint(out, o->compaction.base_bytes);
+	buf_varint(out, o->compaction.table_bytes);
+}
+
+/* A cursor that notes that it ran out or met a value over its limit, and goes on as zero. */
+struct options_reader {
+	const uint8_t *p, *end;
+	bool bad;
+};
+
+static uint64_t options_varint(struct options_reader *r, uint64_t max)
+{
+	uint64_t v = 0;
+
+	if (!r->bad)
+		r->p = get_varint(r->p, r->end, &v);
+	r->bad |= r->p == NULL || v > max;
+	return r->bad ? 0 : v;
+}
+
+static uint8_t options_u8(struct options_reader *r, uint8_t max)
+{
+	r->bad |= r->p == NULL || r->p == r->end || *r->p > max;
+	return r->bad ? 0 : *r->p++;
+}
+
+shale_status cf_options_decode(shale_slice in, shale_cf_options *out)
+{
+	struct options_reader r = { in.data, (const uint8_t *)in.data + in.size, false };
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
+
+	if (in.size == 0)
+		return err_new(SHALE_CORRUPT, "column family options: cut");
+	if (*r.p != OPTIONS_VERSION)
+		return err_new(SHALE_UNSUPPORTED,
+			       "column family options of version %u; this program reads version %d",
+			       *r.p, OPTIONS_VERSION);
+	r.p++;
+	o.compression = (shale_compression)options_u8(&r, SHALE_SNAPPY);
+	for (size_t i = 0; i < SHALE_LEVELS_MAX; i++)
+		o.level_compression[i] = (shale_compression)options_u8(&r, SHALE_SNAPPY);
+	o.block_bytes = (uint32_t)options_varint(&r, UINT32_MAX);
+	o.filter_bits = (uint32_t)options_varint(&r, UINT32_MAX);
+	o.no_filter = options_u8(&r, 1) != 0;
+	o.ttl_ms = options_varint(&r, UINT64_MAX);
+	o.compaction.policy = (shale_policy)options_u8(&r, SHALE_LEVELED);
+	o.compaction.size_ratio = (uint32_t)options_varint(&r, UINT32_MAX);
+	o.compaction.top_runs = (uint32_t)options_varint(&r, UINT32_MAX);
+	o.compaction.base_bytes = options_varint(&r, UINT64_MAX);
+	o.compaction.table_bytes = options_varint(&r, UINT64_MAX);
+	if (r.bad || r.p != r.end)
+		return err_new(SHALE_CORRUPT, "column family options: cut, too long or impossible");
+	*out = o;
+	return SHALE_OK;
+}
