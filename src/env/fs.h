@@ -1,0 +1,98 @@
+/*
+ * Short forms over the environment's file system, and the loops that short reads
+ * and writes need. All return 0 (or a count) or -errno, as the operations do.
+ */
+#ifndef ENV_FS_H
+#define ENV_FS_H
+
+#include <shale/env.h>
+
+#include <errno.h>
+
+static inline int fs_open(const shale_env *env, const char *path, unsigned flags, shale_file **out)
+{
+	return env->fs.ops->open(env->fs.self, path, flags, out);
+}
+
+/* NULL is allowed. */
+static inline void fs_close(const shale_env *env, shale_file *f)
+{
+	if (f != NULL)
+		env->fs.ops->close(env->fs.self, f);
+}
+
+static inline int fs_sync(const shale_env *env, shale_file *f)
+{
+	return env->fs.ops->sync(env->fs.self, f);
+}
+
+static inline int fs_size(const shale_env *env, shale_file *f, uint64_t *out)
+{
+	return env->fs.ops->size(env->fs.self, f, out);
+}
+
+static inline int fs_stat(const shale_env *env, const char *path, uint64_t *size, bool *is_dir)
+{
+	return env->fs.ops->stat(env->fs.self, path, size, is_dir);
+}
+
+static inline int fs_list(const shale_env *env, const char *path,
+			  int (*each)(void *arg, const char *name), void *arg)
+{
+	return env->fs.ops->list(env->fs.self, path, each, arg);
+}
+
+static inline int fs_rename(const shale_env *env, const char *from, const char *to)
+{
+	return env->fs.ops->rename(env->fs.self, from, to);
+}
+
+static inline int fs_unlink(const shale_env *env, const char *path)
+{
+	return env->fs.ops->unlink(env->fs.self, path);
+}
+
+static inline int fs_sync_dir(const shale_env *env, const char *path)
+{
+	return env->fs.ops->sync_dir(env->fs.self, path);
+}
+
+/* How many bytes there were, n unless the file ends before. */
+static inline int64_t fs_read(const shale_env *env, shale_file *f, void *buf, size_t n,
+			      uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		int64_t got = env->fs.ops->pread(env->fs.self, f, (uint8_t *)buf + done, n - done,
+						 offset + done);
+
+		if (got < 0)
+			return got;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (int64_t)done;
+}
+
+/* All n bytes; on failure some of them may have been written. */
+static inline int fs_write(const shale_env *env, shale_file *f, const void *data, size_t n,
+			   uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		int64_t put = env->fs.ops->pwrite(env->fs.self, f, (const uint8_t *)data + done,
+						  n - done, offset + done);
+
+		if (put < 0)
+			return (int)put;
+		if (put == 0)
+			return -EIO; /* nothing taken and no reason given: no use to go on */
+		done += (size_t)put;
+	}
+	return 0;
+}
+
+#endif

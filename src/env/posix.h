@@ -1,0 +1,15 @@
+/*
+ * This machine, as shale_env_default() puts it together: the tables of functions
+ * over the kernel and the C library. None has state of its own, so `self` is NULL.
+ */
+#ifndef ENV_POSIX_H
+#define ENV_POSIX_H
+
+#include <shale/env.h>
+
+extern const shale_fs_ops posix_fs;
+extern const shale_clock_ops posix_clock;
+extern const shale_executor_ops threads_executor;
+extern const shale_allocator_ops heap_allocator;
+
+#endif

@@ -1,0 +1,435 @@
+/*
+ * The file system of this machine. Every function returns -errno and retries what
+ * a signal interrupted.
+ *
+ * Files are private to their owner (0600, directories 0700), never inherited by
+ * exec, never reached through a symbolic link, and never use the descriptors 0
+ * to 2: a host that closed those would otherwise print into a store.
+ */
+#include "env/posix.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+struct shale_file {
+	int fd;
+};
+
+struct shale_file_lock {
+	int fd;
+	pid_t owner;
+};
+
+/* Repeat a system call that returns -1 until no signal interrupts it. */
+#define RETRY(call)                                                                                \
+	({                                                                                         \
+		__typeof__(call) retry_rc;                                                         \
+		do                                                                                 \
+			retry_rc = (call);                                                         \
+		while (retry_rc == -1 && errno == EINTR);                                          \
+		retry_rc;                                                                          \
+	})
+
+static int result(int rc)
+{
+	return rc < 0 ? -errno : 0;
+}
+
+static int fd_open(const char *path, int flags)
+{
+	int fd = RETRY(open(path, flags | O_CLOEXEC, 0600)), high, err;
+
+	if (fd < 0)
+		return -errno;
+	if (fd > STDERR_FILENO)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	err = errno;
+	close(fd);
+	return high >= 0 ? high : -err;
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+static int posix_open(void *self, const char *path, unsigned flags, shale_file **out)
+{
+	int mode = flags & SHALE_FILE_WRITE ? O_RDWR : O_RDONLY, fd;
+	struct shale_file *f;
+
+	(void)self;
+	if (flags & SHALE_FILE_CREATE)
+		mode |= O_CREAT;
+	if (flags & SHALE_FILE_EXCLUSIVE)
+		mode |= O_EXCL;
+	if (flags & SHALE_FILE_TRUNCATE)
+		mode |= O_TRUNC;
+	f = malloc(sizeof(*f));
+	if (f == NULL)
+		return -ENOMEM;
+	fd = fd_open(path, mode | O_NOFOLLOW);
+	if (fd < 0) {
+		free(f);
+		return fd;
+	}
+	f->fd = fd;
+	*out = f;
+	return 0;
+}
+
+static void posix_close(void *self, shale_file *f)
+{
+	(void)self;
+	/* Not repeated: Linux has closed the descriptor even when it says EINTR. */
+	close(f->fd);
+	free(f);
+}
+
+static int64_t posix_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t offset)
+{
+	ssize_t got = RETRY(pread(f->fd, buf, n, (off_t)offset));
+
+	(void)self;
+	return got < 0 ? -errno : got;
+}
+
+static int64_t posix_pwrite(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset)
+{
+	ssize_t put = RETRY(pwrite(f->fd, buf, n, (off_t)offset));
+
+	(void)self;
+	return put < 0 ? -errno : put;
+}
+
+static int posix_sync(void *self, shale_file *f)
+{
+	(void)self;
+	return result(RETRY(fdatasync(f->fd)));
+}
+
+static int posix_writeback(void *self, shale_file *f, uint64_t offset, uint64_t n)
+{
+	(void)self;
+	/* Only WRITE: with the waiting flags the call would swallow a write error. */
+	return result(
+		RETRY(sync_file_range(f->fd, (off_t)offset, (off_t)n, SYNC_FILE_RANGE_WRITE)));
+}
+
+/* Where the file system cannot reserve: real zeros behind what is there. */
+static int write_zeros(int fd, uint64_t end)
+{
+	static const uint8_t zeros[65536];
+	struct stat st;
+	uint64_t at;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	for (at = (uint64_t)st.st_size; at < end;) {
+		size_t n = end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros);
+		ssize_t put = RETRY(pwrite(fd, zeros, n, (off_t)at));
+
+		if (put < 0)
+			return -errno;
+		at += (uint64_t)put;
+	}
+	return 0;
+}
+
+static int posix_allocate(void *self, shale_file *f, uint64_t offset, uint64_t n)
+{
+	(void)self;
+	if (RETRY(fallocate(f->fd, 0, (off_t)offset, (off_t)n)) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	return write_zeros(f->fd, offset + n);
+}
+
+static int posix_truncate(void *self, shale_file *f, uint64_t size)
+{
+	(void)self;
+	return result(RETRY(ftruncate(f->fd, (off_t)size)));
+}
+
+static int posix_size(void *self, shale_file *f, uint64_t *out)
+{
+	struct stat st;
+
+	(void)self;
+	if (fstat(f->fd, &st) != 0)
+		return -errno;
+	*out = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int posix_advise(void *self, shale_file *f, uint64_t offset, uint64_t n, int advice)
+{
+	int native;
+
+	(void)self;
+	switch (advice) {
+	case SHALE_ADVISE_RANDOM:
+		native = POSIX_FADV_RANDOM;
+		break;
+	case SHALE_ADVISE_SEQUENTIAL:
+		native = POSIX_FADV_SEQUENTIAL;
+		break;
+	case SHALE_ADVISE_WILLNEED:
+		native = POSIX_FADV_WILLNEED;
+		break;
+	case SHALE_ADVISE_DONTNEED:
+		native = POSIX_FADV_DONTNEED;
+		break;
+	default:
+		return -EINVAL;
+	}
+	return -posix_fadvise(f->fd, (off_t)offset, (off_t)n, native);
+}
+
+/*
+ * MAP_POPULATE would fault a shared mapping for reading only and leave a fault to
+ * the first store into each page; MADV_POPULATE_WRITE (Linux 5.14) takes them all
+ * here. Older kernels do their best with the former.
+ */
+static int posix_map(void *self, shale_file *f, uint64_t n, void **addr)
+{
+	struct stat st;
+	void *p;
+	int err;
+
+	(void)self;
+	if (fstat(f->fd, &st) != 0)
+		return -errno;
+	if (n == 0 || n > SIZE_MAX || n > (uint64_t)st.st_size)
+		return -EINVAL; /* a store beyond the end would be a SIGBUS */
+	p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	if (RETRY(madvise(p, n, MADV_POPULATE_WRITE)) != 0) {
+		err = errno;
+		if (err != EINVAL) {
+			munmap(p, n);
+			/* EFAULT: a page of the file could not be made writable. */
+			return err == EFAULT ? -ENOSPC : -err;
+		}
+		(void)madvise(p, n, MADV_WILLNEED);
+	}
+	*addr = p;
+	return 0;
+}
+
+static void posix_unmap(void *self, shale_file *f, void *addr, uint64_t n)
+{
+	(void)self;
+	(void)f;
+	munmap(addr, n);
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+static int posix_mkdir(void *self, const char *path)
+{
+	(void)self;
+	return result(mkdir(path, 0700));
+}
+
+static int posix_rmdir(void *self, const char *path)
+{
+	(void)self;
+	return result(rmdir(path));
+}
+
+static int posix_list(void *self, const char *path, int (*each)(void *arg, const char *name),
+		      void *arg)
+{
+	int fd = fd_open(path, O_RDONLY | O_DIRECTORY), rc = 0;
+	DIR *dir;
+
+	(void)self;
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	while (rc == 0) {
+		struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(dir);
+		if (entry == NULL) {
+			rc = -errno; /* 0 at the end */
+			break;
+		}
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			rc = each(arg, entry->d_name);
+	}
+	closedir(dir);
+	return rc;
+}
+
+static int posix_stat(void *self, const char *path, uint64_t *size, bool *is_dir)
+{
+	struct stat st;
+
+	(void)self;
+	if (stat(path, &st) != 0)
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	*is_dir = S_ISDIR(st.st_mode);
+	return 0;
+}
+
+static int posix_rename(void *self, const char *from, const char *to)
+{
+	(void)self;
+	return result(rename(from, to));
+}
+
+static int posix_unlink(void *self, const char *path)
+{
+	(void)self;
+	return result(unlink(path));
+}
+
+static int posix_sync_dir(void *self, const char *path)
+{
+	int fd = fd_open(path, O_RDONLY | O_DIRECTORY), rc;
+
+	(void)self;
+	if (fd < 0)
+		return fd;
+	rc = result(RETRY(fsync(fd)));
+	close(fd);
+	return rc;
+}
+
+static int posix_space(void *self, const char *path, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+	struct statvfs st;
+
+	(void)self;
+	if (RETRY(statvfs(path, &st)) != 0)
+		return -errno;
+	*free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	*total_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+	return 0;
+}
+
+/* ---- the lock ----------------------------------------------------------- */
+
+/*
+ * A lock of the open file description (OFD): unlike the older POSIX lock it also
+ * excludes a second open in this process, and closing another descriptor of the
+ * file does not drop it.
+ */
+static int ofd_lock(int fd, short type)
+{
+	struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
+
+	if (RETRY(fcntl(fd, F_OFD_SETLK, &fl)) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+/* Is `path` still the file behind fd? Not if its owner destroyed the store meanwhile. */
+static bool same_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* For whoever finds it locked; nothing depends on it. */
+static void write_owner(int fd, pid_t owner)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%ld\n", (long)owner);
+
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		(void)ftruncate(fd, 0);
+}
+
+static int posix_lock(void *self, const char *path, shale_file_lock **out)
+{
+	struct shale_file_lock *lock = malloc(sizeof(*lock));
+	int fd, rc;
+
+	(void)self;
+	if (lock == NULL)
+		return -ENOMEM;
+	for (;;) {
+		fd = fd_open(path, O_RDWR | O_CREAT | O_NOFOLLOW);
+		if (fd < 0) {
+			free(lock);
+			return fd;
+		}
+		rc = ofd_lock(fd, F_WRLCK);
+		if (rc < 0) {
+			close(fd);
+			free(lock);
+			return rc;
+		}
+		if (same_file(fd, path))
+			break;
+		close(fd);
+	}
+	lock->fd = fd;
+	lock->owner = getpid();
+	write_owner(fd, lock->owner);
+	*out = lock;
+	return 0;
+}
+
+static void posix_unlock(void *self, shale_file_lock *lock)
+{
+	(void)self;
+	/*
+	 * A child made by fork() shares the description, and with it the lock. The
+	 * owner releases it even though such a child keeps the descriptor open; the
+	 * child must not release it for its parent.
+	 */
+	if (lock->owner == getpid())
+		(void)ofd_lock(lock->fd, F_UNLCK);
+	close(lock->fd);
+	free(lock);
+}
+
+const shale_fs_ops posix_fs = {
+	.struct_size = sizeof(shale_fs_ops),
+	.open = posix_open,
+	.close = posix_close,
+	.pread = posix_pread,
+	.pwrite = posix_pwrite,
+	.sync = posix_sync,
+	.writeback = posix_writeback,
+	.allocate = posix_allocate,
+	.truncate = posix_truncate,
+	.size = posix_size,
+	.advise = posix_advise,
+	.map = posix_map,
+	.unmap = posix_unmap,
+	.mkdir = posix_mkdir,
+	.rmdir = posix_rmdir,
+	.list = posix_list,
+	.stat = posix_stat,
+	.rename = posix_rename,
+	.unlink = posix_unlink,
+	.sync_dir = posix_sync_dir,
+	.lock = posix_lock,
+	.unlock = posix_unlock,
+	.space = posix_space,
+};

@@ -1,0 +1,196 @@
+/*
+ * Writing an immutable object. Bytes gather in a buffer and go to the file in
+ * whole buffers, each accounted to the rate limiter first. What the kernel holds
+ * dirty is bounded: its writing is started every WRITEBACK_BYTES and waited for
+ * every SYNC_BYTES, so that a commit's sync never queues behind a whole table.
+ *
+ * The file is written under its own name: nothing refers to it before it is
+ * sealed, and what a crash leaves behind is removed as an orphan.
+ */
+#include "env/store_impl.h"
+
+enum {
+	BUFFER_BYTES = 256 << 10,
+	WRITEBACK_BYTES = 1 << 20,
+	SYNC_BYTES = 16 << 20,
+	BUFFER_ALIGN = 4096,
+};
+
+struct store_writer {
+	struct store *store;
+	struct rate *rate;
+	struct object_name name;
+	shale_file *file;
+	uint8_t *buffer;
+	size_t used;        /* of buffer */
+	uint64_t written;   /* bytes in the file */
+	uint64_t started;   /* bytes whose writing to the device was begun */
+	uint64_t synced;    /* bytes known to be durable */
+	shale_error failed; /* the first failure; status 0: none */
+};
+
+static void writer_free(struct store_writer *w)
+{
+	if (w == NULL)
+		return;
+	mem_free(w->store->env, w->buffer);
+	mem_free(w->store->env, w);
+}
+
+shale_status store_create(struct store *s, enum object_kind kind, uint64_t number,
+			  struct rate *rate, struct store_writer **out)
+{
+	struct object_name name = object_name(kind, number);
+	struct store_writer *w = NULL;
+	struct store_path path;
+	shale_status rc = store_writable(s, name.text);
+	int err;
+
+	if (rc != SHALE_OK)
+		return rc;
+	w = mem_zalloc(s->env, sizeof(*w));
+	if (w == NULL)
+		return err_memory("a writer");
+	w->store = s;
+	w->rate = rate;
+	w->name = name;
+	w->buffer = mem_aligned(s->env, BUFFER_ALIGN, BUFFER_BYTES);
+	if (w->buffer == NULL) {
+		rc = err_memory("a writer's buffer");
+		goto out;
+	}
+	store_path_to(s, name.text, &path);
+	err = fs_open(s->env, path.text,
+		      SHALE_FILE_WRITE | SHALE_FILE_CREATE | SHALE_FILE_EXCLUSIVE, &w->file);
+	if (err < 0) {
+		rc = err_sys(-err, name.text, "cannot create %s", path.text);
+		goto out;
+	}
+	*out = w;
+	w = NULL; /* moved */
+out:
+	writer_free(w);
+	return rc;
+}
+
+/* The first failure is the writer's from then on. */
+static shale_status writer_failed(struct store_writer *w, shale_status rc)
+{
+	w->failed = *err_last();
+	w->failed.status = rc;
+	return rc;
+}
+
+static shale_status writer_sync(struct store_writer *w)
+{
+	int err = fs_sync(w->store->env, w->file);
+
+	if (err < 0)
+		return writer_failed(w,
+				     err_sys(-err, w->name.text, "cannot sync %s", w->name.text));
+	w->started = w->synced = w->written;
+	return SHALE_OK;
+}
+
+static shale_status writer_write(struct store_writer *w, const void *data, size_t n)
+{
+	const shale_env *env = w->store->env;
+	int err;
+
+	rate_take(w->rate, n, 1);
+	err = fs_write(env, w->file, data, n, w->written);
+	if (err < 0)
+		return writer_failed(w, store_fail_at(err, w->name.text, w->written, "write", n));
+	w->written += n;
+	if (w->written - w->synced >= SYNC_BYTES)
+		return writer_sync(w);
+	if (w->written - w->started >= WRITEBACK_BYTES) {
+		/* A hint: a failure of the device shows in the sync. */
+		(void)env->fs.ops->writeback(env->fs.self, w->file, w->started,
+					     w->written - w->started);
+		w->started = w->written;
+	}
+	return SHALE_OK;
+}
+
+static shale_status writer_flush(struct store_writer *w)
+{
+	size_t n = w->used;
+
+	if (n == 0)
+		return SHALE_OK;
+	w->used = 0;
+	return writer_write(w, w->buffer, n);
+}
+
+shale_status store_writer_append(struct store_writer *w, const void *data, size_t n)
+{
+	const uint8_t *p = data;
+
+	if (w->failed.status != SHALE_OK) {
+		*err_last() = w->failed;
+		return w->failed.status;
+	}
+	while (n > 0) {
+		size_t part = BUFFER_BYTES - w->used;
+		shale_status rc = SHALE_OK;
+
+		if (part > n)
+			part = n;
+		if (part == BUFFER_BYTES) { /* a buffer's worth and nothing waits: no copy */
+			rc = writer_write(w, p, part);
+		} else {
+			memcpy(w->buffer + w->used, p, part);
+			w->used += part;
+			if (w->used == BUFFER_BYTES)
+				rc = writer_flush(w);
+		}
+		if (rc != SHALE_OK)
+			return rc;
+		p += part;
+		n -= part;
+	}
+	return SHALE_OK;
+}
+
+uint64_t store_writer_size(const struct store_writer *w)
+{
+	return w->written + w->used;
+}
+
+shale_status store_writer_seal(struct store_writer *w)
+{
+	shale_error first;
+	shale_status rc = w->failed.status;
+
+	if (rc != SHALE_OK)
+		*err_last() = w->failed;
+	else
+		rc = writer_flush(w);
+	if (rc == SHALE_OK)
+		rc = writer_sync(w);
+	if (rc == SHALE_OK)
+		rc = store_sync_names(w->store, w->name.text);
+	if (rc == SHALE_OK) {
+		fs_close(w->store->env, w->file);
+		writer_free(w);
+		return SHALE_OK;
+	}
+	first = *err_last(); /* tell of this, whatever becomes of the removal */
+	store_writer_abort(w);
+	*err_last() = first;
+	return rc;
+}
+
+void store_writer_abort(struct store_writer *w)
+{
+	struct store_path path;
+
+	if (w == NULL)
+		return;
+	fs_close(w->store->env, w->file);
+	store_path_to(w->store, w->name.text, &path);
+	/* If this fails the object is an orphan, which the next open removes. */
+	(void)fs_unlink(w->store->env, path.text);
+	writer_free(w);
+}
