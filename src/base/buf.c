@@ -19,7 +19,8 @@ bool buf_reserve(struct buf *b, size_t n)
 
 	if (b->failed)
 		return false;
-	if (b->capacity - b->size >= n)
+	/* Also for n == 0 there is memory afterwards, as NULL means that there is none. */
+	if (b->data != NULL && b->capacity - b->size >= n)
 		return true;
 	if (__builtin_add_overflow(b->size, n, &want) || want > SIZE_MAX / 2) {
 		b->failed = true;

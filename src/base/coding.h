@@ -80,8 +80,8 @@ static inline const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, ui
  */
 static inline uint64_t key_head(shale_slice key, size_t skip)
 {
-	const uint8_t *p = (const uint8_t *)key.data + skip;
 	size_t n = key.size > skip ? key.size - skip : 0;
+	const uint8_t *p = n != 0 ? (const uint8_t *)key.data + skip : NULL;
 	uint64_t v = 0;
 
 	if (n >= 8) {

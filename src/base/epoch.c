@@ -39,11 +39,12 @@ void epoch_retire(struct epoch *e, struct epoch_item *item, void (*fn)(struct ep
 		if (c & 1)
 			item->waits_for |= UINT64_C(1) << i;
 	}
+	/* Counted first, so that the count never falls below what is on the list. */
+	atomic_fetch_add_explicit(&e->retired_count, 1, memory_order_relaxed);
 	mutex_lock(&e->mu);
 	item->next = e->retired;
 	e->retired = item;
 	mutex_unlock(&e->mu);
-	atomic_fetch_add_explicit(&e->retired_count, 1, memory_order_relaxed);
 }
 
 static bool safe(struct epoch *e, struct epoch_item *item)

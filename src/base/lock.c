@@ -19,9 +19,9 @@ static void futex_wait(const shale_env *env, _Atomic uint32_t *word, uint32_t ex
 	env->executor.ops->wait(env->executor.self, (const uint32_t *)word, expected, ns);
 }
 
-static void futex_wake(const shale_env *env, _Atomic uint32_t *word, int count)
+static void futex_wake(const shale_env *env, const void *word, int count)
 {
-	env->executor.ops->wake(env->executor.self, (const uint32_t *)word, count);
+	env->executor.ops->wake(env->executor.self, word, count);
 }
 
 void mutex_lock_slow(struct mutex *m)
@@ -40,9 +40,10 @@ void mutex_lock_slow(struct mutex *m)
 		futex_wait(m->env, &m->state, 2, UINT64_MAX);
 }
 
-void mutex_wake(struct mutex *m)
+/* The word is only an address here: what lay there may be gone. */
+void mutex_wake(const shale_env *env, const void *state)
 {
-	futex_wake(m->env, &m->state, 1);
+	futex_wake(env, state, 1);
 }
 
 void mutex_rank_push(const struct mutex *m)
@@ -105,7 +106,7 @@ void env_sleep_ns(const shale_env *env, uint64_t ns)
 {
 	/* Nobody wakes this word; early returns are made up for. */
 	_Atomic uint32_t word = 0;
-	uint64_t now = env_now_ns(env), end = now + ns;
+	uint64_t now = env_now_ns(env), end = ns < UINT64_MAX - now ? now + ns : UINT64_MAX;
 
 	for (; now < end; now = env_now_ns(env))
 		futex_wait(env, &word, 0, end - now);

@@ -46,7 +46,7 @@ struct cond {
 
 void mutex_init(struct mutex *m, const shale_env *env, enum lock_rank rank);
 void mutex_lock_slow(struct mutex *m);
-void mutex_wake(struct mutex *m);
+void mutex_wake(const shale_env *env, const void *state);
 void mutex_rank_push(const struct mutex *m);
 void mutex_rank_pop(const struct mutex *m);
 
@@ -78,11 +78,14 @@ static inline void mutex_lock(struct mutex *m)
 
 static inline void mutex_unlock(struct mutex *m)
 {
+	/* Once it is free the next holder may free the memory it lies in. */
+	const shale_env *env = m->env;
+
 #ifdef SHALE_DEBUG
 	mutex_rank_pop(m);
 #endif
 	if (unlikely(atomic_exchange_explicit(&m->state, 0, memory_order_release) == 2))
-		mutex_wake(m);
+		mutex_wake(env, &m->state);
 }
 
 static inline void mutex_assert_held(struct mutex *m)

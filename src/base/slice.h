@@ -37,6 +37,14 @@ static inline size_t slice_common(shale_slice a, shale_slice b)
 	const unsigned char *p = (const unsigned char *)a.data, *q = (const unsigned char *)b.data;
 	size_t n = a.size < b.size ? a.size : b.size, i = 0;
 
+	for (; n - i >= 8; i += 8) {
+		uint64_t v, w;
+
+		memcpy(&v, p + i, 8);
+		memcpy(&w, q + i, 8);
+		if (v != w) /* little-endian: the first byte that differs is the lowest */
+			return i + (size_t)(__builtin_ctzll(v ^ w) / 8);
+	}
 	while (i < n && p[i] == q[i])
 		i++;
 	return i;

@@ -3,11 +3,19 @@
 #include <stdatomic.h>
 
 static _Thread_local struct task thread_task;
-static _Thread_local struct task *current;
+
+/*
+ * Set from the first use on. The model makes it one load even in the shared
+ * library; it takes the few bytes that the loader keeps for this, which the
+ * whole struct would not do.
+ */
+static _Thread_local struct task *current __attribute__((tls_model("initial-exec")));
 
 struct task *task_self(void)
 {
-	return current ? current : &thread_task;
+	if (__builtin_expect(current == NULL, 0))
+		current = &thread_task;
+	return current;
 }
 
 void task_switch(struct task *t)

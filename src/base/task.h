@@ -23,7 +23,7 @@ struct task *task_self(void);
 /* Let `t` be the running task's from now on (NULL: the thread's own). */
 void task_switch(struct task *t);
 
-/* A small number that differs between tasks where possible; never 0. */
+/* A small number that differs between tasks where possible. */
 uint32_t task_stripe(void);
 
 #endif
