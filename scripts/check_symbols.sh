@@ -11,7 +11,7 @@ objects=$build/CMakeFiles/shale_objects.dir/src
 faults=0
 
 # Memory and strings; formatting into a buffer; the codecs; the compiler's runtime.
-allowed='^(mem(cmp|cpy|move|set|chr|rchr|mem)|str(cmp|ncmp|len|nlen|chr|rchr|str|spn|cspn|error_r|toull?|toul)|bcmp'
+allowed='^(mem(cmp|cpy|move|set|chr|rchr|mem)|str(cmp|ncmp|len|nlen|chr|rchr|str|spn|cspn|toull?|toul|errorname_np|errordesc_np)|bcmp'
 allowed+='|v?snprintf|__(v?snprintf|memcpy|memmove|memset|strcpy|strncpy)_chk|__chk_fail|__isoc99_strto.*|__isoc23_strto.*'
 allowed+='|__errno_location'
 allowed+='|(LZ4|ZSTD|XXH)_?[A-Za-z0-9_]+|snappy_[a-z_]+'
