@@ -2,9 +2,7 @@
 #ifndef FORMAT_BLOCK_LAYOUT_H
 #define FORMAT_BLOCK_LAYOUT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/coding.h"
 
 enum {
 	BLOCK_HEADER = 16,
@@ -41,6 +39,19 @@ static inline struct block_layout block_layout(size_t n, size_t prefix, unsigned
 	at.prefix = at.value_ends + n * ((flags & BLOCK_WIDE_VALUES) != 0 ? 4 : 2);
 	at.rests = at.prefix + prefix;
 	return at;
+}
+
+/*
+ * As key_head(key, skip) for skip <= key.size, without a loop where the key has eight
+ * bytes at all: read its last eight and shift those before `skip` out.
+ */
+static inline uint64_t block_head(shale_slice key, size_t skip)
+{
+	size_t behind = key.size - skip;
+
+	if (behind < HEAD_SIZE && key.size >= HEAD_SIZE && behind != 0)
+		return key_head(key, key.size - HEAD_SIZE) << (8 * (HEAD_SIZE - behind));
+	return key_head(key, skip);
 }
 
 /* Bytes a delta needs for a span of sequence numbers. */

@@ -96,22 +96,27 @@ struct block_target {
 static inline struct block_target block_target(shale_slice key, size_t prefix)
 {
 	size_t behind = key.size - prefix;
-	struct block_target t = { .head = key_head(key, prefix) };
+	struct block_target t = { .head = block_head(key, prefix) };
 
 	t.in_head = behind < HEAD_SIZE ? behind : HEAD_SIZE;
 	t.rest = slice_from((const uint8_t *)key.data + prefix + t.in_head, behind - t.in_head);
 	return t;
 }
 
-/* First of n heads that is >= head; the comparison must not become a branch. */
+/*
+ * First of n heads that is >= head. The comparison goes either way equally often, so
+ * it must not become a branch: the step is computed from it, and the empty asm keeps
+ * the compiler from seeing that it is one of two values.
+ */
 static inline size_t block_heads_lower(const uint64_t *heads, size_t n, uint64_t head)
 {
 	const uint64_t *p = heads;
 
 	while (n > 1) {
-		size_t half = n / 2;
+		size_t half = n / 2, less = p[half - 1] < head;
 
-		p += (size_t)(p[half - 1] < head) * half;
+		__asm__("" : "+r"(less));
+		p += half & -less;
 		n -= half;
 	}
 	return (size_t)(p - heads) + (*p < head);
