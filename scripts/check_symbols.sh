@@ -29,6 +29,9 @@ if [ ! -d "$objects" ]; then
 	exit 2
 fi
 
+# Objects whose source is gone lie about in an old build directory.
+source_root=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$build/CMakeCache.txt" 2>/dev/null)
+
 # What any object of the library defines, src/env among them.
 defined=$(find "$objects" -name '*.o' -exec nm --defined-only -g --format=posix {} + |
 	awk 'NF > 1 { print $1 }' | sort -u)
@@ -39,6 +42,7 @@ while IFS= read -r object; do
 	case $name in
 	env/*) continue ;;
 	esac
+	[ -z "$source_root" ] || [ -f "$source_root/src/${name%.o}" ] || continue
 	checked=$((checked + 1))
 	but='^$'
 	case $name in
