@@ -460,7 +460,14 @@ static void assert_pair_refused(const struct pair *p)
 
 static void refuses_what_would_mislead_a_search(void **state)
 {
-	enum { HEADS = 16, TYPES = 32, HEAD_SIZES = 34, SEQS = 36 };
+	enum {
+		HEADS = 16,
+		TYPES = 32,
+		HEAD_SIZES = 34,
+		SEQS = 36,
+		REST_ENDS = 40,
+		VALUE_ENDS = 44,
+	};
 	struct pair p, good = pair_new(bytes_str("a"), seqtype(5, OP_PUT), bytes_str("b"),
 				       seqtype(6, OP_PUT));
 
@@ -474,6 +481,14 @@ static void refuses_what_would_mislead_a_search(void **state)
 	assert_pair_refused(&p);
 	p = good; /* a head of nine bytes */
 	p.raw[HEAD_SIZES] = 9;
+	assert_pair_refused(&p);
+	p = good; /* a short head with a rest behind it */
+	put_u16le(p.raw + REST_ENDS + 2, 1);
+	put_u16le(p.raw + VALUE_ENDS + 2, 15);
+	assert_pair_refused(&p);
+	p = good; /* an expiry of seven bytes */
+	p.raw[TYPES] = OP_PUT_TTL;
+	put_u16le(p.raw + VALUE_ENDS, 7);
 	assert_pair_refused(&p);
 	p = good; /* a type that is not written */
 	p.raw[TYPES] = OP_MERGE;
@@ -498,6 +513,29 @@ static void refuses_what_would_mislead_a_search(void **state)
 	assert_pair_refused(&p);
 }
 
+static void refuses_a_key_over_its_limit(void **state)
+{
+	char *key = calloc(1, SHALE_KEY_MAX + 1);
+
+	(void)state;
+	for (size_t size = SHALE_KEY_MAX; size <= SHALE_KEY_MAX + 1; size++) {
+		struct block_builder builder;
+		struct block b;
+		struct buf out;
+
+		block_builder_init(&builder, &heap_env);
+		buf_init(&out, &heap_env);
+		block_builder_add(&builder, slice_from(key, size), seqtype(1, OP_PUT),
+				  bytes_str("v"));
+		assert_ok(block_builder_finish(&builder, &out));
+		assert_status(block_parse(out.data, out.size, &b),
+			      size <= SHALE_KEY_MAX ? SHALE_OK : SHALE_CORRUPT);
+		block_builder_fini(&builder);
+		buf_fini(&out);
+	}
+	free(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +547,7 @@ int main(void)
 		cmocka_unit_test(refuses_cut_blocks),
 		cmocka_unit_test(survives_random_bytes),
 		cmocka_unit_test(refuses_what_would_mislead_a_search),
+		cmocka_unit_test(refuses_a_key_over_its_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
