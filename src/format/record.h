@@ -23,7 +23,8 @@
  * Log positions (LSN) count bytes over all segments. Types:
  *   1 OPS   payload: operations (batch.h); uses `count` sequence numbers
  *   2 LINK  first record of every segment: u64 previous segment (0: none), u64
- *           its sealed length, u64 LSN of this segment's byte 0, u64 next sequence
+ *           its sealed length, u64 LSN of this segment's byte 0, u64 next sequence;
+ *             count is 1 where the file held older bytes (recycled), else 0
  *   3 LARGE payload as OPS, in a segment made for it (nothing special to read)
  *   4 END   the log was closed cleanly here; nothing follows
  *

@@ -38,7 +38,7 @@ struct wal_config {
 	enum wal_sink sink;
 	uint64_t segment_bytes; /* capacity of a segment, header included; multiple of 4096 */
 	uint64_t store_id;
-	uint64_t first_lsn;   /* LSN of byte 0 of the first segment */
+	uint64_t first_lsn;   /* LSN of byte 0 of the first segment: end_lsn of the replay */
 	unsigned recycle_max; /* closed segments kept for reuse */
 };
 

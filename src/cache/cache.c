@@ -1,0 +1,460 @@
+/*
+ * A slot's life and counters are one word:
+ *
+ *   bits 62..63  life: EMPTY, BUILDING (one thread owns the slot, for making or
+ *                for unmaking), VISIBLE, INVISIBLE (a standalone item: a slot
+ *                outside the array that no lookup reaches)
+ *   bits 31..61  releases
+ *   bits 0..30   acquires
+ *
+ * Pins are acquires - releases. While nothing is pinned the two are equal, and
+ * that height is the clock's count of recent use: the hand lowers it and takes
+ * the slot when it is zero.
+ *
+ * Invariants
+ * - Only the thread that moved a slot to BUILDING writes its key, data and charge;
+ *   it leaves BUILDING by a plain store, which drops acquires that strayed in.
+ * - A slot leaves VISIBLE only by a compare-and-swap from a word without pins, so
+ *   whoever added an acquire to a VISIBLE word holds the slot still.
+ * - A lookup compares the key before it adds, to leave strangers' lines alone, and
+ *   again after, because the slot may have changed hands in between. The key is
+ *   atomic for that first look only.
+ * - `displaced` of a slot counts the items whose probe sequence passed over it; at
+ *   zero a lookup stops. An item's passes are counted before it is VISIBLE.
+ * - `used` never exceeds the capacity by an insert: room is taken by a
+ *   compare-and-swap, and what an inserter evicts stays its own until then. Items
+ *   that are standalone are in `used` as well, and may exceed it.
+ *
+ * Two threads that insert one key at the same instant may both succeed. Blocks are
+ * immutable, so this costs the room of one until it ages out; refusing it would
+ * cost every insert a lock.
+ */
+#include "cache/cache.h"
+
+enum life { EMPTY, BUILDING, VISIBLE, INVISIBLE };
+
+enum {
+	COUNT_BITS = 31,
+	LIFE_SHIFT = 62,
+	SLOTS_MIN = 64,
+	HEIGHT_MAX = 3, /* passes of the hand that the hottest item survives */
+	HAND_STEP = 8,  /* slots taken from the hand at once */
+};
+
+#define COUNT_MASK ((1ull << COUNT_BITS) - 1)
+#define ACQUIRE_ONE 1ull
+#define RELEASE_ONE (1ull << COUNT_BITS)
+/* The top bits of both counters; set in both, they cancel. */
+#define TOP_BITS ((ACQUIRE_ONE | RELEASE_ONE) << (COUNT_BITS - 1))
+#define LIFE(l) ((uint64_t)(l) << LIFE_SHIFT)
+
+struct slot {
+	_Alignas(64) _Atomic uint64_t state;
+	_Atomic uint64_t number, offset;
+	void *data;
+	uint64_t charge;
+	_Atomic uint32_t displaced;
+};
+_Static_assert(sizeof(struct slot) == 64, "a slot is a cache line");
+
+struct cache {
+	/* Set by cache_new(), then constant. */
+	const shale_env *env;
+	cache_free_fn free_fn;
+	struct budget *budget;
+	struct slot *slots;
+	size_t mask; /* slots - 1 */
+	size_t occupied_max;
+
+	/* Any thread. */
+	_Alignas(64) _Atomic uint64_t used;
+	_Atomic uint64_t capacity;
+	_Atomic size_t occupied;
+	_Alignas(64) _Atomic uint64_t hand;
+};
+
+struct evicted {
+	uint64_t bytes;
+	size_t slots;
+};
+
+struct probe {
+	size_t at, step;
+};
+
+static inline enum life life_of(uint64_t state)
+{
+	return (enum life)(state >> LIFE_SHIFT);
+}
+
+static inline uint64_t acquires_of(uint64_t state)
+{
+	return state & COUNT_MASK;
+}
+
+static inline uint64_t pins_of(uint64_t state)
+{
+	return (acquires_of(state) - (state >> COUNT_BITS)) & COUNT_MASK;
+}
+
+/* Double hashing: where to look first and how far to go on. The step is odd, so it meets all. */
+static inline struct probe probe_start(const struct cache *c, uint64_t number, uint64_t offset)
+{
+	unsigned __int128 p = (unsigned __int128)(number ^ 0x9e3779b97f4a7c15ull) *
+			      (offset ^ 0xd1342543de82ef95ull);
+	uint64_t h = (uint64_t)p ^ (uint64_t)(p >> 64);
+
+	return (struct probe){ (size_t)h & c->mask, (size_t)(h >> 32) | 1 };
+}
+
+static inline bool slot_has_key(struct slot *s, uint64_t number, uint64_t offset)
+{
+	return atomic_load_explicit(&s->offset, memory_order_relaxed) == offset &&
+	       atomic_load_explicit(&s->number, memory_order_relaxed) == number;
+}
+
+static inline void cache_account(struct cache *c, int64_t bytes)
+{
+	if (c->budget != NULL)
+		budget_add(c->budget, BUDGET_CACHE, bytes);
+}
+
+/* ---- lookup and pins ---- */
+
+/* Add a pin if the slot still is what it looked like. */
+static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset)
+{
+	/* Acquire: pairs with the release store that made the slot VISIBLE. */
+	uint64_t old = atomic_fetch_add_explicit(&s->state, ACQUIRE_ONE, memory_order_acquire);
+
+	if (unlikely(life_of(old) != VISIBLE))
+		return false; /* the owner's store drops what was added */
+	if (likely(slot_has_key(s, number, offset)))
+		return true;
+	/* Release: an eviction that sees no pins must come after the look at the key. */
+	atomic_fetch_sub_explicit(&s->state, ACQUIRE_ONE, memory_order_release);
+	return false;
+}
+
+bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out)
+{
+	struct probe p = probe_start(c, number, offset);
+
+	for (size_t n = 0; n <= c->mask; n++) {
+		struct slot *s = &c->slots[p.at];
+
+		if (slot_has_key(s, number, offset) &&
+		    life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) == VISIBLE &&
+		    slot_pin(s, number, offset)) {
+			out->data = s->data;
+			out->token = (uintptr_t)s;
+			return true;
+		}
+		/* Stale at worst: a miss for an item that is just being put in. */
+		if (atomic_load_explicit(&s->displaced, memory_order_relaxed) == 0)
+			break;
+		p.at = (p.at + p.step) & c->mask;
+	}
+	return false;
+}
+
+static void __attribute__((noinline)) standalone_free(struct cache *c, struct slot *s)
+{
+	atomic_fetch_sub_explicit(&c->used, s->charge, memory_order_relaxed);
+	cache_account(c, -(int64_t)s->charge);
+	c->free_fn(c->env, s->data, s->charge);
+	mem_free(c->env, s);
+}
+
+void cache_release(struct cache *c, struct cache_item *item)
+{
+	struct slot *s = (struct slot *)item->token;
+	uint64_t old;
+
+	if (item->data == NULL)
+		return;
+	item->data = NULL;
+	item->token = 0;
+	/*
+	 * Release: this task's reads come before an eviction or a free by another.
+	 * Acquire: others' reads come before a free by this one.
+	 */
+	old = atomic_fetch_add_explicit(&s->state, RELEASE_ONE, memory_order_acq_rel);
+	DEBUG_ASSERT(pins_of(old) != 0);
+	if (unlikely(life_of(old) == INVISIBLE)) {
+		if (pins_of(old) == 1)
+			standalone_free(c, s);
+		return;
+	}
+	/*
+	 * Releases never exceed acquires, so when their top bit is set so is the
+	 * other's; dropping both keeps the difference. Long before they overflow.
+	 */
+	if (unlikely((old & TOP_BITS) == TOP_BITS))
+		atomic_fetch_and_explicit(&s->state, ~TOP_BITS, memory_order_relaxed);
+}
+
+struct cache_item cache_again(struct cache *c, const struct cache_item *item)
+{
+	struct slot *s = (struct slot *)item->token;
+
+	(void)c;
+	if (item->data != NULL)
+		/* Relaxed: the pin that is held orders everything. */
+		atomic_fetch_add_explicit(&s->state, ACQUIRE_ONE, memory_order_relaxed);
+	return *item;
+}
+
+/* ---- eviction ---- */
+
+/* Give a slot that this thread owns (BUILDING) back to the empty ones. */
+static void slot_empty(struct cache *c, struct slot *s)
+{
+	uint64_t number = atomic_load_explicit(&s->number, memory_order_relaxed);
+	uint64_t offset = atomic_load_explicit(&s->offset, memory_order_relaxed);
+	struct probe p = probe_start(c, number, offset);
+
+	while (&c->slots[p.at] != s) {
+		atomic_fetch_sub_explicit(&c->slots[p.at].displaced, 1, memory_order_relaxed);
+		p.at = (p.at + p.step) & c->mask;
+	}
+	/* Release: pairs with the acquire of the next owner. */
+	atomic_store_explicit(&s->state, LIFE(EMPTY), memory_order_release);
+}
+
+/* One touch of the hand. True if the slot was aged or taken. */
+static bool slot_visit(struct cache *c, struct slot *s, struct evicted *got)
+{
+	uint64_t old = atomic_load_explicit(&s->state, memory_order_relaxed);
+	uint64_t height = acquires_of(old), charge;
+
+	if (life_of(old) != VISIBLE || pins_of(old) != 0)
+		return false;
+	if (height > 0) {
+		height = (height < HEIGHT_MAX ? height : HEIGHT_MAX) - 1;
+		return atomic_compare_exchange_strong_explicit(&s->state, &old,
+							       LIFE(VISIBLE) |
+								       height * ACQUIRE_ONE |
+								       height * RELEASE_ONE,
+							       memory_order_relaxed,
+							       memory_order_relaxed);
+	}
+	/* Acquire: pairs with the releases of all who had it pinned. */
+	if (!atomic_compare_exchange_strong_explicit(&s->state, &old, LIFE(BUILDING),
+						     memory_order_acquire, memory_order_relaxed))
+		return false;
+	charge = s->charge;
+	c->free_fn(c->env, s->data, charge);
+	s->data = NULL;
+	slot_empty(c, s);
+	got->bytes += charge;
+	got->slots++;
+	return true;
+}
+
+/*
+ * Move the hand until `bytes` more and at least one slot are freed. False when
+ * once around there was nothing to age or to take. What is freed stays in
+ * c->used and c->occupied: the caller settles that with its own need.
+ */
+static bool cache_evict(struct cache *c, uint64_t bytes, struct evicted *got)
+{
+	uint64_t enough = got->bytes + bytes;
+	size_t slots = got->slots, idle = 0;
+
+	while (got->slots == slots || got->bytes < enough) {
+		uint64_t at = atomic_fetch_add_explicit(&c->hand, HAND_STEP, memory_order_relaxed);
+
+		for (int i = 0; i < HAND_STEP; i++) {
+			if (slot_visit(c, &c->slots[(at + (uint64_t)i) & c->mask], got))
+				idle = 0;
+			else
+				idle++;
+		}
+		if (idle > c->mask)
+			return false;
+	}
+	return true;
+}
+
+static void settle(struct cache *c, const struct evicted *got)
+{
+	atomic_fetch_sub_explicit(&c->used, got->bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&c->occupied, got->slots, memory_order_relaxed);
+	cache_account(c, -(int64_t)got->bytes);
+}
+
+/* Take room for one item of `charge`, evicting as needed. */
+static bool room_take(struct cache *c, uint64_t charge)
+{
+	uint64_t used = atomic_load_explicit(&c->used, memory_order_relaxed);
+	struct evicted got = { 0, 0 };
+
+	for (;;) {
+		uint64_t capacity = atomic_load_explicit(&c->capacity, memory_order_relaxed);
+		uint64_t after = used - got.bytes + charge;
+		size_t occupied = atomic_load_explicit(&c->occupied, memory_order_relaxed);
+
+		if (charge > capacity)
+			break;
+		if (after <= capacity && occupied - got.slots < c->occupied_max) {
+			if (!atomic_compare_exchange_weak_explicit(&c->used, &used, after,
+								   memory_order_relaxed,
+								   memory_order_relaxed))
+				continue;
+			atomic_fetch_add_explicit(&c->occupied, 1 - got.slots,
+						  memory_order_relaxed);
+			cache_account(c, (int64_t)charge - (int64_t)got.bytes);
+			return true;
+		}
+		if (!cache_evict(c, after > capacity ? after - capacity : 0, &got))
+			break;
+		used = atomic_load_explicit(&c->used, memory_order_relaxed);
+	}
+	settle(c, &got);
+	return false;
+}
+
+/* ---- insertion ---- */
+
+/* Own an empty slot on the key's way; NULL if there is none. */
+static struct slot *slot_claim(struct cache *c, uint64_t number, uint64_t offset)
+{
+	struct probe p = probe_start(c, number, offset);
+
+	for (size_t n = 0; n <= c->mask; n++) {
+		struct slot *s = &c->slots[p.at];
+		uint64_t old = atomic_load_explicit(&s->state, memory_order_relaxed);
+
+		/* A strayed acquire may change the word of an empty slot: try again then. */
+		while (life_of(old) == EMPTY)
+			if (atomic_compare_exchange_weak_explicit(&s->state, &old, LIFE(BUILDING),
+								  memory_order_acquire,
+								  memory_order_relaxed))
+				return s;
+		atomic_fetch_add_explicit(&s->displaced, 1, memory_order_relaxed);
+		p.at = (p.at + p.step) & c->mask;
+	}
+	/* Around without success: each slot was passed once. */
+	for (size_t i = 0; i <= c->mask; i++)
+		atomic_fetch_sub_explicit(&c->slots[i].displaced, 1, memory_order_relaxed);
+	return NULL;
+}
+
+static bool insert_standalone(struct cache *c, void *data, uint64_t charge, struct cache_item *out)
+{
+	struct slot *s = mem_aligned(c->env, 64, sizeof(*s));
+
+	if (s == NULL)
+		return false;
+	memset(s, 0, sizeof(*s));
+	s->data = data;
+	s->charge = charge;
+	atomic_init(&s->state, LIFE(INVISIBLE) | ACQUIRE_ONE);
+	atomic_fetch_add_explicit(&c->used, charge, memory_order_relaxed);
+	cache_account(c, (int64_t)charge);
+	*out = (struct cache_item){ data, (uintptr_t)s };
+	return true;
+}
+
+bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t charge,
+		  bool keep, struct cache_item *out)
+{
+	struct slot *s;
+
+	if (!keep)
+		return insert_standalone(c, data, charge, out);
+	if (cache_get(c, number, offset, out)) {
+		c->free_fn(c->env, data, charge);
+		return true;
+	}
+	if (!room_take(c, charge))
+		return insert_standalone(c, data, charge, out);
+	s = slot_claim(c, number, offset);
+	if (s == NULL) {
+		settle(c, &(struct evicted){ charge, 1 });
+		return insert_standalone(c, data, charge, out);
+	}
+	atomic_store_explicit(&s->number, number, memory_order_relaxed);
+	atomic_store_explicit(&s->offset, offset, memory_order_relaxed);
+	s->data = data;
+	s->charge = charge;
+	/*
+	 * Height one after its release: what is read once, as by a scan, survives
+	 * one touch of the hand, and what is read again survives more.
+	 */
+	atomic_store_explicit(&s->state, LIFE(VISIBLE) | ACQUIRE_ONE, memory_order_release);
+	*out = (struct cache_item){ data, (uintptr_t)s };
+	return true;
+}
+
+/* ---- life of the cache ---- */
+
+shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_bytes,
+		       cache_free_fn free_fn, struct budget *budget, struct cache **out)
+{
+	struct cache *c = mem_aligned(env, 64, sizeof(*c));
+	uint64_t items = capacity / (item_bytes != 0 ? item_bytes : 1);
+	size_t slots = SLOTS_MIN;
+
+	if (c == NULL)
+		return err_memory("the block cache");
+	/* At most seven tenths full when items are as large as expected. */
+	while (slots - slots * 3 / 10 < items && slots < SIZE_MAX / (4 * sizeof(struct slot)))
+		slots *= 2;
+	memset(c, 0, sizeof(*c));
+	c->slots = mem_aligned(env, 64, slots * sizeof(struct slot));
+	if (c->slots == NULL) {
+		mem_free(env, c);
+		return err_memory("the slots of the block cache");
+	}
+	memset(c->slots, 0, slots * sizeof(struct slot));
+	c->env = env;
+	c->free_fn = free_fn;
+	c->budget = budget;
+	c->mask = slots - 1;
+	c->occupied_max = slots - slots / 8;
+	atomic_init(&c->capacity, capacity);
+	if (budget != NULL)
+		budget_add(budget, BUDGET_OTHER, (int64_t)(slots * sizeof(struct slot)));
+	*out = c;
+	return SHALE_OK;
+}
+
+void cache_free(struct cache *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i <= c->mask; i++) {
+		struct slot *s = &c->slots[i];
+		uint64_t state = atomic_load_explicit(&s->state, memory_order_acquire);
+
+		if (life_of(state) == EMPTY)
+			continue;
+		ASSERT(life_of(state) == VISIBLE && pins_of(state) == 0);
+		settle(c, &(struct evicted){ s->charge, 1 });
+		c->free_fn(c->env, s->data, s->charge);
+	}
+	ASSERT(cache_used(c) == 0); /* else a standalone item is pinned */
+	if (c->budget != NULL)
+		budget_add(c->budget, BUDGET_OTHER,
+			   -(int64_t)((c->mask + 1) * sizeof(struct slot)));
+	mem_free(c->env, c->slots);
+	mem_free(c->env, c);
+}
+
+void cache_set_capacity(struct cache *c, uint64_t capacity)
+{
+	uint64_t used = atomic_load_explicit(&c->used, memory_order_relaxed);
+	struct evicted got = { 0, 0 };
+
+	atomic_store_explicit(&c->capacity, capacity, memory_order_relaxed);
+	if (used > capacity)
+		cache_evict(c, used - capacity, &got);
+	settle(c, &got);
+}
+
+uint64_t cache_used(const struct cache *c)
+{
+	return atomic_load_explicit(&c->used, memory_order_relaxed);
+}
