@@ -1,0 +1,404 @@
+/* The block cache: what it holds, what it gives up, and that threads never see a stranger's item. */
+#include "support/test.h"
+
+#include "base/rand.h"
+#include "base/stats.h"
+#include "cache/cache.h"
+#include "unit/base/tasks.h"
+
+enum { ITEM_BYTES = 4096 };
+
+/* An item that knows whose it is. */
+struct item {
+	uint64_t number, offset;
+	uint64_t check; /* derived from the key; wiped when freed */
+};
+
+static _Atomic int64_t live_items;
+
+static uint64_t check_of(uint64_t number, uint64_t offset)
+{
+	return number * 0x9e3779b97f4a7c15ull ^ (offset + 0x123456789abcdefull);
+}
+
+static void *item_new(uint64_t number, uint64_t offset)
+{
+	const shale_env *env = shale_env_default();
+	struct item *i = mem_alloc(env, sizeof(*i));
+
+	i->number = number;
+	i->offset = offset;
+	i->check = check_of(number, offset);
+	atomic_fetch_add(&live_items, 1);
+	return i;
+}
+
+static void item_free(const shale_env *env, void *data, size_t charge)
+{
+	struct item *i = data;
+
+	assert_true(charge != 0);
+	assert_true(i->check == check_of(i->number, i->offset));
+	i->check = 0;
+	atomic_fetch_sub(&live_items, 1);
+	mem_free(env, i);
+}
+
+static bool item_is(const struct cache_item *it, uint64_t number, uint64_t offset)
+{
+	const struct item *i = it->data;
+
+	return i->number == number && i->offset == offset && i->check == check_of(number, offset);
+}
+
+static struct cache *open_cache(uint64_t capacity, struct budget *budget)
+{
+	struct cache *c = NULL;
+
+	assert_ok(cache_new(shale_env_default(), capacity, ITEM_BYTES, item_free, budget, &c));
+	return c;
+}
+
+static void close_cache(struct cache *c)
+{
+	cache_free(c);
+	assert_int_equal(atomic_load(&live_items), 0);
+}
+
+static void insert(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out)
+{
+	assert_true(
+		cache_insert(c, number, offset, item_new(number, offset), ITEM_BYTES, true, out));
+	assert_true(item_is(out, number, offset));
+}
+
+static void put(struct cache *c, uint64_t number, uint64_t offset)
+{
+	struct cache_item it;
+
+	insert(c, number, offset, &it);
+	cache_release(c, &it);
+	assert_null(it.data);
+}
+
+static bool has(struct cache *c, uint64_t number, uint64_t offset)
+{
+	struct cache_item it;
+
+	if (!cache_get(c, number, offset, &it))
+		return false;
+	assert_true(item_is(&it, number, offset));
+	cache_release(c, &it);
+	return true;
+}
+
+static void finds_what_was_put_in(void **state)
+{
+	struct cache *c = open_cache(1000 * ITEM_BYTES, NULL);
+
+	(void)state;
+	for (uint64_t i = 0; i < 500; i++)
+		put(c, i % 7, i * 4096);
+	for (uint64_t i = 0; i < 500; i++)
+		assert_true(has(c, i % 7, i * 4096));
+	assert_false(has(c, 8, 0));
+	assert_false(has(c, 0, 1));
+	assert_int_equal(cache_used(c), 500 * ITEM_BYTES);
+	close_cache(c);
+}
+
+static void keeps_its_capacity(void **state)
+{
+	struct budget budget = { .total = 0 };
+	struct cache *c = open_cache(100 * ITEM_BYTES, &budget);
+	size_t found = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 5000; i++) {
+		put(c, 1, i);
+		assert_true(cache_used(c) <= 100 * ITEM_BYTES);
+		assert_int_equal(budget_used(&budget, BUDGET_CACHE), cache_used(c));
+		assert_true((uint64_t)atomic_load(&live_items) * ITEM_BYTES == cache_used(c));
+	}
+	for (uint64_t i = 0; i < 5000; i++)
+		found += has(c, 1, i);
+	/* Full, not merely within its bounds. */
+	assert_int_equal(found, 100);
+	close_cache(c);
+	assert_int_equal(budget_all(&budget), 0);
+}
+
+static void more_small_items_than_slots_evict_by_number(void **state)
+{
+	struct cache *c = open_cache(64 * ITEM_BYTES, NULL);
+	struct cache_item it;
+
+	(void)state;
+	for (uint64_t i = 0; i < 10000; i++) {
+		assert_true(cache_insert(c, 1, i, item_new(1, i), 1, true, &it));
+		cache_release(c, &it);
+		assert_true(atomic_load(&live_items) <= 128);
+	}
+	assert_true(has(c, 1, 9999));
+	close_cache(c);
+}
+
+static void keeps_what_is_used_and_drops_what_is_scanned(void **state)
+{
+	struct cache *c = open_cache(200 * ITEM_BYTES, NULL);
+	size_t kept = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++) {
+		put(c, 1, i);
+		assert_true(has(c, 1, i));
+	}
+	for (uint64_t scanned = 0; scanned < 4000; scanned++) {
+		put(c, 2, scanned);
+		for (uint64_t i = 0; i < 4; i++)
+			has(c, 1, (scanned * 4 + i) % 100);
+	}
+	for (uint64_t i = 0; i < 100; i++)
+		kept += has(c, 1, i);
+	assert_int_equal(kept, 100);
+	close_cache(c);
+}
+
+static void never_frees_what_is_pinned(void **state)
+{
+	struct cache *c = open_cache(50 * ITEM_BYTES, NULL);
+	struct cache_item pinned[20];
+
+	(void)state;
+	for (uint64_t i = 0; i < 20; i++)
+		insert(c, 7, i, &pinned[i]);
+	for (uint64_t i = 0; i < 2000; i++)
+		put(c, 8, i);
+	for (uint64_t i = 0; i < 20; i++) {
+		struct cache_item again = cache_again(c, &pinned[i]);
+
+		assert_true(item_is(&pinned[i], 7, i));
+		cache_release(c, &pinned[i]);
+		assert_true(has(c, 7, i));
+		assert_true(item_is(&again, 7, i));
+		cache_release(c, &again);
+	}
+	close_cache(c);
+}
+
+static void hands_out_standalone_items_when_all_is_pinned(void **state)
+{
+	struct budget budget = { .total = 0 };
+	struct cache *c = open_cache(10 * ITEM_BYTES, &budget);
+	struct cache_item pinned[10], extra, again;
+
+	(void)state;
+	for (uint64_t i = 0; i < 10; i++)
+		insert(c, 1, i, &pinned[i]);
+	insert(c, 1, 10, &extra);
+	assert_false(has(c, 1, 10));
+	assert_int_equal(cache_used(c), 11 * ITEM_BYTES);
+	again = cache_again(c, &extra);
+	cache_release(c, &extra);
+	assert_true(item_is(&again, 1, 10));
+	cache_release(c, &again);
+	assert_int_equal(cache_used(c), 10 * ITEM_BYTES);
+	assert_int_equal(budget_used(&budget, BUDGET_CACHE), 10 * ITEM_BYTES);
+	for (int i = 0; i < 10; i++)
+		cache_release(c, &pinned[i]);
+	close_cache(c);
+}
+
+static void does_not_keep_what_it_is_told_not_to(void **state)
+{
+	struct cache *c = open_cache(10 * ITEM_BYTES, NULL);
+	struct cache_item it;
+
+	(void)state;
+	assert_true(cache_insert(c, 1, 1, item_new(1, 1), ITEM_BYTES, false, &it));
+	assert_false(has(c, 1, 1));
+	cache_release(c, &it);
+	assert_int_equal(cache_used(c), 0);
+	/* Larger than the whole cache: the rest stays. */
+	put(c, 2, 2);
+	assert_true(cache_insert(c, 1, 1, item_new(1, 1), 11 * ITEM_BYTES, true, &it));
+	assert_false(has(c, 1, 1));
+	cache_release(c, &it);
+	assert_true(has(c, 2, 2));
+	close_cache(c);
+}
+
+static void the_first_of_two_with_one_key_stays(void **state)
+{
+	struct cache *c = open_cache(10 * ITEM_BYTES, NULL);
+	struct cache_item first, second;
+
+	(void)state;
+	insert(c, 3, 4, &first);
+	insert(c, 3, 4, &second);
+	assert_ptr_equal(first.data, second.data);
+	assert_int_equal(atomic_load(&live_items), 1);
+	cache_release(c, &first);
+	cache_release(c, &second);
+	close_cache(c);
+}
+
+static void a_smaller_capacity_evicts_and_zero_holds_nothing(void **state)
+{
+	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++)
+		put(c, 1, i);
+	cache_set_capacity(c, 30 * ITEM_BYTES);
+	assert_true(cache_used(c) <= 30 * ITEM_BYTES && cache_used(c) > 20 * ITEM_BYTES);
+	cache_set_capacity(c, 0);
+	assert_int_equal(cache_used(c), 0);
+	put(c, 1, 1);
+	assert_false(has(c, 1, 1));
+	cache_set_capacity(c, 50 * ITEM_BYTES);
+	put(c, 1, 1);
+	assert_true(has(c, 1, 1));
+	close_cache(c);
+}
+
+static void releasing_nothing_is_allowed(void **state)
+{
+	struct cache *c = open_cache(ITEM_BYTES, NULL);
+	struct cache_item none = { NULL, 0 };
+
+	(void)state;
+	cache_release(c, &none);
+	cache_free(NULL);
+	close_cache(c);
+}
+
+/* Many threads: few keys, so that all of them meet; a cache smaller than the keys. */
+struct stress {
+	struct cache *c;
+	_Atomic uint64_t seed, hits, wrong, over;
+	uint64_t rounds, keys, capacity;
+	bool resize;
+};
+
+static void stress_task(void *arg)
+{
+	struct stress *s = arg;
+	struct cache_item held[4] = { { NULL, 0 } };
+	uint64_t held_key[4] = { 0 }, hits = 0, wrong = 0;
+	struct rand rnd;
+
+	rand_seed(&rnd, atomic_fetch_add(&s->seed, 1));
+	for (uint64_t i = 0; i < s->rounds; i++) {
+		uint64_t key = rand_below(&rnd, s->keys), h = rand_below(&rnd, 4);
+
+		if (held[h].data != NULL)
+			wrong += !item_is(&held[h], held_key[h] % 16, held_key[h]);
+		cache_release(s->c, &held[h]);
+		if (cache_get(s->c, key % 16, key, &held[h]))
+			hits++;
+		else if (!cache_insert(s->c, key % 16, key, item_new(key % 16, key), ITEM_BYTES,
+				       rand_below(&rnd, 20) != 0, &held[h]))
+			wrong++;
+		held_key[h] = key;
+		wrong += !item_is(&held[h], key % 16, key);
+		if (rand_below(&rnd, 8) == 0) {
+			struct cache_item again = cache_again(s->c, &held[h]);
+
+			cache_release(s->c, &held[h]);
+			held[h] = again;
+		}
+		if (s->resize && rand_below(&rnd, 200) == 0)
+			cache_set_capacity(s->c, (rand_below(&rnd, 4) + 1) * s->capacity / 4);
+	}
+	for (int h = 0; h < 4; h++)
+		cache_release(s->c, &held[h]);
+	atomic_fetch_add(&s->hits, hits);
+	atomic_fetch_add(&s->wrong, wrong);
+}
+
+static void stress(uint64_t items, uint64_t keys, uint64_t rounds, bool resize)
+{
+	struct stress s = { .rounds = test_scale(rounds), .keys = keys, .resize = resize };
+	struct budget budget = { .total = 0 };
+	struct tasks tasks;
+
+	s.capacity = items * ITEM_BYTES;
+	s.c = open_cache(s.capacity, &budget);
+	atomic_init(&s.seed, test_seed());
+	tasks_start(&tasks, 6, stress_task, &s);
+	tasks_join(&tasks);
+	assert_int_equal(atomic_load(&s.wrong), 0);
+	assert_true(atomic_load(&s.hits) > 0);
+	assert_true(cache_used(s.c) <= s.capacity);
+	assert_int_equal(budget_used(&budget, BUDGET_CACHE), cache_used(s.c));
+	assert_true((uint64_t)atomic_load(&live_items) * ITEM_BYTES == cache_used(s.c));
+	close_cache(s.c);
+}
+
+static void threads_see_only_the_items_they_asked_for(void **state)
+{
+	(void)state;
+	stress(64, 100, 60000, false);
+}
+
+static void threads_that_fight_for_a_few_slots_lose_nothing(void **state)
+{
+	(void)state;
+	stress(8, 400, 40000, false);
+}
+
+static void threads_survive_a_capacity_that_changes(void **state)
+{
+	(void)state;
+	stress(200, 400, 40000, true);
+}
+
+/* Counters are 31 bits: a key that is read for ever must not overflow them. */
+static void counters_survive_more_uses_than_they_can_count(void **state)
+{
+	struct cache *c = open_cache(10 * ITEM_BYTES, NULL);
+	struct cache_item it, other;
+	_Atomic uint64_t *word;
+
+	(void)state;
+	insert(c, 1, 1, &it);
+	/* As if it had been used so often that the next release passes the half. */
+	word = (_Atomic uint64_t *)it.token;
+	atomic_fetch_add(word, ((1ull << 30) - 1) + (((1ull << 30) - 1) << 31));
+	for (int i = 0; i < 10; i++) {
+		assert_true(cache_get(c, 1, 1, &other));
+		assert_true(item_is(&other, 1, 1));
+		cache_release(c, &other);
+	}
+	/* One pin is left, and both counts are small again. */
+	assert_true((atomic_load(word) & ((1ull << 31) - 1)) < 100);
+	cache_set_capacity(c, 0);
+	assert_true(item_is(&it, 1, 1));
+	cache_release(c, &it);
+	cache_set_capacity(c, 0);
+	assert_int_equal(cache_used(c), 0);
+	close_cache(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_what_was_put_in),
+		cmocka_unit_test(keeps_its_capacity),
+		cmocka_unit_test(more_small_items_than_slots_evict_by_number),
+		cmocka_unit_test(keeps_what_is_used_and_drops_what_is_scanned),
+		cmocka_unit_test(never_frees_what_is_pinned),
+		cmocka_unit_test(hands_out_standalone_items_when_all_is_pinned),
+		cmocka_unit_test(does_not_keep_what_it_is_told_not_to),
+		cmocka_unit_test(the_first_of_two_with_one_key_stays),
+		cmocka_unit_test(a_smaller_capacity_evicts_and_zero_holds_nothing),
+		cmocka_unit_test(releasing_nothing_is_allowed),
+		cmocka_unit_test(threads_see_only_the_items_they_asked_for),
+		cmocka_unit_test(threads_that_fight_for_a_few_slots_lose_nothing),
+		cmocka_unit_test(threads_survive_a_capacity_that_changes),
+		cmocka_unit_test(counters_survive_more_uses_than_they_can_count),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
