@@ -180,7 +180,7 @@ static void block_write_keys(const struct block_builder *b, uint8_t *raw,
 		size_t behind = key.size - b->prefix;
 		size_t in_head = behind < HEAD_SIZE ? behind : HEAD_SIZE;
 
-		put_u64le(raw + BLOCK_HEADER + i * HEAD_SIZE, block_head(key, b->prefix));
+		put_u64le(raw + BLOCK_HEADER + i * HEAD_SIZE, key_head(key, b->prefix));
 		raw[at->head_sizes + i] = (uint8_t)in_head;
 		if (behind > HEAD_SIZE) {
 			memcpy(rests + end, (const uint8_t *)key.data + b->prefix + HEAD_SIZE,

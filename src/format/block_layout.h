@@ -41,19 +41,6 @@ static inline struct block_layout block_layout(size_t n, size_t prefix, unsigned
 	return at;
 }
 
-/*
- * As key_head(key, skip) for skip <= key.size, without a loop where the key has eight
- * bytes at all: read its last eight and shift those before `skip` out.
- */
-static inline uint64_t block_head(shale_slice key, size_t skip)
-{
-	size_t behind = key.size - skip;
-
-	if (behind < HEAD_SIZE && key.size >= HEAD_SIZE && behind != 0)
-		return key_head(key, key.size - HEAD_SIZE) << (8 * (HEAD_SIZE - behind));
-	return key_head(key, skip);
-}
-
 /* Bytes a delta needs for a span of sequence numbers. */
 static inline unsigned block_seq_width(uint64_t span)
 {

@@ -96,7 +96,7 @@ struct block_target {
 static inline struct block_target block_target(shale_slice key, size_t prefix)
 {
 	size_t behind = key.size - prefix;
-	struct block_target t = { .head = block_head(key, prefix) };
+	struct block_target t = { .head = key_head(key, prefix) };
 
 	t.in_head = behind < HEAD_SIZE ? behind : HEAD_SIZE;
 	t.rest = slice_from((const uint8_t *)key.data + prefix + t.in_head, behind - t.in_head);

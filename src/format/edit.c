@@ -87,7 +87,7 @@ static const uint8_t edit_shape[EDIT_NEXT_CF + 1][PARTS_MAX] = {
 	[EDIT_SNAPSHOT] = { PART_END },
 	[EDIT_CLEAN_CLOSE] = { PART_END },
 	[EDIT_NEXT_RUN] = { PART_NUMBER },
-	[EDIT_NEXT_CF] = { PART_NUMBER },
+	[EDIT_NEXT_CF] = { PART_CF },
 };
 
 /* Append a string that `write` makes, with its length before it. */
@@ -162,8 +162,6 @@ static shale_status edit_take_number(struct edit_field *f, enum edit_part part, 
 	case PART_NUMBER:
 		if (f->tag == EDIT_LAST_SEQ && v > SEQ_MAX)
 			return edit_bad("sequence number over its limit");
-		if (f->tag == EDIT_NEXT_CF && v > UINT32_MAX)
-			return edit_bad("impossible column family id");
 		f->number = v;
 		break;
 	case PART_CF:

@@ -63,8 +63,8 @@ struct manifest_header {
 /* One field of an edit; which members count follows from the tag. */
 struct edit_field {
 	enum edit_tag tag;
-	uint64_t number; /* object; counter (NEXT_NUMBER, NEXT_RUN, NEXT_CF); LAST_SEQ's sequence */
-	uint32_t cf, level;
+	uint64_t number;    /* object; counter (NEXT_NUMBER, NEXT_RUN); sequence for LAST_SEQ */
+	uint32_t cf, level; /* NEXT_CF: the next id is in cf */
 	uint64_t run, size, seq, length;
 	shale_slice name;         /* CF_CREATE */
 	shale_cf_options options; /* CF_CREATE */

@@ -149,7 +149,7 @@ static struct edit_field random_field(struct rand *r, enum edit_tag tag)
 {
 	struct edit_field f = { .tag = tag };
 
-	f.number = bytes_number(r, tag == EDIT_LAST_SEQ ? 56 : tag == EDIT_NEXT_CF ? 32 : 64);
+	f.number = bytes_number(r, tag == EDIT_LAST_SEQ ? 56 : 64);
 	f.cf = (uint32_t)bytes_number(r, 32);
 	f.level = (uint32_t)rand_below(r, SHALE_LEVELS_MAX);
 	f.run = bytes_number(r, 64);
@@ -173,7 +173,7 @@ static void assert_field(const struct edit_field *a, const struct edit_field *b)
 		[EDIT_CF_DROP] = "c",         [EDIT_CF_FLUSHED] = "cs", [EDIT_ADD_TABLE] = "clrnzp",
 		[EDIT_REMOVE_TABLE] = "clrn", [EDIT_LOG_ADD] = "n",     [EDIT_LOG_SEAL] = "nLs",
 		[EDIT_LOG_REMOVE] = "n",      [EDIT_SNAPSHOT] = "",     [EDIT_CLEAN_CLOSE] = "",
-		[EDIT_NEXT_RUN] = "n",        [EDIT_NEXT_CF] = "n",
+		[EDIT_NEXT_RUN] = "n",        [EDIT_NEXT_CF] = "c",
 	};
 	const char *use = uses[a->tag];
 
