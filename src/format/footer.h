@@ -7,7 +7,10 @@
  * block trailer; the filter begins at a multiple of 64. The index holds, for each
  * data block, a key >= its last key and < the next block's first key; the entry's
  * value is the block's extent (offset u64, stored size u32 without the trailer,
- * raw size u32), its seqtype 0 with type OP_PUT.
+ * raw size u32), its seqtype 0 with type OP_PUT. Where one user key's versions go
+ * on in the next block, the index key is that key and the seqtype that of the
+ * block's last entry. A table without data blocks has no index (an extent of
+ * zeros) and begins with eight zero bytes, so that no piece is at offset 0.
  *
  * Block trailer, 16 bytes behind every stored piece:
  *   0  4  raw size

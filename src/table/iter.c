@@ -1,0 +1,459 @@
+/*
+ * Iterating over a table.
+ *
+ * The current key is put together in a buffer of the iterator's own: the block's
+ * prefix is copied once a block, the eight head bytes and the rest once an entry.
+ * Both copies are of a fixed size where they can be, which may read and write up
+ * to sixteen bytes too far: the key buffer has that much slack, and behind the
+ * raw block are at least its trailer's sixteen bytes (or as many of a cached one).
+ * The value stays where it is.
+ *
+ * Blocks come from three places:
+ *
+ *   cache   pinned; asked first, unless reads are sequential or verified
+ *   window  a piece of the file, read at once: one block at first, more when two
+ *           blocks in a row (in one direction) were not in the cache, 16 KiB and
+ *           then twice as much each time up to 256 KiB; at once 256 KiB when
+ *           reads are sequential. From there a block goes into the cache
+ *   place   or it is used where it lies (raw ones; others are unpacked beside),
+ *           when it is not to be kept: sequential, verified, no_fill_cache
+ */
+#include "table/impl.h"
+
+#include "format/codec.h"
+
+enum {
+	AHEAD_MIN = 16 << 10,
+	AHEAD_MAX = 256 << 10,
+	KEY_SLACK = 16,
+};
+
+struct table_iter {
+	struct iter it;
+
+	/* The current block and position in it; b is NULL when there is none. */
+	const struct block *b;
+	size_t pos;
+	size_t rest_end, value_end; /* of the current entry */
+	uint8_t *key;
+	size_t key_capacity; /* without slack */
+
+	struct table *t;
+	struct table_read read;
+	bool sequential;
+	struct rate *rate;
+	size_t block; /* number of the current block */
+
+	struct cache_item pin;    /* of a cached block */
+	struct block placed;      /* view of one that is not cached */
+	uint8_t *unpacked;        /* its bytes, where they were compressed */
+	size_t unpacked_capacity; /* without slack */
+
+	uint8_t *window; /* blocks [window_first, window_end) from window_offset */
+	size_t window_capacity;
+	size_t window_first, window_end;
+	uint64_t window_offset;
+	size_t ahead;    /* bytes to read at once; 0: one block */
+	unsigned misses; /* blocks in a row that were not in the cache */
+	int direction;   /* of these */
+};
+
+/* ---- memory ---- */
+
+/* At least n bytes, old contents lost; charged to the store. */
+static bool grow(struct table_iter *ti, uint8_t **p, size_t *capacity, size_t n)
+{
+	const struct table_env *te = &ti->t->te;
+	uint8_t *fresh;
+
+	n = (n + 4095) & ~(size_t)4095;
+	fresh = mem_aligned(te->env, 64, n);
+	if (fresh == NULL) {
+		ti->it.status = err_memory("an iterator's block");
+		return false;
+	}
+	mem_free(te->env, *p);
+	budget_add(te->budget, BUDGET_OTHER, (int64_t)n - (int64_t)*capacity);
+	*p = fresh;
+	*capacity = n;
+	return true;
+}
+
+static bool grow_key(struct table_iter *ti, size_t n)
+{
+	size_t capacity = ti->key_capacity * 2 > n ? ti->key_capacity * 2 : n;
+	uint8_t *key = mem_realloc(ti->t->te.env, ti->key, capacity + KEY_SLACK);
+
+	if (key == NULL) {
+		ti->it.status = err_memory("an iterator's key");
+		return false;
+	}
+	ti->key = key;
+	ti->key_capacity = capacity;
+	return true;
+}
+
+/* ---- blocks ---- */
+
+static void drop_block(struct table_iter *ti)
+{
+	ti->b = NULL;
+	cache_release(ti->t->te.cache, &ti->pin);
+}
+
+/* Which blocks to read together with block i: [*first, *end). */
+static void choose_window(struct table_iter *ti, size_t i, size_t *first, size_t *end)
+{
+	const struct table *t = ti->t;
+	struct extent e = table_extent(t, i);
+
+	*first = i;
+	*end = i + 1;
+	if (ti->direction > 0) {
+		while (*end < t->blocks) {
+			struct extent last = table_extent(t, *end);
+
+			if (extent_end(&last) - e.offset > ti->ahead)
+				break;
+			(*end)++;
+		}
+	} else {
+		while (*first > 0 &&
+		       extent_end(&e) - table_extent(t, *first - 1).offset <= ti->ahead)
+			(*first)--;
+	}
+}
+
+static bool read_window(struct table_iter *ti, size_t i)
+{
+	const struct table *t = ti->t;
+	struct extent from, to;
+	size_t first, end, n;
+
+	choose_window(ti, i, &first, &end);
+	from = table_extent(t, first);
+	to = table_extent(t, end - 1);
+	n = (size_t)(extent_end(&to) - from.offset);
+	ti->window_end = ti->window_first = 0;
+	if (n > ti->window_capacity && !grow(ti, &ti->window, &ti->window_capacity, n))
+		return false;
+	rate_take(ti->rate, n, 1);
+	if (!ti->sequential) {
+		stats_add(t->te.stats, STAT_BLOCK_READS, 1);
+		stats_add(t->te.stats, STAT_BLOCK_READ_BYTES, n);
+	}
+	ti->it.status = object_read(t->object, from.offset, ti->window, n);
+	if (ti->it.status < 0)
+		return false;
+	ti->window_first = first;
+	ti->window_end = end;
+	ti->window_offset = from.offset;
+	return true;
+}
+
+/* Use a block of the window where it lies, or unpacked beside it. A failure is in status. */
+static void place_block(struct table_iter *ti, const struct extent *e, uint8_t *stored)
+{
+	uint8_t *raw = stored;
+	shale_status rc;
+
+	if (e->size != e->raw_size) {
+		if ((size_t)e->raw_size + BLOCK_SLACK > ti->unpacked_capacity &&
+		    !grow(ti, &ti->unpacked, &ti->unpacked_capacity,
+			  (size_t)e->raw_size + BLOCK_SLACK))
+			return;
+		raw = ti->unpacked;
+	}
+	rc = table_unpack(ti->t, e, stored, "data block", raw);
+	if (rc >= 0) {
+		rc = block_parse(raw, e->raw_size, &ti->placed);
+		if (rc == SHALE_CORRUPT)
+			rc = table_damaged(ti->t, e->offset, "data block");
+	}
+	ti->it.status = rc;
+	ti->b = rc < 0 ? NULL : &ti->placed;
+}
+
+static void keep_block(struct table_iter *ti, const struct extent *e, const uint8_t *stored)
+{
+	struct table *t = ti->t;
+	struct table_block *b = NULL;
+
+	ti->it.status = table_block_new(t, e, stored, &b);
+	if (ti->it.status < 0)
+		return;
+	if (!cache_insert(t->te.cache, t->number, e->offset, b, table_block_charge(e->raw_size),
+			  true, &ti->pin)) {
+		mem_free(t->te.env, b);
+		ti->it.status = err_memory("a cached block");
+		return;
+	}
+	ti->b = &((const struct table_block *)ti->pin.data)->view;
+}
+
+/* Learn from a block that was not in the cache how much to read at once. */
+static void note_miss(struct table_iter *ti, size_t i, int direction)
+{
+	stats_add(ti->t->te.stats, STAT_CACHE_MISSES, 1);
+	if (direction != ti->direction || ti->misses == 0) {
+		ti->direction = direction;
+		ti->misses = 0;
+		ti->ahead = 0;
+	}
+	ti->misses++;
+	if (ti->misses <= 2 || (i >= ti->window_first && i < ti->window_end))
+		return;
+	if (ti->ahead == 0)
+		ti->ahead = AHEAD_MIN;
+	else if (ti->ahead < AHEAD_MAX)
+		ti->ahead *= 2;
+}
+
+static bool fetch_block(struct table_iter *ti, size_t i, int direction)
+{
+	struct table *t = ti->t;
+	struct extent e = table_extent(t, i);
+	uint8_t *stored;
+
+	if (ti->sequential) {
+		ti->direction = direction;
+	} else {
+		if (!ti->read.verify && cache_get(t->te.cache, t->number, e.offset, &ti->pin)) {
+			stats_add(t->te.stats, STAT_CACHE_HITS, 1);
+			ti->misses = 0;
+			ti->b = &((const struct table_block *)ti->pin.data)->view;
+			return true;
+		}
+		note_miss(ti, i, direction);
+	}
+	if ((i < ti->window_first || i >= ti->window_end) && !read_window(ti, i))
+		return false;
+	stored = ti->window + (e.offset - ti->window_offset);
+	if (ti->sequential || ti->read.verify || ti->read.no_fill_cache)
+		place_block(ti, &e, stored);
+	else
+		keep_block(ti, &e, stored);
+	if (ti->it.status < 0)
+		ti->window_end = ti->window_first = 0; /* whoever tries again reads again */
+	return ti->it.status >= 0;
+}
+
+/*
+ * Make block i the current one. Not valid, with the failure in status, when that
+ * fails; not valid and no failure when there is no block i.
+ */
+static bool load_block(struct table_iter *ti, size_t i, int direction)
+{
+	drop_block(ti);
+	ti->it.valid = false;
+	if (i >= ti->t->blocks || !fetch_block(ti, i, direction))
+		return false;
+	ti->block = i;
+	if (ti->b->prefix_size + 8u > ti->key_capacity && !grow_key(ti, ti->b->prefix_size + 8u)) {
+		drop_block(ti);
+		return false;
+	}
+	memcpy(ti->key, ti->b->prefix, ti->b->prefix_size);
+	return true;
+}
+
+/* ---- entries ---- */
+
+static inline size_t rest_end_at(const struct block *b, size_t i)
+{
+	if (likely((b->flags & BLOCK_WIDE_RESTS) == 0))
+		return get_u16le(b->rest_ends + 2 * i);
+	return get_u32le(b->rest_ends + 4 * i);
+}
+
+static inline size_t value_end_at(const struct block *b, size_t i)
+{
+	if (likely((b->flags & BLOCK_WIDE_VALUES) == 0))
+		return get_u16le(b->value_ends + 2 * i);
+	return get_u32le(b->value_ends + 4 * i);
+}
+
+/* Show entry i of the current block, whose rest and value begin where told. */
+static inline void show(struct table_iter *ti, size_t i, size_t rest_from, size_t value_from)
+{
+	const struct block *b = ti->b;
+	size_t rest_end = rest_end_at(b, i), value_end = value_end_at(b, i);
+	size_t rest = rest_end - rest_from, head = b->head_sizes[i], prefix = b->prefix_size;
+	size_t size = prefix + head + rest;
+	uint64_t bytes = __builtin_bswap64(b->heads[i]);
+	uint8_t *p;
+
+	if (unlikely(size > ti->key_capacity) && !grow_key(ti, size)) {
+		ti->it.valid = false;
+		return;
+	}
+	p = ti->key + prefix;
+	memcpy(p, &bytes, 8);
+	if (likely(rest <= KEY_SLACK))
+		memcpy(p + 8, b->rests + rest_from, KEY_SLACK);
+	else
+		memcpy(p + 8, b->rests + rest_from, rest);
+	ti->pos = i;
+	ti->rest_end = rest_end;
+	ti->value_end = value_end;
+	ti->it.key = slice_from(ti->key, size);
+	ti->it.value = slice_from(b->values + value_from, value_end - value_from);
+	if (likely(b->seq_width == 0))
+		ti->it.seqtype = b->seq_base << 8 | b->types[i];
+	else if (b->seq_width == 4)
+		ti->it.seqtype = (b->seq_base + get_u32le(b->seqs + 4 * i)) << 8 | b->types[i];
+	else
+		ti->it.seqtype = block_seqtype(b, i);
+	ti->it.valid = true;
+}
+
+/* Show entry i of the current block. */
+static void show_at(struct table_iter *ti, size_t i)
+{
+	const struct block *b = ti->b;
+
+	show(ti, i, i != 0 ? rest_end_at(b, i - 1) : 0, i != 0 ? value_end_at(b, i - 1) : 0);
+}
+
+static void show_first(struct table_iter *ti, size_t block)
+{
+	if (load_block(ti, block, 1))
+		show(ti, 0, 0, 0);
+}
+
+/* SIZE_MAX for `block` is none. */
+static void show_last(struct table_iter *ti, size_t block)
+{
+	if (load_block(ti, block, -1))
+		show_at(ti, ti->b->count - 1);
+}
+
+static void table_iter_next(struct iter *it)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+
+	if (likely(ti->pos + 1 < ti->b->count))
+		show(ti, ti->pos + 1, ti->rest_end, ti->value_end);
+	else
+		show_first(ti, ti->block + 1);
+}
+
+static void table_iter_prev(struct iter *it)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+
+	if (likely(ti->pos > 0))
+		show_at(ti, ti->pos - 1);
+	else
+		show_last(ti, ti->block - 1);
+}
+
+static void table_iter_first(struct iter *it)
+{
+	it->status = SHALE_OK;
+	show_first((struct table_iter *)it, 0);
+}
+
+static void table_iter_last(struct iter *it)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+
+	it->status = SHALE_OK;
+	show_last(ti, ti->t->blocks - 1);
+}
+
+/* Make block i current for a seek, which may find it so already. */
+static bool seek_block(struct table_iter *ti, size_t i, int direction)
+{
+	ti->it.status = SHALE_OK;
+	if (ti->b != NULL && ti->block == i)
+		return true;
+	if (!ti->sequential && ti->block + (size_t)direction != i) {
+		ti->misses = 0; /* a jump: nothing in a row */
+		ti->ahead = 0;
+	}
+	return load_block(ti, i, direction);
+}
+
+static void table_iter_seek(struct iter *it, shale_slice key)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+	size_t block = ti->t->blocks != 0 ? block_lower_bound(&ti->t->index, key) : 0, at;
+
+	if (!seek_block(ti, block, 1))
+		return;
+	at = block_lower_bound(ti->b, key);
+	if (at < ti->b->count)
+		show_at(ti, at);
+	else
+		show_first(ti, block + 1);
+}
+
+static void table_iter_seek_prev(struct iter *it, shale_slice key)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+	size_t block, at;
+
+	it->status = SHALE_OK;
+	it->valid = false;
+	if (ti->t->blocks == 0)
+		return;
+	/* The first block that ends behind the key; where none does, the last. */
+	block = block_upper_bound(&ti->t->index, key);
+	if (block == ti->t->blocks)
+		block--;
+	if (!seek_block(ti, block, -1))
+		return;
+	at = block_upper_bound(ti->b, key);
+	if (at > 0)
+		show_at(ti, at - 1);
+	else
+		show_last(ti, block - 1);
+}
+
+static void table_iter_free(struct iter *it)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+	struct table_env te = ti->t->te;
+
+	drop_block(ti);
+	budget_add(te.budget, BUDGET_OTHER,
+		   -(int64_t)(ti->window_capacity + ti->unpacked_capacity));
+	mem_free(te.env, ti->window);
+	mem_free(te.env, ti->unpacked);
+	mem_free(te.env, ti->key);
+	table_unref(ti->t);
+	mem_free(te.env, ti);
+}
+
+static const struct iter_ops table_iter_ops = {
+	.seek = table_iter_seek,
+	.seek_prev = table_iter_seek_prev,
+	.first = table_iter_first,
+	.last = table_iter_last,
+	.next = table_iter_next,
+	.prev = table_iter_prev,
+	.free = table_iter_free,
+};
+
+shale_status table_iter_new(struct table *t, const struct table_read *r, bool sequential,
+			    struct rate *rate, struct iter **out)
+{
+	struct table_iter *ti = mem_zalloc(t->te.env, sizeof(*ti));
+
+	if (ti == NULL)
+		return err_memory("an iterator over a table");
+	ti->it.ops = &table_iter_ops;
+	ti->t = table_ref(t);
+	ti->read = *r;
+	ti->sequential = sequential;
+	ti->rate = rate;
+	ti->direction = 1;
+	ti->ahead = sequential ? AHEAD_MAX : 0;
+	if (!grow_key(ti, 128 - KEY_SLACK)) {
+		table_iter_free(&ti->it);
+		return SHALE_NO_MEMORY;
+	}
+	*out = &ti->it;
+	return SHALE_OK;
+}

@@ -1,0 +1,441 @@
+/*
+ * Tables that are damaged, cut, or not the ones asked for; builders that are used
+ * wrongly, run out of memory or of disk. Right data or a failure that names the
+ * file and the place; never wrong data.
+ */
+#include "fixture.h"
+
+static bool names_the_place(uint64_t number)
+{
+	const shale_error *e = shale_last_error();
+
+	return e->status == SHALE_CORRUPT && e->offset != UINT64_MAX &&
+	       strcmp(e->object, object_name(OBJECT_TABLE, number).text) == 0;
+}
+
+/* Whether something failed; what did not must be right. */
+static bool gets_fail(struct fixture *x, struct table *t, const struct oracle *o)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < o->count; i++) {
+		const struct entry *e = &o->e[i];
+		struct table_lookup got = { 0 };
+		shale_status rc = table_get(t, &(struct table_read){ 0 }, entry_key(e),
+					    seqtype_seq(e->st), &got);
+
+		if (rc == SHALE_CORRUPT) {
+			assert_true(names_the_place(table_number(t)));
+			failed = true;
+			continue;
+		}
+		assert_ok(rc);
+		assert_true(got.seqtype == e->st);
+		assert_true(slice_eq(got.value, entry_stored(e)));
+		cache_release(x->te.cache, &got.pin);
+	}
+	return failed;
+}
+
+static bool scan_fails(struct table *t, const struct oracle *o, bool sequential)
+{
+	struct iter *it = NULL;
+	size_t at = 0;
+	shale_status rc;
+
+	assert_ok(table_iter_new(t, &(struct table_read){ 0 }, sequential, NULL, &it));
+	for (iter_first(it); it->valid; iter_next(it))
+		assert_at(it, o, at++);
+	rc = it->status;
+	if (rc < 0) {
+		assert_status(rc, SHALE_CORRUPT);
+		assert_true(names_the_place(table_number(t)));
+	} else {
+		assert_int_equal(at, o->count);
+	}
+	iter_free(it);
+	return rc < 0;
+}
+
+static struct table_built build_damaged(struct fixture *x, const struct oracle *o, uint64_t number,
+					uint32_t codec)
+{
+	struct table_builder *b = NULL;
+	struct table_built built;
+
+	assert_ok(table_builder_new(&x->te, number, build_options(codec, 400), &b));
+	assert_ok(table_builder_add_range(b, shale_str("b"), shale_str("c"), 1001));
+	assert_ok(table_builder_add_range(b, shale_str("d"), shale_str("e"), 7));
+	assert_ok(oracle_add_to(o, b));
+	assert_ok(table_builder_finish(b, &built));
+	return built;
+}
+
+static void every_flipped_byte_is_found(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 60, KEYS_BINARY, 1000, 120);
+	for (uint32_t codec = SHALE_NO_COMPRESSION; codec <= SHALE_LZ4; codec++) {
+		struct table_built built = build_damaged(&x, &o, codec, codec);
+		uint64_t opened = 0;
+
+		assert_true(built.props.data_blocks > 4);
+		for (uint64_t at = 0; at < built.size; at++) {
+			uint8_t mask = (uint8_t)(1 + rand_below(&r, 255));
+			uint64_t blocks, entries;
+			struct table *t = NULL;
+			shale_status rc;
+
+			assert_int_equal(sim_fs_corrupt(x.fs, fixture_path(codec), at, mask), 0);
+			rc = table_open(&x.te, codec, built.size, &t);
+			if (rc < 0) {
+				assert_status(rc, SHALE_CORRUPT);
+				assert_true(names_the_place(codec));
+			} else {
+				bool gets = gets_fail(&x, t, &o);
+
+				opened++;
+				assert_int_equal(gets, scan_fails(t, &o, false));
+				assert_int_equal(gets, scan_fails(t, &o, true));
+				assert_status(table_check(t, &blocks, &entries), SHALE_CORRUPT);
+				assert_true(names_the_place(codec));
+				table_unref(t);
+			}
+			fixture_cache(&x, 1 << 20);
+			assert_int_equal(sim_fs_corrupt(x.fs, fixture_path(codec), at, mask), 0);
+		}
+		assert_in_range(opened, built.props.data_bytes, built.size);
+		buf_fini(&built.keys);
+	}
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+static void damage_after_opening_is_found_by_a_check(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table *t = NULL;
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 60, KEYS_BINARY, 1000, 120);
+	built = build_damaged(&x, &o, 3, SHALE_LZ4);
+	assert_ok(table_open(&x.te, 3, built.size, &t));
+	for (uint64_t at = 0; at < built.size; at++) {
+		uint64_t blocks, entries;
+
+		assert_int_equal(sim_fs_corrupt(x.fs, fixture_path(3), at, 0x40), 0);
+		assert_status(table_check(t, &blocks, &entries), SHALE_CORRUPT);
+		assert_true(names_the_place(3));
+		assert_int_equal(sim_fs_corrupt(x.fs, fixture_path(3), at, 0x40), 0);
+	}
+	table_unref(t);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+static void verify_reads_past_the_cache(void **state)
+{
+	const struct table_read plain = { 0 }, verify = { .verify = true };
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table_lookup got = { 0 };
+	struct table *t = NULL;
+	struct iter *it = NULL;
+
+	(void)state;
+	fixture_init(&x, 1, 1 << 20);
+	oracle_put(&o, shale_str("key"), seqtype(1, OP_PUT), shale_str("value"));
+	built = oracle_build(&o, &x, 1, build_options(SHALE_NO_COMPRESSION, 4096));
+	assert_ok(table_open(&x.te, 1, built.size, &t));
+	assert_ok(table_get(t, &plain, shale_str("key"), SEQ_MAX, &got));
+	cache_release(x.te.cache, &got.pin);
+	assert_ok(table_get(t, &verify, shale_str("key"), SEQ_MAX, &got));
+	cache_release(x.te.cache, &got.pin);
+	assert_int_equal(sim_fs_corrupt(x.fs, fixture_path(1), 20, 1), 0);
+	assert_ok(table_get(t, &plain, shale_str("key"), SEQ_MAX, &got));
+	cache_release(x.te.cache, &got.pin);
+	assert_status(table_get(t, &verify, shale_str("key"), SEQ_MAX, &got), SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	assert_int_equal(shale_last_error()->offset, 0);
+
+	assert_ok(table_iter_new(t, &verify, false, NULL, &it));
+	iter_first(it);
+	assert_false(it->valid);
+	assert_int_equal(it->status, SHALE_CORRUPT);
+	/* A later seek tries again. */
+	assert_int_equal(sim_fs_corrupt(x.fs, fixture_path(1), 20, 1), 0);
+	iter_seek(it, shale_str("a"));
+	assert_at(it, &o, 0);
+	iter_free(it);
+	table_unref(t);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+static void cut_empty_and_foreign_files_are_refused(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table *t = NULL;
+	struct rand r;
+	void *bytes = NULL;
+	size_t size;
+	shale_status rc;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 30, KEYS_BINARY, 1000, 100);
+	built = oracle_build(&o, &x, 1, build_options(SHALE_NO_COMPRESSION, 400));
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), &bytes, &size), 0);
+	assert_int_equal(size, built.size);
+
+	for (size_t n = 0; n < size; n++) {
+		assert_int_equal(sim_fs_write_file(x.fs, fixture_path(2), bytes, n), 0);
+		assert_status(table_open(&x.te, 2, size, &t), SHALE_CORRUPT);
+		assert_true(names_the_place(2));
+		assert_status(table_open(&x.te, 2, n, &t), SHALE_CORRUPT);
+		assert_true(names_the_place(2));
+	}
+	assert_int_equal(sim_fs_write_file(x.fs, fixture_path(2), bytes, size), 0);
+	assert_status(table_open(&x.te, 2, size, &t), SHALE_CORRUPT);
+	assert_true(names_the_place(2));
+	assert_non_null(strstr(shale_last_error()->text, "foreign"));
+
+	rc = table_open(&x.te, 3, size, &t);
+	assert_status(rc, SHALE_MISSING);
+	assert_string_equal(shale_last_error()->object, object_name(OBJECT_TABLE, 3).text);
+	free(bytes);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+/* The same bytes in the wrong place, or from another table, have a good sum of their own. */
+static void a_block_in_the_wrong_place_is_found(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built one, two;
+	struct table *t = NULL;
+	uint8_t *a = NULL, *b = NULL;
+	char value[100];
+	size_t size, step = 0;
+	struct table_lookup got;
+
+	(void)state;
+	fixture_init(&x, 1, 1 << 20);
+	memset(value, 'v', sizeof(value));
+	for (char c = 'a'; c < 'm'; c++)
+		oracle_put(&o, slice_from(&c, 1), seqtype(1, OP_PUT), slice_from(value, 100));
+	one = oracle_build(&o, &x, 1, build_options(SHALE_NO_COMPRESSION, 256));
+	two = oracle_build(&o, &x, 2, build_options(SHALE_NO_COMPRESSION, 256));
+	step = one.props.data_bytes / one.props.data_blocks;
+	assert_true(one.props.data_blocks >= 6);
+	step = (step + 7) & ~(size_t)7;
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&a, &size), 0);
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(2), (void **)&b, &size), 0);
+
+	memcpy(b, a, step); /* from another table */
+	assert_int_equal(sim_fs_write_file(x.fs, fixture_path(2), b, size), 0);
+	memcpy(a, a + step, step); /* from elsewhere in this one */
+	assert_int_equal(sim_fs_write_file(x.fs, fixture_path(1), a, size), 0);
+	for (uint64_t n = 1; n <= 2; n++) {
+		assert_ok(table_open(&x.te, n, one.size, &t));
+		assert_status(table_get(t, &(struct table_read){ 0 }, shale_str("a"), SEQ_MAX,
+					&got),
+			      SHALE_CORRUPT);
+		assert_true(names_the_place(n));
+		assert_int_equal(shale_last_error()->offset, 0);
+		table_unref(t);
+	}
+	free(a);
+	free(b);
+	buf_fini(&one.keys);
+	buf_fini(&two.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+static void the_builder_refuses_disorder_and_leaves_no_file(void **state)
+{
+	struct fixture x;
+	struct table_builder *b = NULL;
+	struct table_built built;
+	uint64_t size;
+
+	(void)state;
+	fixture_init(&x, 1, 1 << 20);
+	assert_ok(table_builder_new(&x.te, 1, build_options(SHALE_NO_COMPRESSION, 4096), &b));
+	assert_ok(table_builder_add(b, shale_str("b"), 0, seqtype(5, OP_PUT), shale_str("")));
+	assert_status(table_builder_add(b, shale_str("b"), 0, seqtype(5, OP_PUT), shale_str("")),
+		      SHALE_BUG);
+	assert_status(table_builder_finish(b, &built), SHALE_BUG);
+	assert_status(store_stat(x.store, OBJECT_TABLE, 1, &size), SHALE_MISSING);
+
+	assert_ok(table_builder_new(&x.te, 2, build_options(SHALE_NO_COMPRESSION, 4096), &b));
+	assert_ok(table_builder_add(b, shale_str("b"), 0, seqtype(5, OP_PUT), shale_str("")));
+	assert_ok(table_builder_add(b, shale_str("b"), 0, seqtype(4, OP_PUT), shale_str("")));
+	assert_status(table_builder_add(b, shale_str("a"), 0, seqtype(3, OP_PUT), shale_str("")),
+		      SHALE_BUG);
+	table_builder_abort(b);
+	assert_status(store_stat(x.store, OBJECT_TABLE, 2, &size), SHALE_MISSING);
+
+	assert_ok(table_builder_new(&x.te, 3, build_options(SHALE_NO_COMPRESSION, 4096), &b));
+	assert_status(table_builder_add_range(b, shale_str("b"), shale_str("b"), 1), SHALE_BUG);
+	table_builder_abort(b);
+	assert_ok(table_builder_new(&x.te, 4, build_options(SHALE_NO_COMPRESSION, 4096), &b));
+	assert_ok(table_builder_add_range(b, shale_str("b"), shale_str("c"), 1));
+	assert_status(table_builder_add_range(b, shale_str("b"), shale_str("d"), 2), SHALE_BUG);
+	table_builder_abort(b);
+	assert_ok(table_builder_new(&x.te, 5, build_options(SHALE_NO_COMPRESSION, 4096), &b));
+	assert_status(table_builder_finish(b, &built), SHALE_BUG);
+	fixture_fini(&x);
+}
+
+/* Build, open, read, check; stops at the first failure. Nothing may leak. */
+static shale_status whole_life(struct fixture *x, const struct oracle *o, uint64_t number)
+{
+	struct table_built built = { 0 };
+	struct table_lookup got = { 0 };
+	struct table_builder *b = NULL;
+	struct table *t = NULL;
+	struct iter *it = NULL;
+	uint64_t blocks, entries;
+	shale_status rc;
+
+	rc = table_builder_new(&x->te, number, build_options(SHALE_LZ4, 400), &b);
+	if (rc < 0)
+		return rc;
+	rc = table_builder_add_range(b, shale_str("b"), shale_str("c"), 7);
+	if (rc >= 0)
+		rc = oracle_add_to(o, b);
+	if (rc < 0) {
+		table_builder_abort(b);
+		return rc;
+	}
+	rc = table_builder_finish(b, &built);
+	if (rc < 0)
+		return rc;
+	rc = table_open(&x->te, number, built.size, &t);
+	if (rc < 0)
+		goto out;
+	rc = table_get(t, &(struct table_read){ 0 }, entry_key(&o->e[0]), SEQ_MAX, &got);
+	if (rc < 0)
+		goto out;
+	assert_true(slice_eq(got.value, entry_stored(&o->e[0])));
+	for (int sequential = 0; sequential < 2; sequential++) {
+		size_t at = 0;
+
+		rc = table_iter_new(t, &(struct table_read){ 0 }, sequential != 0, NULL, &it);
+		if (rc < 0)
+			goto out;
+		for (iter_first(it); it->valid; iter_next(it))
+			assert_at(it, o, at++);
+		rc = it->status;
+		iter_free(it);
+		if (rc < 0)
+			goto out;
+		assert_int_equal(at, o->count);
+	}
+	rc = table_check(t, &blocks, &entries);
+out:
+	cache_release(x->te.cache, &got.pin);
+	table_unref(t);
+	buf_fini(&built.keys);
+	return rc;
+}
+
+static void every_failed_allocation_is_reported(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct rand r;
+	uint64_t n = 1;
+	shale_status rc;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 60, KEYS_BINARY, 1000, 1200);
+	for (;; n++) {
+		uint64_t before;
+
+		fixture_cache(&x, 1 << 20);
+		before = sim_heap_live(x.heap);
+		sim_heap_fail(x.heap, n, false);
+		rc = whole_life(&x, &o, n);
+		sim_heap_fail(x.heap, 0, false);
+		if (rc == SHALE_OK)
+			break;
+		assert_status(rc, SHALE_NO_MEMORY);
+		fixture_cache(&x, 1 << 20);
+		assert_int_equal(sim_heap_live(x.heap), before);
+		assert_int_equal(budget_used(&x.budget, BUDGET_TABLES), 0);
+	}
+	assert_true(n > 30);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+static void every_failed_call_of_the_disk_is_reported(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct rand r;
+	uint64_t n = 1;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 60, KEYS_BINARY, 1000, 1200);
+	for (;; n++) {
+		uint64_t hits = sim_fs_fault_hits(x.fs);
+		shale_status rc;
+
+		fixture_cache(&x, 1 << 20);
+		sim_fs_fault(x.fs, &(struct sim_fault){ .op = SIM_ANY, .nth = n, .err = 5 });
+		rc = whole_life(&x, &o, n);
+		sim_fs_faults_clear(x.fs);
+		if (sim_fs_fault_hits(x.fs) == hits) {
+			assert_ok(rc);
+			break;
+		}
+		if (rc != SHALE_OK) /* a hint may fail unseen */
+			assert_status(rc, SHALE_IO);
+	}
+	assert_true(n > 8);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_flipped_byte_is_found),
+		cmocka_unit_test(damage_after_opening_is_found_by_a_check),
+		cmocka_unit_test(verify_reads_past_the_cache),
+		cmocka_unit_test(cut_empty_and_foreign_files_are_refused),
+		cmocka_unit_test(a_block_in_the_wrong_place_is_found),
+		cmocka_unit_test(the_builder_refuses_disorder_and_leaves_no_file),
+		cmocka_unit_test(every_failed_allocation_is_reported),
+		cmocka_unit_test(every_failed_call_of_the_disk_is_reported),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
