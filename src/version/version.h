@@ -71,6 +71,9 @@ struct run {
 	uint64_t *heads;            /* of the largest keys, behind the prefix */
 };
 
+struct run *run_ref(struct run *r);
+void run_unref(struct run *r); /* NULL is allowed */
+
 /* Index of the only table that may hold key; count if there is none. */
 size_t run_find(const struct run *r, shale_slice key);
 /* Index of the first table whose largest key is >= key (or > where excluded); count if none. */
