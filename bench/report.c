@@ -172,8 +172,8 @@ static void json_workload(FILE *f, const struct results *r, unsigned e, enum wor
 	fprintf(f, "        \"%s\": { \"ops\": %llu", workload_name[w],
 		(unsigned long long)r->figures[e][w][0].ops);
 	for (int c = 0; c < COLUMNS; c++) {
-		fprintf(f, ",\n          \"%s\": { \"median\": %.10g, \"rounds\": [", column_name[c],
-			median(r, e, w, (enum column)c));
+		fprintf(f, ",\n          \"%s\": { \"median\": %.10g, \"rounds\": [",
+			column_name[c], median(r, e, w, (enum column)c));
 		for (unsigned i = 0; i < r->rounds; i++)
 			fprintf(f, "%s%.10g", i != 0 ? ", " : "",
 				column_of(&r->figures[e][w][i], (enum column)c));

@@ -28,7 +28,7 @@ RANK = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders
 PURE = set("""
     assert.h ctype.h errno.h float.h inttypes.h limits.h stdalign.h stdarg.h stdatomic.h stdbool.h
     stddef.h stdint.h stdio.h stdnoreturn.h string.h
-    lz4.h lz4hc.h zstd.h snappy-c.h xxhash.h
+    lz4.h lz4hc.h zstd.h zstd_errors.h snappy-c.h xxhash.h
     immintrin.h emmintrin.h nmmintrin.h smmintrin.h tmmintrin.h x86intrin.h cpuid.h
     arm_acle.h arm_neon.h
     sanitizer/asan_interface.h sanitizer/tsan_interface.h
