@@ -21,8 +21,9 @@
 struct wal_segment {
 	/* Set before it is active, then constant. */
 	uint64_t number, capacity;
-	uint64_t base; /* LSN of byte 0 */
-	bool recycled; /* held older bytes when it was made */
+	uint64_t base;      /* LSN of byte 0 */
+	uint64_t first_seq; /* of its first record */
+	bool recycled;      /* held older bytes when it was made */
 
 	/* Given back by the leader (or its stand-in, wal_release). */
 	struct log_file *file;
@@ -37,7 +38,7 @@ struct wal_segment {
 	_Atomic uint64_t end; /* LSN behind the last record, or SEGMENT_OPEN */
 	_Atomic(struct wal_segment *) next;
 
-	_Atomic uint64_t last_seq; /* of what is completed; the completer's */
+	_Atomic uint64_t last_seq; /* at least that of what is completed; the completer's */
 
 	/* Guarded by wal.mu. */
 	bool taken;               /* wal_take_sealed() told of it */
@@ -79,7 +80,8 @@ struct wal {
 
 	struct mutex mu; /* rank WAL; guards the rest */
 	struct wal_segment *first;
-	struct wal_segment *prepared; /* in order of their numbers */
+	struct wal_segment *pending;  /* made, not admitted */
+	struct wal_segment *prepared; /* admitted, in order of their numbers */
 	struct wal_segment *skipped;  /* prepared, but passed over for a larger one */
 	uint64_t *spares;             /* numbers of closed logs for reuse */
 	unsigned spare_count;

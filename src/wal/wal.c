@@ -70,6 +70,8 @@ void wal_free(struct wal *w)
 		segment_free(w, s);
 		s = next;
 	}
+	if (w->pending != NULL)
+		segment_free(w, w->pending);
 	/* After a failure the manifest may go on naming them: leave them to the next open. */
 	free_list(w, w->prepared, w->closed);
 	free_list(w, w->skipped, w->closed);
@@ -94,7 +96,7 @@ static bool segment_fits(uint64_t capacity, uint64_t size)
 shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload)
 {
 	uint64_t capacity = w->config.segment_bytes, size;
-	struct wal_segment *s, **at;
+	struct wal_segment *s;
 	shale_status rc;
 
 	if (min_payload > UINT32_MAX)
@@ -109,12 +111,42 @@ shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 	if (rc != SHALE_OK)
 		return rc;
 	mutex_lock(&w->mu);
-	for (at = &w->prepared; *at != NULL; at = &(*at)->link)
-		DEBUG_ASSERT((*at)->number < number);
-	*at = s;
-	atomic_fetch_add_explicit(&w->prepared_count, 1, memory_order_relaxed);
+	ASSERT(w->pending == NULL);
+	w->pending = s;
 	mutex_unlock(&w->mu);
 	return SHALE_OK;
+}
+
+void wal_admit(struct wal *w, bool known)
+{
+	struct wal_segment *s, **at;
+
+	mutex_lock(&w->mu);
+	s = w->pending;
+	w->pending = NULL;
+	for (at = &w->prepared; *at != NULL; at = &(*at)->link)
+		DEBUG_ASSERT((*at)->number < s->number);
+	if (known) {
+		*at = s;
+		atomic_fetch_add_explicit(&w->prepared_count, 1, memory_order_relaxed);
+	}
+	mutex_unlock(&w->mu);
+	if (!known)
+		segment_free(w, s);
+}
+
+bool wal_has_ready(struct wal *w, uint64_t payload)
+{
+	struct wal_segment *s;
+	bool found;
+
+	mutex_lock(&w->mu);
+	s = w->prepared;
+	while (s != NULL && !segment_fits(s->capacity, record_size(payload)))
+		s = s->link;
+	found = s != NULL;
+	mutex_unlock(&w->mu);
+	return found;
 }
 
 bool wal_wants_segment(struct wal *w)
@@ -246,10 +278,11 @@ static struct wal_segment *prepared_take(struct wal *w, uint64_t size)
 }
 
 /* Append to the chain and make active. mu is held. */
-static void activate(struct wal *w, struct wal_segment *s)
+static void activate(struct wal *w, struct wal_segment *s, uint64_t next_seq)
 {
 	struct wal_segment *last = w->tail;
 
+	s->first_seq = next_seq;
 	s->base = last != NULL ? segment_end(last) : w->config.first_lsn;
 	s->written = s->base + LOG_PAGE; /* the header is there */
 	s->synced = s->base;
@@ -281,7 +314,7 @@ next_segment(struct wal *w, uint64_t size, uint64_t next_seq)
 			link.previous = last->number;
 			link.previous_length = segment_end(last) - last->base;
 		}
-		activate(w, s);
+		activate(w, s, next_seq);
 	}
 	mutex_unlock(&w->mu);
 	if (s == NULL)
@@ -324,7 +357,13 @@ void wal_completed(struct wal *w, uint64_t lsn, uint64_t last_seq)
 
 	if (unlikely(lsn > segment_end(s))) {
 		do {
-			s = atomic_load_explicit(&s->next, memory_order_acquire);
+			struct wal_segment *next =
+				atomic_load_explicit(&s->next, memory_order_acquire);
+
+			/* Of a call that reaches over its end `last_seq` is a later one's. */
+			atomic_store_explicit(&s->last_seq, next->first_seq - 1,
+					      memory_order_relaxed);
+			s = next;
 		} while (lsn > segment_end(s));
 		/* Release: wal_release() frees what lies before it. */
 		atomic_store_explicit(&w->completing, s, memory_order_release);

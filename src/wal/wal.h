@@ -59,11 +59,20 @@ struct wal_slot {
 shale_status wal_open(const struct wal_config *config, struct wal **out);
 
 /*
- * Make segment `number`, ready for use: created or recycled, header durable. It
- * holds a record with a payload of min_payload bytes at least. `edit` goes into
- * the header. No lock held. Any thread, one at a time.
+ * Make segment `number`: created or recycled, header durable. It holds a record
+ * with a payload of min_payload bytes at least. `edit` goes into the header. On
+ * success the caller tells the manifest of it and then calls wal_admit(). No lock
+ * held. Any thread, one at a time.
  */
 shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload);
+/*
+ * The manifest knows of the segment: let reserve use it. With `known` false it is
+ * forgotten, its object stays: who failed to write the manifest cannot tell what
+ * the next open will find there.
+ */
+void wal_admit(struct wal *w, bool known);
+/* Whether an admitted segment waits that holds a payload of this size. Any. */
+bool wal_has_ready(struct wal *w, uint64_t payload);
 /* Whether a next segment should be prepared now. Any. */
 bool wal_wants_segment(struct wal *w);
 
@@ -111,7 +120,10 @@ uint64_t wal_live_bytes(const struct wal *w);
  * Seal the tail with an END record, make all durable; *last tells of the active
  * segment (number 0: none). Nothing may be under way. */
 shale_status wal_close(struct wal *w, struct wal_sealed *last);
-/* Free it. NULL is allowed. Prepared, unused segments are deleted from the store. */
+/*
+ * Free it. NULL is allowed. After a successful wal_close() prepared, unused segments
+ * are deleted from the store, so the manifest must not name them any more.
+ */
 void wal_free(struct wal *w);
 
 /* ---- recovery ---- */
