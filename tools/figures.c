@@ -1,0 +1,251 @@
+/* See figures.h. One list of fields drives both forms, so neither can forget one. */
+#include "figures.h"
+
+#include "grid.h"
+
+#include <inttypes.h>
+
+enum figure_kind { FIGURE_COUNT, FIGURE_BYTES, FIGURE_TIME };
+
+struct figure {
+	const char *name, *label;
+	size_t offset;
+	enum figure_kind kind;
+};
+
+struct figure_group {
+	const char *title;
+	const struct figure *figures; /* ends with a NULL name */
+};
+
+#define FIGURE(field, label, kind)                                                                 \
+	{                                                                                          \
+#field, label, offsetof(shale_stats, field), FIGURE_##kind                         \
+	}
+#define FIGURE_END                                                                                 \
+	{                                                                                          \
+		NULL, NULL, 0, FIGURE_COUNT                                                        \
+	}
+
+static const struct figure asked[] = {
+	FIGURE(puts, "puts", COUNT),
+	FIGURE(deletes, "deletes", COUNT),
+	FIGURE(range_deletes, "range deletes", COUNT),
+	FIGURE(commits, "commits", COUNT),
+	FIGURE(user_bytes, "bytes of keys and values", BYTES),
+	FIGURE(gets, "gets", COUNT),
+	FIGURE(gets_found, "gets that found", COUNT),
+	FIGURE(iterators, "iterators", COUNT),
+	FIGURE(seeks, "seeks", COUNT),
+	FIGURE(nexts, "steps", COUNT),
+	FIGURE_END,
+};
+
+static const struct figure reads[] = {
+	FIGURE(memtable_hits, "answered by a memtable", COUNT),
+	FIGURE(filter_probes, "filters asked", COUNT),
+	FIGURE(filter_negatives, "filters that said no", COUNT),
+	FIGURE(filter_false_positives, "filters that said yes wrongly", COUNT),
+	FIGURE(cache_hits, "blocks from the cache", COUNT),
+	FIGURE(cache_misses, "blocks not in the cache", COUNT),
+	FIGURE(block_reads, "blocks read from files", COUNT),
+	FIGURE(block_read_bytes, "bytes of these", BYTES),
+	FIGURE_END,
+};
+
+static const struct figure logs[] = {
+	FIGURE(log_bytes, "bytes written", BYTES),
+	FIGURE(log_syncs, "syncs", COUNT),
+	FIGURE(log_segments, "segments now", COUNT),
+	FIGURE(log_recycled, "segments used again", COUNT),
+	FIGURE_END,
+};
+
+static const struct figure background[] = {
+	FIGURE(flushes, "flushes", COUNT),
+	FIGURE(flush_bytes, "bytes flushed", BYTES),
+	FIGURE(compactions, "compactions", COUNT),
+	FIGURE(compaction_read_bytes, "bytes read", BYTES),
+	FIGURE(compaction_written_bytes, "bytes written", BYTES),
+	FIGURE(trivial_moves, "tables moved without merging", COUNT),
+	FIGURE(entries_in, "entries merged", COUNT),
+	FIGURE(entries_kept, "entries kept", COUNT),
+	FIGURE(dropped_shadowed, "dropped: overwritten", COUNT),
+	FIGURE(dropped_tombstones, "dropped: tombstones", COUNT),
+	FIGURE(dropped_expired, "dropped: expired", COUNT),
+	FIGURE(dropped_range, "dropped: range deleted", COUNT),
+	FIGURE(files_deleted, "files deleted", COUNT),
+	FIGURE_END,
+};
+
+static const struct figure pressure[] = {
+	FIGURE(delayed_writes, "writes delayed", COUNT), FIGURE(delay_ns, "time of delays", TIME),
+	FIGURE(stops, "writes stopped", COUNT),          FIGURE(stop_ns, "time stopped", TIME),
+	FIGURE(longest_stop_ns, "longest stop", TIME),   FIGURE_END,
+};
+
+static const struct figure state[] = {
+	FIGURE(memtables, "memtables", COUNT),
+	FIGURE(sealed_memtables, "memtables to flush", COUNT),
+	FIGURE(snapshots, "snapshots", COUNT),
+	FIGURE(oldest_snapshot, "oldest snapshot (sequence)", COUNT),
+	FIGURE(last_seq, "last sequence number", COUNT),
+	FIGURE(compaction_debt_bytes, "bytes that await compaction", BYTES),
+	FIGURE_END,
+};
+
+static const struct figure memory[] = {
+	FIGURE(memory_budget, "budget", BYTES),
+	FIGURE(memory_used, "used", BYTES),
+	FIGURE(memory_memtables, "  memtables", BYTES),
+	FIGURE(memory_cache, "  cache", BYTES),
+	FIGURE(memory_tables, "  indexes and filters", BYTES),
+	FIGURE(memory_log, "  log", BYTES),
+	FIGURE(memory_other, "  other", BYTES),
+	FIGURE_END,
+};
+
+static const struct figure opening[] = {
+	FIGURE(recovery_ns, "time of recovery", TIME),
+	FIGURE(recovered_records, "log records replayed", COUNT),
+	FIGURE(recovered_bytes, "log bytes replayed", BYTES),
+	FIGURE(discarded_tail_bytes, "bytes of an unfinished tail", BYTES),
+	FIGURE(discarded_tail_offset, "offset of that tail", COUNT),
+	FIGURE(orphans_removed, "left-over files removed", COUNT),
+	FIGURE_END,
+};
+
+static const struct figure_group groups[] = {
+	{ "Asked of this process", asked },
+	{ "Where reads were answered", reads },
+	{ "Log", logs },
+	{ "Flushes and compactions", background },
+	{ "Back-pressure", pressure },
+	{ "State", state },
+	{ "Memory", memory },
+	{ "This opening of the store", opening },
+};
+
+static uint64_t figure_value(const shale_stats *s, const struct figure *f)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)s + f->offset, sizeof(value));
+	return value;
+}
+
+static struct human figure_human(const struct figure *f, uint64_t value)
+{
+	switch (f->kind) {
+	case FIGURE_BYTES:
+		return human_size(value);
+	case FIGURE_TIME:
+		return human_time(value);
+	default:
+		return human_count(value);
+	}
+}
+
+uint64_t figures_table_bytes(const shale_stats *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++)
+		sum += s->level[i].bytes;
+	return sum;
+}
+
+uint64_t figures_tables(const shale_stats *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++)
+		sum += s->level[i].tables;
+	return sum;
+}
+
+double figures_write_amplification(const shale_stats *s)
+{
+	if (!s->user_bytes)
+		return 0;
+	return (double)(s->log_bytes + s->flush_bytes + s->compaction_written_bytes) /
+	       (double)s->user_bytes;
+}
+
+static void print_levels(const shale_stats *s, FILE *f, const struct look *look)
+{
+	static const struct grid_column columns[] = {
+		{ "level", false },     { "runs", true },        { "tables", true },
+		{ "size", true },       { "entries", true },     { "tombstones", true },
+		{ "merge read", true }, { "merge wrote", true }, { NULL, false },
+	};
+	struct grid g;
+
+	fprintf(f, "\n%sLevels%s\n", look->bold, look->plain);
+	grid_init(&g, columns);
+	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++) {
+		const shale_level_stats *l = &s->level[i];
+
+		if (!l->tables && !l->read_bytes && !l->written_bytes)
+			continue;
+		grid_add(&g, "L%u", i);
+		grid_add(&g, "%s", human_count(l->runs).text);
+		grid_add(&g, "%s", human_count(l->tables).text);
+		grid_add(&g, "%s", human_size(l->bytes).text);
+		grid_add(&g, "%s", human_count(l->entries).text);
+		grid_add(&g, "%s", human_count(l->tombstones).text);
+		grid_add(&g, "%s", human_size(l->read_bytes).text);
+		grid_add(&g, "%s", human_size(l->written_bytes).text);
+	}
+	if (g.cell_count)
+		grid_print(&g, f, look, 2);
+	else
+		fprintf(f, "  no tables\n");
+	grid_fini(&g);
+}
+
+void figures_print(const shale_stats *s, FILE *f, const struct look *look)
+{
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		fprintf(f, "%s%s%s%s\n", i ? "\n" : "", look->bold, groups[i].title, look->plain);
+		for (const struct figure *g = groups[i].figures; g->name; g++) {
+			uint64_t value = figure_value(s, g);
+
+			fprintf(f, "  %s%-30s %14s%s\n", value ? "" : look->dim, g->label,
+				figure_human(g, value).text, look->plain);
+		}
+	}
+	print_levels(s, f, look);
+}
+
+void figures_json(const shale_stats *s, struct text *t)
+{
+	text_add_str(t, "{\n");
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		for (const struct figure *g = groups[i].figures; g->name; g++)
+			text_printf(t, "  \"%s\": %" PRIu64 ",\n", g->name, figure_value(s, g));
+	text_add_str(t, "  \"level\": [\n");
+	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++) {
+		const shale_level_stats *l = &s->level[i];
+
+		text_printf(t,
+			    "    {\"runs\": %" PRIu64 ", \"tables\": %" PRIu64
+			    ", \"bytes\": %" PRIu64 ", \"entries\": %" PRIu64
+			    ", \"tombstones\": %" PRIu64 ", \"read_bytes\": %" PRIu64
+			    ", \"written_bytes\": %" PRIu64 "}%s\n",
+			    l->runs, l->tables, l->bytes, l->entries, l->tombstones, l->read_bytes,
+			    l->written_bytes, i + 1 < SHALE_LEVELS_MAX ? "," : "");
+	}
+	text_add_str(t, "  ]\n}\n");
+}
+
+/* Fields and levels together must be all there is behind struct_size. */
+#define FIGURES_OF(list) (sizeof(list) / sizeof((list)[0]) - 1)
+_Static_assert(sizeof(size_t) +
+			       (FIGURES_OF(asked) + FIGURES_OF(reads) + FIGURES_OF(logs) +
+				FIGURES_OF(background) + FIGURES_OF(pressure) + FIGURES_OF(state) +
+				FIGURES_OF(memory) + FIGURES_OF(opening)) *
+				       sizeof(uint64_t) +
+			       SHALE_LEVELS_MAX * sizeof(shale_level_stats) ==
+		       sizeof(shale_stats),
+	       "a field of shale_stats is not printed");
