@@ -71,8 +71,9 @@ int cmd_check(int argc, char **argv)
 			fprintf(stderr, "shale: %s of %s files damaged\n",
 				human_count(c.damaged).text, human_count(c.files).text);
 	} else {
-		printf("%s%s is sound%s: %s tables, %s blocks, ", c.look.bold, s.dir, c.look.plain,
-		       human_count(report.tables).text, human_count(report.blocks).text);
+		printf("%s%s is sound%s: %s table%s, %s blocks, ", c.look.bold, s.dir, c.look.plain,
+		       human_count(report.tables).text, report.tables == 1 ? "" : "s",
+		       human_count(report.blocks).text);
 		printf("%s entries, %s, read in %s\n", human_count(report.entries).text,
 		       human_size(report.bytes).text, human_time(tool_now_ns() - start).text);
 	}

@@ -170,24 +170,37 @@ static void draw_boxes(const struct stack *s, const struct run *r, struct text *
 	text_add_str(t, look->plain);
 }
 
-static void draw_run(const struct stack *s, const struct run *r, struct text *t,
-		     const struct look *look, double columns_per_byte)
-{
-	char *smallest = text_brief(s->tables[r->first].info.smallest, STACK_KEY_COLUMNS);
-	char *largest = text_brief(s->tables[r->end - 1].info.largest, STACK_KEY_COLUMNS);
+/* How a family is drawn: the columns of its widest run, and what one of them stands for. */
+struct scale {
+	int width;
+	double columns_per_byte;
+};
 
+/* `alone` in its level, whose title tells the figures already. */
+static void draw_run(const struct stack *s, const struct run *r, struct text *t,
+		     const struct look *look, const struct scale *scale, bool alone)
+{
+	size_t columns = (size_t)(scale->width - 28) / 2;
+	char *smallest, *largest;
+
+	if (scale->width < 60)
+		columns = 16;
+	smallest = text_brief(s->tables[r->first].info.smallest, columns);
+	largest = text_brief(s->tables[r->end - 1].info.largest, columns);
 	text_add_str(t, "    ");
-	draw_boxes(s, r, t, look, columns_per_byte);
-	text_printf(t, "\n    %s%zu table%s, %s   %s … %s%s\n", look->dim, r->end - r->first,
-		    r->end - r->first == 1 ? "" : "s", human_size(r->bytes).text, smallest, largest,
-		    look->plain);
+	draw_boxes(s, r, t, look, scale->columns_per_byte);
+	text_printf(t, "\n    %s", look->dim);
+	if (!alone)
+		text_printf(t, "%zu table%s, %s   ", r->end - r->first,
+			    r->end - r->first == 1 ? "" : "s", human_size(r->bytes).text);
+	text_printf(t, "%s … %s%s\n", smallest, largest, look->plain);
 	free(smallest);
 	free(largest);
 }
 
 /* All runs of one level, from table i of it; returns where the next level begins. */
 static size_t draw_level(const struct stack *s, size_t i, struct text *t, const struct look *look,
-			 double columns_per_byte)
+			 const struct scale *scale)
 {
 	uint64_t runs = 0, bytes = 0, entries = 0, tombstones = 0;
 	const struct stack_table *first = &s->tables[i];
@@ -212,7 +225,7 @@ static size_t draw_level(const struct stack *s, size_t i, struct text *t, const 
 	text_add_char(t, '\n');
 	for (; i < end; i = r.end) {
 		r = run_at(s, i);
-		draw_run(s, &r, t, look, columns_per_byte);
+		draw_run(s, &r, t, look, scale, runs == 1);
 	}
 	return end;
 }
@@ -223,7 +236,7 @@ static size_t draw_family(const struct stack *s, size_t i, struct text *t, const
 {
 	const char *name = s->tables[i].cf;
 	uint64_t bytes = 0, widest = 1;
-	double columns_per_byte;
+	struct scale scale;
 	size_t end = i;
 	struct run r;
 
@@ -233,12 +246,13 @@ static size_t draw_family(const struct stack *s, size_t i, struct text *t, const
 		widest = r.bytes > widest ? r.bytes : widest;
 	}
 	width = width - 8 < STACK_DRAW_LEAST ? STACK_DRAW_LEAST : width - 8;
-	columns_per_byte = (double)width / (double)widest;
+	scale.width = width;
+	scale.columns_per_byte = (double)width / (double)widest;
 	text_printf(t, "%s%s%s  %zu table%s, %s; a column is %s\n", look->bold, name, look->plain,
 		    end - i, end - i == 1 ? "" : "s", human_size(bytes).text,
-		    human_size((uint64_t)(1 / columns_per_byte) + 1).text);
+		    human_size((uint64_t)(1 / scale.columns_per_byte) + 1).text);
 	while (i < end)
-		i = draw_level(s, i, t, look, columns_per_byte);
+		i = draw_level(s, i, t, look, &scale);
 	return end;
 }
 
