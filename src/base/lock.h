@@ -17,6 +17,7 @@
 /* The order in which locks may be taken: a holder of one takes only higher ones. */
 enum lock_rank {
 	RANK_COMPACT_API = 1, /* one shale_compact() at a time */
+	RANK_LOG_PREPARE,     /* db: one log segment prepared or sealed at a time */
 	RANK_INSTALL,         /* db: order of flush results and manifest edits */
 	RANK_COMMIT,          /* db: the ordered step */
 	RANK_DB,              /* db: state of families, jobs, stalls */

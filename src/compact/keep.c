@@ -48,7 +48,11 @@ static enum keep_verdict judge(const struct keep_config *c, shale_slice key, uin
 		return stripe == 0 && c->bottom_key(c->arg, key) ? DROP_TOMBSTONE : KEEP;
 	if (entry_expired(type, value, c->now_ms))
 		return stripe == 0 && c->bottom_key(c->arg, key) ? DROP_EXPIRED : KEEP_AS_DELETE;
-	return stripe == 0 && seq != 0 && c->bottom_key(c->arg, key) ? KEEP_AS_OLDEST : KEEP;
+	/* A range tombstone older than this version may be kept; it must stay older. */
+	if (stripe == 0 && seq != 0 && rangedel_find(c->ranges, key) == NULL &&
+	    c->bottom_key(c->arg, key))
+		return KEEP_AS_OLDEST;
+	return KEEP;
 }
 
 shale_status keep_decide(struct keep *k, shale_slice key, uint64_t st, shale_slice value,

@@ -86,7 +86,6 @@ struct wal {
 	uint64_t *spares;             /* numbers of closed logs for reuse */
 	unsigned spare_count;
 	uint8_t *idle_image; /* of a standard segment, for the next one */
-	bool closed;
 	shale_error poison_error;
 };
 

@@ -44,15 +44,12 @@ shale_status wal_open(const struct wal_config *config, struct wal **out)
 	return SHALE_OK;
 }
 
-static void free_list(struct wal *w, struct wal_segment *s, bool discard)
+static void free_list(struct wal *w, struct wal_segment *s)
 {
 	while (s != NULL) {
 		struct wal_segment *next = s->link;
-		uint64_t number = s->number;
 
 		segment_free(w, s);
-		if (discard)
-			(void)store_delete(w->config.store, OBJECT_LOG, number);
 		s = next;
 	}
 }
@@ -72,9 +69,9 @@ void wal_free(struct wal *w)
 	}
 	if (w->pending != NULL)
 		segment_free(w, w->pending);
-	/* After a failure the manifest may go on naming them: leave them to the next open. */
-	free_list(w, w->prepared, w->closed);
-	free_list(w, w->skipped, w->closed);
+	/* The manifest names them: the next open finds them empty and removes them. */
+	free_list(w, w->prepared);
+	free_list(w, w->skipped);
 	for (unsigned i = 0; i < w->spare_count; i++)
 		(void)store_delete(w->config.store, OBJECT_LOG, w->spares[i]);
 	if (w->idle_image != NULL) {
@@ -461,7 +458,7 @@ static void chain_trim(struct wal *w)
 		done = s;
 	}
 	mutex_unlock(&w->mu);
-	free_list(w, done, false);
+	free_list(w, done);
 }
 
 void wal_release(struct wal *w, uint64_t number)
@@ -479,7 +476,7 @@ void wal_release(struct wal *w, uint64_t number)
 
 		segment_retire(w, skipped);
 		skipped->link = NULL;
-		free_list(w, skipped, false);
+		free_list(w, skipped);
 		skipped = next;
 	}
 	while (s != NULL && s->number < number && segment_end(s) <= wal_completed_lsn(w)) {
@@ -533,7 +530,6 @@ shale_status wal_close(struct wal *w, struct wal_sealed *last)
 	if (rc != SHALE_OK)
 		return rc;
 	mutex_lock(&w->mu);
-	w->closed = true;
 	if (s != NULL) {
 		s->taken = true;
 		*last = (struct wal_sealed){ s->number, segment_end(s) - s->base, seq };

@@ -120,10 +120,7 @@ uint64_t wal_live_bytes(const struct wal *w);
  * Seal the tail with an END record, make all durable; *last tells of the active
  * segment (number 0: none). Nothing may be under way. */
 shale_status wal_close(struct wal *w, struct wal_sealed *last);
-/*
- * Free it. NULL is allowed. After a successful wal_close() prepared, unused segments
- * are deleted from the store, so the manifest must not name them any more.
- */
+/* Free it. NULL is allowed. Prepared, unused segments stay: the manifest names them. */
 void wal_free(struct wal *w);
 
 /* ---- recovery ---- */

@@ -1,0 +1,375 @@
+/*
+ * The engine: how the parts make a database. Files in the order of a write's life:
+ *
+ *   open.c recover.c    from a directory to a handle, and back
+ *   commit.c publish.c  the ordered step, the log, the memtables, visibility
+ *   seal.c log.c        full memtables and log segments are set aside
+ *   flush.c merge.c     background work: memtables to tables, tables to tables
+ *   install.c           a result becomes the state: manifest, version, view
+ *   background.c        which of it comes first
+ *   stall.c             writers wait when background work falls behind
+ *   read.c iterate.c    gets and scans over a view
+ *   snapshot.c family.c maintain.c figures.c   the rest of the interface
+ *
+ * A view is what a reader pins: the memtables and the version of one family. It
+ * never changes; a seal or an install puts a new one in its place and the old
+ * one is freed when no reader is left (base/epoch.h).
+ *
+ * A reader takes the view first and the visible sequence after: all the view's
+ * tables hold is then visible, and what a later memtable holds is later.
+ *
+ * Locks, in the order they are taken: compact_mu, log_mu, install_mu, commit_mu, mu. No
+ * I/O under commit_mu or mu. Versions and the manifest change under install_mu,
+ * memtables under commit_mu, lists and marks under mu.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include "base/epoch.h"
+#include "compact/job.h"
+#include "compact/policy.h"
+#include "compact/scheduler.h"
+#include "memtable/memtable.h"
+#include "version/manifest.h"
+#include "wal/wal.h"
+
+enum {
+	RING_SIZE = 1024,      /* commits between their ordered step and their publication */
+	SEALED_MAX = 32,       /* sealed memtables of a family */
+	JOB_CANCELLED = -99,   /* a merge that was told to end */
+	LOG_MEMORY = 64 << 20, /* of the budget, for log segments, at most */
+};
+
+/* A memtable and its way to disk. Guarded by db->mu, but for what is said. */
+struct mem {
+	struct mem *newer; /* in the family's sealed list, oldest first */
+	shale_cf *cf;
+	struct memtable *table;
+	_Atomic uint64_t log_first; /* segment of its first record, 0: none; set under commit_mu */
+	/* Set when sealed. */
+	uint64_t seal_ticket; /* all its commits have tickets below */
+	uint64_t last_seq;    /* all its sequences are <= this */
+	size_t bytes;
+	bool used; /* some commit was ordered into it; guarded by commit_mu */
+	bool flushing, built;
+	struct job result; /* when built */
+};
+
+struct view {
+	struct epoch_item retired;
+	const shale_env *env;
+	_Atomic uint32_t refs;
+	struct memtable *active;
+	size_t sealed_count;
+	struct memtable *sealed[SEALED_MAX]; /* newest first */
+	struct version *version;
+};
+
+/* A column family; the public handle is a counted reference to it. */
+struct shale_cf {
+	shale_db *db;
+	_Atomic uint32_t refs;
+	uint32_t id;
+	char name[SHALE_CF_NAME_MAX + 1];
+	shale_cf_options options; /* sanitised */
+	struct policy_options policy;
+
+	_Atomic(struct view *) view; /* load with memory_order_seq_cst inside an epoch */
+	_Atomic uint32_t delay;      /* back-pressure: ns for every KiB written */
+	_Atomic bool dropped;
+
+	/* Guarded by commit_mu. */
+	struct mem *active;
+
+	/* Changed under install_mu and mu. */
+	struct version *version;
+	uint64_t flushed_seq;
+
+	/* Guarded by mu. */
+	struct mem *oldest, *newest; /* sealed */
+	size_t sealed_count;
+	unsigned merging; /* jobs that run */
+	bool exclusive;   /* a compaction that was asked for keeps the others out */
+};
+
+/* A commit between its ordered step and its publication. */
+struct ring_slot {
+	_Alignas(64) _Atomic uint64_t done; /* ticket + 1 */
+	uint64_t last_seq, log_end;         /* valid once done */
+	bool failed;
+};
+
+struct live_log {
+	uint64_t number, length, last_seq;
+	bool sealed;
+};
+
+struct shale_snapshot {
+	shale_db *db;
+	uint64_t seq;
+	struct shale_snapshot *prev, *next;
+};
+
+struct shale_db {
+	/* Set by open, then constant. */
+	const shale_env *env;
+	shale_options options; /* sanitised */
+	const uint32_t *alive;
+	struct store *store;
+	struct cache *cache;
+	struct table_env table_env;
+	struct scheduler *scheduler, *syncer; /* NULL when read-only */
+	uint32_t epoch;                       /* of the store's owner */
+	uint64_t store_id;
+	uint64_t memtables_max; /* bytes */
+	struct rate rate;
+	uint64_t recovery_ns, orphans_removed;
+	struct wal_report recovered;
+	struct manifest_report recovered_manifest;
+
+	struct stats stats;
+	struct budget budget;
+	struct epoch readers;
+
+	_Atomic uint32_t next_counter; /* object numbers */
+	_Atomic uint64_t next_run;
+	_Atomic bool write_stopped; /* stop_error tells why; guarded by mu */
+
+	/* Visibility (publish.c). */
+	_Alignas(64) _Atomic uint64_t visible;   /* newest published sequence */
+	_Alignas(64) _Atomic uint64_t published; /* tickets below are published */
+	_Atomic uint32_t publishing;             /* somebody advances it */
+	_Atomic uint32_t publish_waiters, publish_event;
+	_Atomic bool publish_broken;
+	struct ring_slot *ring;
+
+	/* The ordered step. */
+	_Alignas(64) struct mutex commit_mu;
+	uint64_t next_seq, next_ticket;
+	_Atomic uint64_t log_segment; /* active one; read anywhere */
+	_Atomic(struct wal *) wal;
+
+	struct mutex compact_mu; /* one shale_compact() at a time */
+
+	struct mutex log_mu; /* one log segment is prepared or noted at a time */
+
+	struct mutex install_mu;
+	struct manifest *manifest;
+	bool manifest_failed;  /* an append failed: write a new one first */
+	struct live_log *logs; /* what the manifest lists, oldest first */
+	size_t log_count, log_capacity;
+	uint32_t next_cf;
+
+	struct mutex mu;
+	struct cond changed; /* something was sealed, flushed, merged, failed */
+	size_t family_count, family_capacity;
+	shale_cf **families; /* by id; changed under commit_mu and mu */
+	shale_error stop_error;
+	shale_status soft_status; /* last background failure; work is tried again */
+	shale_error soft_error;
+	uint64_t retry_ns;
+	unsigned flushing, merging;
+	uint64_t sealed_bytes;
+	_Atomic uint64_t longest_stop_ns;
+	_Atomic uint64_t level_read[SHALE_LEVELS_MAX], level_written[SHALE_LEVELS_MAX];
+
+	struct mutex snapshots_mu;
+	struct shale_snapshot snapshots; /* ring, oldest first */
+	size_t snapshot_count;
+
+	struct mutex garbage_mu; /* numbers of tables to delete */
+	uint64_t *garbage;
+	size_t garbage_count, garbage_capacity;
+	_Atomic size_t garbage_pending;
+
+	_Atomic uint64_t pace_ns; /* the time up to which writes have been let through */
+	shale_cf *default_cf;
+};
+
+/* ---- entry ---- */
+
+/* Refuses a handle that came over fork(). */
+static inline shale_status db_enter(const shale_db *db)
+{
+	if (unlikely(db->alive != NULL && *(const volatile uint32_t *)db->alive == 0))
+		return err_new(SHALE_FORKED,
+			       "this handle was inherited over fork(); open the store anew");
+	return SHALE_OK;
+}
+
+/* Options with defaults filled in. SHALE_INVALID names the option and its range. */
+shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out);
+shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *out);
+shale_status key_check(shale_slice key);
+shale_status value_check(shale_slice value);
+
+uint64_t db_new_number(shale_db *db);
+/* Give the cache what the open tables leave of its share. */
+void db_fit_cache(shale_db *db);
+
+/* Record why writes stop for good; the first reason stays. */
+void db_stop_writes(shale_db *db);
+/* A background job failed (err_last() tells why): report it, try again later. */
+void db_soft_failure(shale_db *db, shale_status rc);
+
+/* ---- families and views ---- */
+
+shale_status family_new(shale_db *db, uint32_t id, const char *name, const shale_cf_options *o,
+			shale_cf **out);
+shale_cf *family_ref(shale_cf *cf);
+void family_unref(shale_cf *cf); /* NULL is allowed */
+/* Add to db->families; under commit_mu and mu. Room must have been made. */
+shale_status families_reserve(shale_db *db);
+void families_add(shale_db *db, shale_cf *cf);
+/* By id; under commit_mu or mu. NULL if there is none. */
+shale_cf *families_find(shale_db *db, uint32_t id);
+/* The family of an options struct's cf, which may be NULL. */
+static inline shale_cf *family_of(shale_db *db, shale_cf *cf)
+{
+	return cf != NULL ? cf : db->default_cf;
+}
+
+/*
+ * Views are allocated before what they show is decided, so that nothing can fail
+ * between the manifest and memory. Fill from the family's state, under mu, and
+ * put it in place; the old one is retired.
+ */
+struct view *view_alloc(shale_db *db);
+void view_discard(struct view *v); /* one that was not filled; NULL is allowed */
+void view_publish(shale_cf *cf, struct view *v);
+struct view *view_ref(struct view *v);
+void view_unref(struct view *v);
+
+struct mem *mem_new(shale_cf *cf);
+void mem_discard(struct mem *m); /* NULL is allowed */
+
+/* ---- writes ---- */
+
+/* One family a commit touches, and the memtable it gets in the ordered step. */
+struct commit_target {
+	shale_cf *cf;
+	struct mem *mem;
+};
+
+enum { COMMIT_TARGETS_INLINE = 4 };
+
+struct commit {
+	shale_slice payload; /* operations, as in the log */
+	uint32_t crc;        /* of the payload */
+	uint32_t count;
+	size_t target_count;
+	struct commit_target *targets;
+	struct commit_target inline_targets[COMMIT_TARGETS_INLINE];
+};
+
+/* *seq_out, where not NULL, is the sequence of the commit's last operation. */
+shale_status commit_run(shale_db *db, struct commit *c, shale_durability durability,
+			shale_seq *seq_out);
+
+/* Commit `ticket` is in the memtables (or failed); returns when all before it are, too. */
+shale_status publish(shale_db *db, uint64_t ticket, uint64_t last_seq, uint64_t log_end,
+		     bool failed);
+/* Wait until all tickets below `ticket` are published; false if that will never be. */
+bool publish_wait(shale_db *db, uint64_t ticket);
+
+/*
+ * Set the family's memtable aside and give it a new one. Under commit_mu. Does
+ * nothing when it is empty. SHALE_MORE: too much is sealed already; wait in
+ * stall_stop() without the lock and try again.
+ */
+shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many);
+/* Seal the families whose data holds the oldest log, when the log outgrew its bound. */
+shale_status seal_for_log(shale_db *db);
+/* Seal the largest memtable when many families together hold too much. Under commit_mu. */
+void seal_for_memory(shale_db *db);
+
+/* Make a log segment ready that takes a payload of that size. No lock held. */
+shale_status log_prepare(shale_db *db, uint64_t payload);
+/* Tell the manifest of segments that were closed; true if there was one. */
+bool log_seal_some(shale_db *db);
+/* Encode LOG_REMOVE for what no memtable needs but `done`; under install_mu. */
+shale_status log_encode_removals(shale_db *db, const struct mem *done, struct buf *payload,
+				 uint64_t *below);
+/* Those removals are durable: forget the segments and recycle them. Under install_mu. */
+void log_apply_removals(shale_db *db, uint64_t below);
+shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out);
+
+/* ---- back-pressure ---- */
+
+/* Delay a writer in proportion to the debt. */
+void stall_delay(shale_db *db, shale_cf *cf, size_t bytes);
+/* Recompute a family's delay; under mu. */
+void stall_update(shale_db *db, shale_cf *cf);
+/* Wait until something was flushed; the background failure if that stands in the way. */
+shale_status stall_stop(shale_db *db, shale_cf *cf);
+/* Whether a family may not seal another memtable now; under mu. */
+bool stall_is_full(const shale_db *db, const shale_cf *cf);
+
+/* ---- background ---- */
+
+bool background_step(void *db, unsigned worker, uint64_t *wait_ns);
+bool background_sync_step(void *db, unsigned worker, uint64_t *wait_ns);
+/* One flush, if one is owed. */
+bool flush_some(shale_db *db);
+/* Flush a sealed memtable whose commits are all published, in this thread; for recovery. */
+shale_status flush_mem(shale_db *db, struct mem *m);
+/* One merge, if one is owed and not too many run. */
+bool merge_some(shale_db *db);
+/* Merge a range down, in this thread. */
+shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi);
+/* Whether a merge runs or is due; under mu. */
+bool merge_is_owed(shale_db *db);
+/* Append all range tombstones of a version's tables; slices last as long as its metas. */
+shale_status ranges_of_version(shale_db *db, const struct version *v, struct rangedel **list,
+			       size_t *count, size_t *capacity);
+/* Live snapshots, ascending; the array is the caller's (mem_free). */
+shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count);
+/* Delete files that nothing refers to; true if there were any. */
+bool garbage_some(shale_db *db);
+/* table_meta.collect */
+void garbage_add(void *db, uint64_t number);
+
+/* ---- install ---- */
+
+/* A change of one family's tables. */
+struct install {
+	shale_cf *cf;
+	/* Tables that go, as of the version they were picked from. */
+	const struct version *base;
+	const struct pick *pick;
+	/* Tables that come: outputs of a job, or the picked ones where pick->move. */
+	const struct job *job;
+	uint32_t level;
+	uint64_t run;
+	/* The memtable that these tables hold; NULL for a merge. */
+	struct mem *flushed;
+};
+
+/* Under install_mu. Durable and in effect on success; on failure nothing changed. */
+shale_status install_run(shale_db *db, const struct install *in);
+/* Append an edit to the manifest, or write a new manifest when it has grown. Under install_mu. */
+shale_status install_edit(shale_db *db, struct buf *payload);
+/* A new manifest with all that is known. Under install_mu. */
+shale_status install_new_manifest(shale_db *db);
+
+/* ---- recovery ---- */
+
+/* Read the state from the store into db. */
+shale_status recover(shale_db *db);
+
+/* ---- reads ---- */
+
+enum { PIN_NONE, PIN_MEMTABLE, PIN_CACHE };
+
+/* Checks of every read. */
+shale_status read_enter(shale_db *db, const shale_read_options *o);
+
+/* Snapshot sequence of a read: the options', or what is visible now (after the view). */
+static inline uint64_t read_seq(shale_db *db, const shale_read_options *o)
+{
+	if (o != NULL && o->snapshot != NULL)
+		return o->snapshot->seq;
+	return atomic_load_explicit(&db->visible, memory_order_acquire);
+}
+
+#endif

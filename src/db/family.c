@@ -1,0 +1,311 @@
+/*
+ * Column families: named key spaces with memtables and tables of their own, over
+ * one log. The table of families is kept in order of id; ids are never reused.
+ */
+#include "db/db.h"
+
+struct mem *mem_new(shale_cf *cf)
+{
+	struct mem *m = mem_zalloc(cf->db->env, sizeof(*m));
+
+	if (m == NULL || memtable_new(cf->db->env, &m->table) < 0) {
+		mem_free(cf->db->env, m);
+		(void)err_memory("a memtable");
+		return NULL;
+	}
+	m->cf = cf;
+	return m;
+}
+
+void mem_discard(struct mem *m)
+{
+	if (m == NULL)
+		return;
+	if (m->built)
+		job_fini(&m->result, false);
+	memtable_unref(m->table);
+	mem_free(m->cf->db->env, m);
+}
+
+shale_status family_new(shale_db *db, uint32_t id, const char *name, const shale_cf_options *o,
+			shale_cf **out)
+{
+	shale_cf *cf = mem_zalloc(db->env, sizeof(*cf));
+	struct view *v;
+	shale_status rc;
+
+	if (cf == NULL)
+		return err_memory("a column family");
+	cf->db = db;
+	atomic_init(&cf->refs, 1);
+	cf->id = id;
+	memcpy(cf->name, name, strlen(name) + 1);
+	cf->options = *o;
+	cf->policy = policy_options_of(&o->compaction, db->options.memtable_bytes);
+	rc = version_new_empty(db->env, &cf->version);
+	if (rc < 0)
+		goto out;
+	cf->active = mem_new(cf);
+	v = cf->active != NULL ? view_alloc(db) : NULL;
+	if (v == NULL) {
+		rc = SHALE_NO_MEMORY;
+		goto out;
+	}
+	mutex_lock(&db->mu);
+	view_publish(cf, v);
+	mutex_unlock(&db->mu);
+	*out = cf;
+	cf = NULL; /* moved */
+out:
+	family_unref(cf);
+	return rc;
+}
+
+shale_cf *family_ref(shale_cf *cf)
+{
+	atomic_fetch_add_explicit(&cf->refs, 1, memory_order_relaxed);
+	return cf;
+}
+
+void family_unref(shale_cf *cf)
+{
+	if (cf == NULL || atomic_fetch_sub_explicit(&cf->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	view_unref(atomic_load(&cf->view));
+	mem_discard(cf->active);
+	while (cf->oldest != NULL) {
+		struct mem *m = cf->oldest;
+
+		cf->oldest = m->newer;
+		mem_discard(m);
+	}
+	version_unref(cf->version);
+	mem_free(cf->db->env, cf);
+}
+
+shale_status families_reserve(shale_db *db)
+{
+	size_t capacity = db->family_capacity != 0 ? 2 * db->family_capacity : 4;
+	shale_cf **more;
+
+	if (db->family_count < db->family_capacity)
+		return SHALE_OK;
+	more = mem_realloc(db->env, db->families, capacity * sizeof(*more));
+	if (more == NULL)
+		return err_memory("the column families");
+	db->families = more;
+	db->family_capacity = capacity;
+	return SHALE_OK;
+}
+
+void families_add(shale_db *db, shale_cf *cf)
+{
+	db->families[db->family_count++] = cf;
+}
+
+shale_cf *families_find(shale_db *db, uint32_t id)
+{
+	size_t lo = 0, hi = db->family_count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (db->families[mid]->id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < db->family_count && db->families[lo]->id == id ? db->families[lo] : NULL;
+}
+
+/* Under mu. */
+static shale_cf *find_by_name(shale_db *db, const char *name)
+{
+	for (size_t i = 0; i < db->family_count; i++)
+		if (strcmp(db->families[i]->name, name) == 0)
+			return db->families[i];
+	return NULL;
+}
+
+static shale_status check_name(const char *name)
+{
+	size_t n = name != NULL ? strlen(name) : 0;
+
+	if (n == 0 || n > SHALE_CF_NAME_MAX)
+		return err_new(SHALE_INVALID,
+			       "the name of a column family has 1 to %u bytes, this one %zu",
+			       SHALE_CF_NAME_MAX, n);
+	return SHALE_OK;
+}
+
+static shale_status write_create(shale_db *db, uint32_t id, const char *name,
+				 const shale_cf_options *o)
+{
+	struct edit_field next = { .tag = EDIT_NEXT_CF, .cf = id + 1 };
+	struct edit_field create = {
+		.tag = EDIT_CF_CREATE, .cf = id, .name = shale_str(name), .options = *o
+	};
+	struct buf payload;
+	shale_status rc;
+
+	buf_init(&payload, db->env);
+	edit_field_encode(&payload, &next);
+	edit_field_encode(&payload, &create);
+	rc = install_edit(db, &payload);
+	buf_fini(&payload);
+	return rc;
+}
+
+shale_status shale_cf_create(shale_db *db, const char *name, const shale_cf_options *o,
+			     shale_cf **out)
+{
+	shale_cf_options options;
+	shale_cf *cf = NULL;
+	shale_status rc = db_enter(db);
+
+	if (rc >= 0)
+		rc = check_name(name);
+	if (rc >= 0)
+		rc = cf_options_sanitise(o, &options);
+	if (rc >= 0 && db->options.read_only)
+		rc = err_new(SHALE_READ_ONLY, "the store was opened read-only");
+	if (rc < 0)
+		return rc;
+
+	mutex_lock(&db->install_mu);
+	mutex_lock(&db->commit_mu);
+	mutex_lock(&db->mu);
+	if (find_by_name(db, name) != NULL)
+		rc = err_new(SHALE_EXISTS, "there is a column family '%s' already", name);
+	else
+		rc = families_reserve(db);
+	mutex_unlock(&db->mu);
+	mutex_unlock(&db->commit_mu);
+	if (rc >= 0)
+		rc = family_new(db, db->next_cf, name, &options, &cf);
+	if (rc >= 0)
+		rc = write_create(db, db->next_cf, name, &options);
+	if (rc >= 0) {
+		db->next_cf++;
+		mutex_lock(&db->commit_mu);
+		mutex_lock(&db->mu);
+		families_add(db, family_ref(cf));
+		mutex_unlock(&db->mu);
+		mutex_unlock(&db->commit_mu);
+		*out = cf;
+		cf = NULL; /* moved */
+	}
+	mutex_unlock(&db->install_mu);
+	family_unref(cf);
+	return rc;
+}
+
+shale_status shale_cf_open(shale_db *db, const char *name, shale_cf **out)
+{
+	shale_status rc = db_enter(db);
+	shale_cf *cf;
+
+	if (rc >= 0)
+		rc = check_name(name);
+	if (rc < 0)
+		return rc;
+	mutex_lock(&db->mu);
+	cf = find_by_name(db, name);
+	if (cf != NULL)
+		*out = family_ref(cf);
+	mutex_unlock(&db->mu);
+	return cf != NULL ? SHALE_OK : SHALE_NOT_FOUND;
+}
+
+void shale_cf_release(shale_cf *cf)
+{
+	family_unref(cf);
+}
+
+shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *name), void *arg)
+{
+	shale_status rc = db_enter(db);
+	shale_cf **all;
+	size_t n;
+
+	if (rc < 0)
+		return rc;
+	/* `each` may call back into the database, so it runs without the lock. */
+	mutex_lock(&db->mu);
+	n = db->family_count;
+	all = mem_array(db->env, n, sizeof(*all));
+	for (size_t i = 0; i < n && all != NULL; i++)
+		all[i] = family_ref(db->families[i]);
+	mutex_unlock(&db->mu);
+	if (all == NULL)
+		return err_memory("a list of column families");
+	for (size_t i = 0, on = 1; i < n; i++) {
+		if (on)
+			on = each(arg, all[i]->name);
+		family_unref(all[i]);
+	}
+	mem_free(db->env, all);
+	return SHALE_OK;
+}
+
+/* Out of the table and marked; under install_mu. */
+static void forget(shale_db *db, shale_cf *cf)
+{
+	size_t i = 0;
+
+	mutex_lock(&db->commit_mu);
+	mutex_lock(&db->mu);
+	while (db->families[i] != cf)
+		i++;
+	memmove(&db->families[i], &db->families[i + 1],
+		(db->family_count - i - 1) * sizeof(db->families[0]));
+	db->family_count--;
+	atomic_store(&cf->dropped, true);
+	for (struct mem *m = cf->oldest; m != NULL; m = m->newer)
+		db->sealed_bytes -= m->bytes;
+	/* The files go when the last reader of the family has gone. */
+	for (size_t r = 0; r < cf->version->run_count; r++)
+		for (size_t t = 0; t < cf->version->runs[r]->count; t++)
+			atomic_store(&cf->version->runs[r]->tables[t]->obsolete, true);
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+	mutex_unlock(&db->commit_mu);
+}
+
+shale_status shale_cf_drop(shale_db *db, const char *name)
+{
+	struct edit_field drop = { .tag = EDIT_CF_DROP };
+	struct buf payload;
+	shale_cf *cf = NULL;
+	shale_status rc = db_enter(db);
+
+	if (rc >= 0)
+		rc = check_name(name);
+	if (rc >= 0 && db->options.read_only)
+		rc = err_new(SHALE_READ_ONLY, "the store was opened read-only");
+	if (rc < 0)
+		return rc;
+	buf_init(&payload, db->env);
+	mutex_lock(&db->install_mu);
+	mutex_lock(&db->mu);
+	cf = find_by_name(db, name);
+	mutex_unlock(&db->mu);
+	if (cf == NULL) {
+		rc = SHALE_NOT_FOUND;
+	} else if (cf == db->default_cf) {
+		rc = err_new(SHALE_INVALID, "the default column family cannot be dropped");
+	} else {
+		drop.cf = cf->id;
+		edit_field_encode(&payload, &drop);
+		rc = install_edit(db, &payload);
+	}
+	if (rc == SHALE_OK)
+		forget(db, cf);
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	if (rc == SHALE_OK) {
+		family_unref(cf);
+		scheduler_kick(db->scheduler);
+	}
+	return rc;
+}

@@ -1,0 +1,176 @@
+/*
+ * Flush: a sealed memtable becomes a run of the top level. Memtables are built
+ * into tables in parallel, but installed oldest first, so that the stack stays
+ * in order and "flushed up to sequence s" means all of it.
+ */
+#include "db/work.h"
+
+static bool never_bottom_key(void *arg, shale_slice key)
+{
+	(void)arg;
+	(void)key;
+	return false;
+}
+
+static bool never_bottom_range(void *arg, shale_slice lo, shale_slice hi)
+{
+	(void)arg;
+	(void)lo;
+	(void)hi;
+	return false;
+}
+
+/* Memtable to tables; the result is in m->result. */
+static shale_status build(shale_db *db, struct mem *m)
+{
+	struct rangedel *list = NULL;
+	struct rangedel_set *ranges = NULL;
+	size_t count = 0, capacity = 0, snapshot_count = 0;
+	uint64_t *snapshots = NULL;
+	shale_status rc;
+
+	m->result = (struct job){
+		.te = &db->table_env,
+		.build = work_build_options(db, m->cf, 0),
+		.table_bytes = m->cf->policy.table_bytes,
+		.new_number = work_new_number,
+		.arg = db,
+		.keep = { .now_ms = env_wall_ms(db->env),
+			  .bottom_key = never_bottom_key,
+			  .bottom_range = never_bottom_range },
+	};
+	rc = memtable_ranges(m->table, SEQ_MAX, &list, &count, &capacity);
+	if (rc >= 0 && count != 0)
+		rc = rangedel_build(db->env, list, count, &ranges);
+	if (rc >= 0)
+		rc = snapshots_list(db, &snapshots, &snapshot_count);
+	if (rc >= 0)
+		rc = memtable_iter_new(m->table, SEQ_MAX, false, &m->result.source);
+	if (rc >= 0) {
+		m->result.ranges = ranges;
+		m->result.expected_entries = memtable_count(m->table) - count;
+		m->result.keep.snapshots = snapshots;
+		m->result.keep.snapshot_count = snapshot_count;
+		rc = job_run(&m->result);
+		m->result.ranges = NULL;
+	}
+	mem_free(db->env, snapshots);
+	rangedel_free(ranges);
+	mem_free(db->env, list);
+	return rc;
+}
+
+static shale_status install_mem(shale_db *db, struct mem *m)
+{
+	struct install in = {
+		.cf = m->cf,
+		.job = &m->result,
+		.level = 0,
+		.run = atomic_fetch_add(&db->next_run, 1),
+		.flushed = m,
+	};
+	shale_status rc = install_run(db, &in);
+
+	if (rc >= 0) {
+		work_count(db, &m->result);
+		stats_add(&db->stats, STAT_FLUSHES, 1);
+		stats_add(&db->stats, STAT_FLUSH_BYTES, m->result.bytes_out);
+	}
+	return rc;
+}
+
+/* Install what is built, from the oldest on. */
+static shale_status install_built(shale_db *db, shale_cf *cf)
+{
+	shale_status rc = SHALE_OK;
+
+	mutex_lock(&db->install_mu);
+	while (rc >= 0 && !atomic_load(&cf->dropped)) {
+		struct mem *m;
+
+		mutex_lock(&db->mu);
+		m = cf->oldest;
+		mutex_unlock(&db->mu);
+		if (m == NULL || !m->built)
+			break;
+		rc = install_mem(db, m);
+		if (rc >= 0)
+			mem_discard(m);
+	}
+	mutex_unlock(&db->install_mu);
+	return rc;
+}
+
+/*
+ * A memtable that can be built: not taken, all its commits published. Or one that
+ * is built, but whose install failed. Takes a reference of its family.
+ */
+static struct mem *take(shale_db *db, shale_cf **cf_out)
+{
+	struct mem *found = NULL;
+
+	mutex_lock(&db->mu);
+	for (size_t i = 0; i < db->family_count && found == NULL; i++) {
+		shale_cf *cf = db->families[i];
+
+		for (struct mem *m = cf->oldest; m != NULL && found == NULL; m = m->newer)
+			if (!m->flushing && atomic_load(&db->published) >= m->seal_ticket)
+				found = m;
+		if (found != NULL) {
+			found->flushing = true;
+			db->flushing++;
+			*cf_out = family_ref(cf);
+		}
+	}
+	mutex_unlock(&db->mu);
+	return found;
+}
+
+bool flush_some(shale_db *db)
+{
+	shale_cf *cf = NULL;
+	struct mem *m = take(db, &cf);
+	shale_status rc = SHALE_OK;
+	bool built;
+
+	if (m == NULL)
+		return false;
+	built = m->built;
+	if (!built)
+		rc = build(db, m);
+	mutex_lock(&db->mu);
+	if (rc >= 0)
+		m->built = true;
+	mutex_unlock(&db->mu);
+	/* From here on another thread may install and discard m. */
+	if (rc >= 0)
+		rc = install_built(db, cf);
+	mutex_lock(&db->mu);
+	db->flushing--;
+	if (rc >= 0) {
+		work_succeeded(db);
+	} else {
+		/* All that is not installed is up for another try. */
+		for (struct mem *left = cf->oldest; left != NULL; left = left->newer)
+			if (left == m || left->built)
+				left->flushing = false;
+	}
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+	if (rc < 0)
+		db_soft_failure(db, rc);
+	scheduler_kick(db->scheduler);
+	family_unref(cf);
+	return rc >= 0;
+}
+
+shale_status flush_mem(shale_db *db, struct mem *m)
+{
+	shale_cf *cf = m->cf;
+	shale_status rc = build(db, m);
+
+	if (rc < 0)
+		return rc;
+	m->built = true;
+	return install_built(db, cf);
+}

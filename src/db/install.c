@@ -1,0 +1,273 @@
+/*
+ * Installing: a result of background work becomes the state. First the manifest,
+ * durably; then memory, which cannot fail any more because all it needs was
+ * allocated before. Readers see the old view or the new one.
+ */
+#include "db/db.h"
+
+enum { MANIFEST_SLACK = 256 << 10 };
+
+static void encode_table(struct buf *payload, const shale_cf *cf, uint32_t level, uint64_t run,
+			 const struct table_meta *m)
+{
+	struct edit_field f = { .tag = EDIT_ADD_TABLE,
+				.cf = cf->id,
+				.level = level,
+				.run = run,
+				.number = m->number,
+				.size = m->size,
+				.props = m->props };
+
+	edit_field_encode(payload, &f);
+}
+
+/* Everything there is, as one edit. */
+static shale_status encode_snapshot(shale_db *db, struct buf *payload)
+{
+	struct edit_field mark = { .tag = EDIT_SNAPSHOT };
+	struct edit_field next_cf = { .tag = EDIT_NEXT_CF, .cf = db->next_cf };
+	struct edit_field last = { .tag = EDIT_LAST_SEQ, .number = atomic_load(&db->visible) };
+
+	edit_field_encode(payload, &mark);
+	edit_field_encode(payload, &next_cf);
+	edit_field_encode(payload, &last);
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_cf *cf = db->families[i];
+		struct edit_field create = { .tag = EDIT_CF_CREATE,
+					     .cf = cf->id,
+					     .name = shale_str(cf->name),
+					     .options = cf->options };
+		struct edit_field flushed = { .tag = EDIT_CF_FLUSHED,
+					      .cf = cf->id,
+					      .seq = cf->flushed_seq };
+
+		edit_field_encode(payload, &create);
+		edit_field_encode(payload, &flushed);
+		for (size_t r = 0; r < cf->version->run_count; r++) {
+			const struct run *run = cf->version->runs[r];
+
+			for (size_t t = 0; t < run->count; t++)
+				encode_table(payload, cf, run->level, run->id, run->tables[t]);
+		}
+	}
+	for (size_t i = 0; i < db->log_count; i++) {
+		const struct live_log *log = &db->logs[i];
+		struct edit_field add = { .tag = EDIT_LOG_ADD, .number = log->number };
+		struct edit_field seal = { .tag = EDIT_LOG_SEAL,
+					   .number = log->number,
+					   .length = log->length,
+					   .seq = log->last_seq };
+
+		edit_field_encode(payload, &add);
+		if (log->sealed)
+			edit_field_encode(payload, &seal);
+	}
+	return payload->failed ? err_memory("a manifest snapshot") : SHALE_OK;
+}
+
+shale_status install_new_manifest(shale_db *db)
+{
+	struct root root = { .epoch = db->epoch,
+			     .manifest = db_new_number(db),
+			     .store_id = db->store_id };
+	/* A poisoned manifest may hold one edit more than it admits. */
+	uint64_t edit = (db->manifest != NULL ? manifest_edit(db->manifest)
+					      : db->recovered_manifest.last_edit) +
+			2;
+	struct manifest *fresh = NULL;
+	struct buf payload, expected;
+	uint8_t bytes[ROOT_SIZE];
+	shale_status rc;
+
+	buf_init(&payload, db->env);
+	buf_init(&expected, db->env);
+	rc = encode_snapshot(db, &payload);
+	if (rc >= 0)
+		rc = manifest_create(db->store, root.manifest, db->store_id, edit,
+				     buf_view(&payload), &fresh);
+	if (rc >= 0)
+		rc = store_root_read(db->store, &expected);
+	if (rc >= 0) {
+		root_encode(&root, bytes);
+		rc = store_root_swap(db->store, buf_view(&expected), slice_from(bytes, ROOT_SIZE));
+	}
+	if (rc >= 0) {
+		if (db->manifest != NULL) {
+			uint64_t old = manifest_number(db->manifest);
+
+			manifest_close(db->manifest);
+			(void)store_delete(db->store, OBJECT_MANIFEST, old); /* else an orphan */
+		}
+		db->manifest = fresh;
+		db->manifest_failed = false;
+		fresh = NULL; /* moved */
+	}
+	/* After a failed swap the root may name either, so both files stay. */
+	manifest_close(fresh);
+	buf_fini(&payload);
+	buf_fini(&expected);
+	return rc;
+}
+
+shale_status install_edit(shale_db *db, struct buf *payload)
+{
+	shale_status rc = SHALE_OK;
+
+	mutex_assert_held(&db->install_mu);
+	if (payload->failed)
+		return err_memory("a manifest edit");
+	if (db->manifest_failed ||
+	    manifest_size(db->manifest) > 2 * manifest_base_size(db->manifest) + MANIFEST_SLACK)
+		rc = install_new_manifest(db);
+	if (rc >= 0) {
+		rc = manifest_append(db->manifest, buf_view(payload));
+		db->manifest_failed = rc < 0;
+	}
+	return rc;
+}
+
+/* The removals of a pick, in the builder and in the edit. */
+static shale_status take_inputs(const struct install *in, struct version_builder *b,
+				struct buf *payload)
+{
+	for (size_t i = 0; in->pick != NULL && i < in->pick->input_count; i++) {
+		const struct pick_input *input = &in->pick->inputs[i];
+		const struct run *run = in->base->runs[input->run];
+
+		for (size_t t = input->first; t < input->first + input->count; t++) {
+			struct edit_field f = { .tag = EDIT_REMOVE_TABLE,
+						.cf = in->cf->id,
+						.level = run->level,
+						.run = run->id,
+						.number = run->tables[t]->number };
+			shale_status rc = version_builder_remove(b, run->level, run->id, f.number);
+
+			if (rc < 0)
+				return rc;
+			edit_field_encode(payload, &f);
+		}
+	}
+	return SHALE_OK;
+}
+
+static shale_status put_table(const struct install *in, struct version_builder *b,
+			      struct buf *payload, struct table_meta *m)
+{
+	encode_table(payload, in->cf, in->level, in->run, m);
+	return version_builder_add(b, in->level, in->run, m);
+}
+
+static shale_status put_outputs(const struct install *in, struct version_builder *b,
+				struct buf *payload)
+{
+	shale_db *db = in->cf->db;
+	shale_status rc = SHALE_OK;
+
+	if (in->pick != NULL && in->pick->move) {
+		for (size_t i = 0; i < in->pick->input_count; i++) {
+			const struct pick_input *input = &in->pick->inputs[i];
+			const struct run *run = in->base->runs[input->run];
+
+			for (size_t t = 0; t < input->count && rc >= 0; t++)
+				rc = put_table(in, b, payload, run->tables[input->first + t]);
+		}
+		return rc;
+	}
+	for (size_t i = 0; i < in->job->output_count && rc >= 0; i++) {
+		const struct table_built *built = &in->job->outputs[i];
+		struct table_meta *m = NULL;
+
+		rc = table_meta_new(db->env, built->number, built->size, &built->props, &m);
+		if (rc < 0)
+			return rc;
+		m->collect = garbage_add;
+		m->collector = db;
+		rc = put_table(in, b, payload, m);
+		table_meta_unref(m);
+	}
+	return rc;
+}
+
+static void drop_inputs(const struct install *in)
+{
+	for (size_t i = 0; in->pick != NULL && !in->pick->move && i < in->pick->input_count; i++) {
+		const struct pick_input *input = &in->pick->inputs[i];
+		const struct run *run = in->base->runs[input->run];
+
+		for (size_t t = 0; t < input->count; t++)
+			atomic_store(&run->tables[input->first + t]->obsolete, true);
+	}
+}
+
+/* Take the oldest sealed memtable off its list; under mu. */
+static void unlink_flushed(shale_db *db, shale_cf *cf, struct mem *m)
+{
+	ASSERT(cf->oldest == m);
+	cf->oldest = m->newer;
+	if (cf->oldest == NULL)
+		cf->newest = NULL;
+	m->newer = NULL;
+	cf->sealed_count--;
+	cf->flushed_seq = m->last_seq;
+	db->sealed_bytes -= m->bytes;
+}
+
+shale_status install_run(shale_db *db, const struct install *in)
+{
+	shale_cf *cf = in->cf;
+	struct version_builder *b = NULL;
+	struct version *next = NULL, *old;
+	struct view *view = NULL;
+	struct buf payload;
+	uint64_t below = 0;
+	shale_status rc;
+
+	mutex_assert_held(&db->install_mu);
+	buf_init(&payload, db->env);
+	rc = version_builder_new(db->env, cf->version, &b);
+	if (rc >= 0)
+		rc = take_inputs(in, b, &payload);
+	if (rc >= 0)
+		rc = put_outputs(in, b, &payload);
+	if (rc >= 0)
+		rc = version_builder_finish(b, &next);
+	if (rc >= 0 && in->flushed != NULL) {
+		struct edit_field flushed = { .tag = EDIT_CF_FLUSHED,
+					      .cf = cf->id,
+					      .seq = in->flushed->last_seq };
+		struct edit_field last = { .tag = EDIT_LAST_SEQ, .number = in->flushed->last_seq };
+
+		edit_field_encode(&payload, &flushed);
+		edit_field_encode(&payload, &last);
+		rc = log_encode_removals(db, in->flushed, &payload, &below);
+	}
+	view = rc >= 0 ? view_alloc(db) : NULL;
+	if (rc >= 0 && view == NULL)
+		rc = SHALE_NO_MEMORY;
+	if (rc >= 0)
+		rc = install_edit(db, &payload);
+	if (rc < 0)
+		goto out;
+
+	mutex_lock(&db->mu);
+	old = cf->version;
+	cf->version = next;
+	next = NULL; /* moved */
+	if (in->flushed != NULL)
+		unlink_flushed(db, cf, in->flushed);
+	view_publish(cf, view);
+	view = NULL; /* moved */
+	stall_update(db, cf);
+	drop_inputs(in);
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+	version_unref(old);
+	if (in->flushed != NULL)
+		log_apply_removals(db, below);
+out:
+	view_discard(view);
+	version_unref(next);
+	version_builder_free(b);
+	buf_fini(&payload);
+	return rc;
+}

@@ -1,0 +1,414 @@
+/*
+ * The public iterator: what a reader at one sequence sees of a view, in both
+ * directions. Beneath it a merge gives every version of every key; this layer
+ * picks of each key the newest version that is visible and shows it unless it is
+ * a tombstone, expired, or covered by a range tombstone.
+ *
+ * Forward, the merge stands on the version shown; the key is kept aside so that
+ * its older versions can be passed. Backward, a key's versions come oldest first,
+ * so the merge must run through all of them and stands before the key shown;
+ * key and value are copies then.
+ *
+ * The view is held by a count, so an idle iterator blocks no reclamation but that
+ * of what it sees.
+ */
+#include "db/db.h"
+
+enum iter_place { AT_NOTHING, AT_ENTRY, AT_PAUSE };
+
+struct shale_iter {
+	shale_db *db;
+	shale_cf *cf;
+	struct view *view;
+	struct iter *merged;
+	struct rangedel_set *ranges; /* NULL: none */
+	uint64_t seq, now_ms, skip_max, skipped;
+	struct buf lower, upper; /* bounds, where has_* */
+	bool has_lower, has_upper;
+
+	enum iter_place place;
+	bool backward; /* direction of the last move */
+	struct buf key, value;
+	shale_slice shown_key, shown_value;
+};
+
+/* ---- making one ---- */
+
+/* The least key that does not begin with the prefix; false if there is none. */
+static bool prefix_end(struct buf *out, shale_slice prefix)
+{
+	size_t n = prefix.size;
+	const uint8_t *p = prefix.data;
+
+	while (n > 0 && p[n - 1] == 0xff)
+		n--;
+	if (n == 0)
+		return false;
+	buf_append(out, p, n);
+	if (!out->failed)
+		out->data[n - 1]++;
+	return true;
+}
+
+static shale_status set_bounds(struct shale_iter *it, const shale_read_options *o)
+{
+	if (o == NULL)
+		return SHALE_OK;
+	if (o->lower.data != NULL) {
+		buf_append(&it->lower, o->lower.data, o->lower.size);
+		it->has_lower = true;
+	}
+	if (o->upper.data != NULL) {
+		buf_append(&it->upper, o->upper.data, o->upper.size);
+		it->has_upper = true;
+	}
+	if (o->prefix.data != NULL && o->prefix.size != 0) {
+		struct buf end;
+
+		if (!it->has_lower || slice_cmp(o->prefix, buf_view(&it->lower)) > 0) {
+			buf_reset(&it->lower);
+			buf_append(&it->lower, o->prefix.data, o->prefix.size);
+			it->has_lower = true;
+		}
+		buf_init(&end, it->db->env);
+		if (prefix_end(&end, o->prefix) &&
+		    (!it->has_upper || slice_cmp(buf_view(&end), buf_view(&it->upper)) < 0)) {
+			buf_reset(&it->upper);
+			buf_append(&it->upper, end.data, end.size);
+			it->upper.failed |= end.failed;
+			it->has_upper = true;
+		}
+		buf_fini(&end);
+	}
+	return it->lower.failed || it->upper.failed ? err_memory("an iterator's bounds") : SHALE_OK;
+}
+
+static shale_slice lower_of(const struct shale_iter *it)
+{
+	return it->has_lower ? buf_view(&it->lower) : slice_from(NULL, 0);
+}
+
+static shale_slice upper_of(const struct shale_iter *it)
+{
+	return it->has_upper ? buf_view(&it->upper) : slice_from(NULL, 0);
+}
+
+/* All range tombstones the reader can see, of memtables and tables, as one set. */
+static shale_status gather_ranges(struct shale_iter *it)
+{
+	const struct view *v = it->view;
+	struct rangedel *list = NULL;
+	size_t count = 0, capacity = 0, visible = 0;
+	shale_status rc = memtable_ranges(v->active, it->seq, &list, &count, &capacity);
+
+	for (size_t i = 0; i < v->sealed_count && rc >= 0; i++)
+		rc = memtable_ranges(v->sealed[i], it->seq, &list, &count, &capacity);
+	if (rc >= 0)
+		rc = ranges_of_version(it->db, v->version, &list, &count, &capacity);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].seq <= it->seq)
+			list[visible++] = list[i];
+	if (rc >= 0 && visible != 0)
+		rc = rangedel_build(it->db->env, list, visible, &it->ranges);
+	mem_free(it->db->env, list);
+	return rc;
+}
+
+static shale_status open_sources(struct shale_iter *it, const struct table_read *read)
+{
+	const struct view *v = it->view;
+	size_t most = 1 + v->sealed_count + v->version->run_count, n = 0;
+	struct iter **children = mem_array(it->db->env, most, sizeof(*children));
+	shale_status rc;
+
+	if (children == NULL)
+		return err_memory("an iterator");
+	rc = memtable_iter_new(v->active, it->seq, true, &children[n]);
+	n += rc >= 0;
+	for (size_t i = 0; i < v->sealed_count && rc >= 0; i++) {
+		rc = memtable_iter_new(v->sealed[i], it->seq, true, &children[n]);
+		n += rc >= 0;
+	}
+	for (size_t i = 0; i < v->version->run_count && rc >= 0; i++) {
+		rc = run_iter_new(v->version->runs[i], &it->db->table_env, read, false, NULL,
+				  lower_of(it), upper_of(it), &children[n]);
+		n += rc >= 0;
+	}
+	if (rc >= 0) {
+		rc = merge_iter_new(it->db->env, children, n, 0, &it->merged);
+	} else {
+		while (n > 0)
+			iter_free(children[--n]);
+	}
+	mem_free(it->db->env, children);
+	return rc;
+}
+
+shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_iter **out)
+{
+	struct table_read read = { .no_fill_cache = false };
+	struct shale_iter *it;
+	shale_status rc = read_enter(db, o);
+	unsigned slot;
+
+	if (rc < 0)
+		return rc;
+	it = mem_zalloc(db->env, sizeof(*it));
+	if (it == NULL)
+		return err_memory("an iterator");
+	it->db = db;
+	buf_init(&it->lower, db->env);
+	buf_init(&it->upper, db->env);
+	buf_init(&it->key, db->env);
+	buf_init(&it->value, db->env);
+	it->cf = family_ref(family_of(db, o != NULL ? o->cf : NULL));
+	it->now_ms = env_wall_ms(db->env);
+	if (o != NULL) {
+		read = (struct table_read){ o->no_fill_cache, o->verify };
+		it->skip_max = o->skip_max;
+	}
+	slot = epoch_enter(&db->readers);
+	it->view = view_ref(atomic_load(&it->cf->view));
+	it->seq = read_seq(db, o);
+	epoch_exit(&db->readers, slot);
+
+	rc = set_bounds(it, o);
+	if (rc >= 0)
+		rc = gather_ranges(it);
+	if (rc >= 0)
+		rc = open_sources(it, &read);
+	if (rc < 0) {
+		shale_iter_free(it);
+		return rc;
+	}
+	stats_add(&db->stats, STAT_ITERATORS, 1);
+	*out = it;
+	return SHALE_OK;
+}
+
+void shale_iter_free(shale_iter *it)
+{
+	if (it == NULL)
+		return;
+	iter_free(it->merged);
+	rangedel_free(it->ranges);
+	view_unref(it->view);
+	family_unref(it->cf);
+	buf_fini(&it->lower);
+	buf_fini(&it->upper);
+	buf_fini(&it->key);
+	buf_fini(&it->value);
+	mem_free(it->db->env, it);
+}
+
+/* ---- what is seen ---- */
+
+static bool is_live(const struct shale_iter *it, shale_slice key, uint64_t st, shale_slice stored)
+{
+	enum op_type type = seqtype_type(st);
+
+	if (type == OP_DELETE || entry_expired(type, stored, it->now_ms))
+		return false;
+	return it->ranges == NULL || rangedel_newest(it->ranges, key, it->seq) <= seqtype_seq(st);
+}
+
+static shale_status finish(struct shale_iter *it, shale_status rc)
+{
+	it->place = rc == SHALE_OK ? AT_ENTRY : rc == SHALE_MORE ? AT_PAUSE : AT_NOTHING;
+	if (rc != SHALE_OK)
+		it->shown_key = it->shown_value = slice_from(NULL, 0);
+	return rc;
+}
+
+/* Whether the work budget of this move is used up. */
+static bool budget_spent(struct shale_iter *it)
+{
+	return it->skip_max != 0 && ++it->skipped > it->skip_max;
+}
+
+static bool remember(struct buf *b, shale_slice s)
+{
+	buf_reset(b);
+	buf_append(b, s.data, s.size);
+	return !b->failed;
+}
+
+/*
+ * From where the merge stands, the first entry to show. `key` holds the key whose
+ * versions are to be passed (has_key), which is the last one judged.
+ */
+static shale_status forward(struct shale_iter *it, bool has_key)
+{
+	struct iter *m = it->merged;
+
+	it->backward = false;
+	for (; m->valid; iter_next(m)) {
+		if (has_key && slice_eq(m->key, buf_view(&it->key))) {
+			if (budget_spent(it))
+				return SHALE_MORE;
+			continue;
+		}
+		if (seqtype_seq(m->seqtype) > it->seq)
+			continue;
+		if (it->has_upper && slice_cmp(m->key, buf_view(&it->upper)) >= 0)
+			return SHALE_END;
+		if (!remember(&it->key, m->key))
+			return err_memory("an iterator's key");
+		has_key = true;
+		if (is_live(it, m->key, m->seqtype, m->value)) {
+			it->shown_key = buf_view(&it->key);
+			it->shown_value = entry_value(seqtype_type(m->seqtype), m->value);
+			return SHALE_OK;
+		}
+		if (budget_spent(it))
+			return SHALE_MORE;
+	}
+	return m->status < 0 ? m->status : SHALE_END;
+}
+
+/* From where the merge stands, backwards to the first entry to show. */
+static shale_status backward(struct shale_iter *it)
+{
+	struct iter *m = it->merged;
+
+	it->backward = true;
+	while (m->valid) {
+		uint64_t st = 0;
+		bool any = false;
+
+		if (it->has_lower && slice_cmp(m->key, buf_view(&it->lower)) < 0)
+			return SHALE_END;
+		if (!remember(&it->key, m->key))
+			return err_memory("an iterator's key");
+		/* Oldest first: the last visible one is the newest. */
+		for (; m->valid && slice_eq(m->key, buf_view(&it->key)); iter_prev(m)) {
+			if (seqtype_seq(m->seqtype) > it->seq)
+				continue;
+			if (!remember(&it->value, m->value))
+				return err_memory("an iterator's value");
+			st = m->seqtype;
+			any = true;
+		}
+		if (m->status < 0)
+			return m->status;
+		if (any && is_live(it, buf_view(&it->key), st, buf_view(&it->value))) {
+			it->shown_key = buf_view(&it->key);
+			it->shown_value = entry_value(seqtype_type(st), buf_view(&it->value));
+			return SHALE_OK;
+		}
+		if (budget_spent(it))
+			return SHALE_MORE;
+	}
+	return m->status < 0 ? m->status : SHALE_END;
+}
+
+/* ---- moves ---- */
+
+static shale_status begin(struct shale_iter *it)
+{
+	it->skipped = 0;
+	stats_add(&it->db->stats, STAT_SEEKS, 1);
+	return db_enter(it->db);
+}
+
+shale_status shale_iter_seek(shale_iter *it, shale_slice key)
+{
+	shale_status rc = begin(it);
+
+	if (rc < 0)
+		return finish(it, rc);
+	if (it->has_lower && slice_cmp(key, buf_view(&it->lower)) < 0)
+		key = buf_view(&it->lower);
+	iter_seek(it->merged, key);
+	return finish(it, forward(it, false));
+}
+
+shale_status shale_iter_first(shale_iter *it)
+{
+	shale_status rc = begin(it);
+
+	if (rc < 0)
+		return finish(it, rc);
+	if (it->has_lower)
+		iter_seek(it->merged, buf_view(&it->lower));
+	else
+		iter_first(it->merged);
+	return finish(it, forward(it, false));
+}
+
+/* Before `upper`, which itself is not allowed. */
+static void seek_before(struct shale_iter *it, shale_slice key)
+{
+	struct iter *m = it->merged;
+
+	iter_seek_prev(m, key);
+	while (m->valid && slice_eq(m->key, key))
+		iter_prev(m);
+}
+
+shale_status shale_iter_seek_prev(shale_iter *it, shale_slice key)
+{
+	shale_status rc = begin(it);
+
+	if (rc < 0)
+		return finish(it, rc);
+	if (it->has_upper && slice_cmp(key, buf_view(&it->upper)) >= 0)
+		seek_before(it, buf_view(&it->upper));
+	else
+		iter_seek_prev(it->merged, key);
+	return finish(it, backward(it));
+}
+
+shale_status shale_iter_last(shale_iter *it)
+{
+	shale_status rc = begin(it);
+
+	if (rc < 0)
+		return finish(it, rc);
+	if (it->has_upper)
+		seek_before(it, buf_view(&it->upper));
+	else
+		iter_last(it->merged);
+	return finish(it, backward(it));
+}
+
+shale_status shale_iter_next(shale_iter *it)
+{
+	if (unlikely(it->place == AT_NOTHING))
+		return SHALE_END;
+	it->skipped = 0;
+	if (unlikely(it->backward)) {
+		/* The merge stands before the key; come to it from the front. */
+		iter_seek(it->merged, buf_view(&it->key));
+	} else if (likely(it->merged->valid)) {
+		iter_next(it->merged);
+	}
+	stats_add(&it->db->stats, STAT_NEXTS, 1);
+	return finish(it, forward(it, true));
+}
+
+shale_status shale_iter_prev(shale_iter *it)
+{
+	if (unlikely(it->place == AT_NOTHING))
+		return SHALE_END;
+	it->skipped = 0;
+	if (!it->backward) {
+		/* `key` is a copy, but backward() writes it: seek first. */
+		seek_before(it, buf_view(&it->key));
+	}
+	stats_add(&it->db->stats, STAT_NEXTS, 1);
+	return finish(it, backward(it));
+}
+
+shale_slice shale_iter_key(const shale_iter *it)
+{
+	return it->shown_key;
+}
+
+shale_status shale_iter_value(shale_iter *it, shale_slice *out)
+{
+	if (it->place != AT_ENTRY)
+		return SHALE_END;
+	*out = it->shown_value;
+	return SHALE_OK;
+}

@@ -1,0 +1,179 @@
+/*
+ * The database's side of the log: segments are made ready and made known to the
+ * manifest before they are used, noted there when they are closed, and removed
+ * from it when no memtable needs them.
+ */
+#include "db/recover.h"
+
+enum {
+	MAPPED_SEGMENT = 32 << 20,
+	STAGED_SEGMENT = 16 << 20,
+	SEGMENT_MIN = 64 << 10,
+	RECYCLE_MAX = 4,
+};
+
+shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
+{
+	bool staged = db->options.durability == SHALE_DURABLE;
+	uint64_t bytes = staged ? STAGED_SEGMENT : MAPPED_SEGMENT;
+	struct wal_config config = {
+		.store = db->store,
+		.stats = &db->stats,
+		.budget = &db->budget,
+		.sink = staged ? WAL_STAGED : WAL_MAPPED,
+		.store_id = db->store_id,
+		.first_lsn = first_lsn,
+		.recycle_max = RECYCLE_MAX,
+	};
+
+	/* A small memtable turns over in small segments. */
+	if (bytes > db->options.memtable_bytes)
+		bytes = db->options.memtable_bytes;
+	if (bytes < SEGMENT_MIN)
+		bytes = SEGMENT_MIN;
+	config.segment_bytes = bytes & ~(uint64_t)(LOG_PAGE - 1);
+	return wal_open(&config, out);
+}
+
+shale_status logs_reserve(shale_db *db)
+{
+	size_t capacity = db->log_capacity != 0 ? 2 * db->log_capacity : 16;
+	struct live_log *more;
+
+	if (db->log_count < db->log_capacity)
+		return SHALE_OK;
+	more = mem_realloc(db->env, db->logs, capacity * sizeof(*more));
+	if (more == NULL)
+		return err_memory("the list of log segments");
+	db->logs = more;
+	db->log_capacity = capacity;
+	return SHALE_OK;
+}
+
+static shale_status note_log(shale_db *db, uint64_t number)
+{
+	struct edit_field add = { .tag = EDIT_LOG_ADD, .number = number };
+	struct buf payload;
+	shale_status rc;
+
+	buf_init(&payload, db->env);
+	edit_field_encode(&payload, &add);
+	mutex_lock(&db->install_mu);
+	rc = logs_reserve(db);
+	if (rc >= 0)
+		rc = install_edit(db, &payload);
+	if (rc >= 0)
+		db->logs[db->log_count++] = (struct live_log){ .number = number };
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	return rc;
+}
+
+shale_status log_prepare(shale_db *db, uint64_t payload)
+{
+	struct wal *wal;
+	uint64_t number;
+	shale_status rc = SHALE_OK;
+
+	mutex_lock(&db->log_mu);
+	wal = atomic_load(&db->wal);
+	if (!wal_has_ready(wal, payload)) {
+		number = db_new_number(db);
+		rc = wal_prepare(wal, number, manifest_edit(db->manifest), payload);
+		if (rc >= 0) {
+			rc = note_log(db, number);
+			wal_admit(wal, rc >= 0);
+		}
+	}
+	mutex_unlock(&db->log_mu);
+	return rc;
+}
+
+static shale_status note_seal(shale_db *db, const struct wal_sealed *s)
+{
+	struct edit_field seal = {
+		.tag = EDIT_LOG_SEAL, .number = s->number, .length = s->length, .seq = s->last_seq
+	};
+	struct live_log *log = NULL;
+	struct buf payload;
+	shale_status rc = SHALE_OK;
+
+	buf_init(&payload, db->env);
+	mutex_lock(&db->install_mu);
+	for (size_t i = 0; i < db->log_count; i++)
+		if (db->logs[i].number == s->number)
+			log = &db->logs[i];
+	if (log != NULL && !log->sealed) {
+		edit_field_encode(&payload, &seal);
+		rc = install_edit(db, &payload);
+	}
+	if (log != NULL && rc >= 0)
+		*log = (struct live_log){ .number = s->number,
+					  .length = s->length,
+					  .last_seq = s->last_seq,
+					  .sealed = true };
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	return rc;
+}
+
+bool log_seal_some(shale_db *db)
+{
+	struct wal_sealed sealed;
+	shale_status rc = SHALE_OK;
+	bool some;
+
+	/* Where commits need not survive power loss, a sync of every segment would
+	   only cost; the link records tell the lengths. */
+	if (db->options.durability < SHALE_INTERVAL)
+		return false;
+	mutex_lock(&db->log_mu);
+	some = wal_take_sealed(atomic_load(&db->wal), &sealed, &rc);
+	if (some && rc >= 0)
+		rc = note_seal(db, &sealed);
+	mutex_unlock(&db->log_mu);
+	if (rc < 0)
+		db_soft_failure(db, rc);
+	return some && rc >= 0;
+}
+
+shale_status log_encode_removals(shale_db *db, const struct mem *done, struct buf *payload,
+				 uint64_t *below)
+{
+	uint64_t least = atomic_load_explicit(&db->log_segment, memory_order_relaxed);
+
+	mutex_lock(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_cf *cf = db->families[i];
+		uint64_t first = atomic_load_explicit(&cf->active->log_first, memory_order_relaxed);
+
+		if (first != 0 && first < least)
+			least = first;
+		for (struct mem *m = cf->oldest; m != NULL; m = m->newer) {
+			first = atomic_load_explicit(&m->log_first, memory_order_relaxed);
+			if (m != done && first != 0 && first < least)
+				least = first;
+		}
+	}
+	mutex_unlock(&db->mu);
+	*below = least;
+	for (size_t i = 0; i < db->log_count && db->logs[i].number < least; i++) {
+		struct edit_field remove = { .tag = EDIT_LOG_REMOVE, .number = db->logs[i].number };
+
+		edit_field_encode(payload, &remove);
+	}
+	return payload->failed ? err_memory("a manifest edit") : SHALE_OK;
+}
+
+void log_apply_removals(shale_db *db, uint64_t below)
+{
+	size_t n = 0;
+
+	while (n < db->log_count && db->logs[n].number < below)
+		n++;
+	if (n == 0)
+		return;
+	memmove(db->logs, db->logs + n, (db->log_count - n) * sizeof(db->logs[0]));
+	db->log_count -= n;
+	wal_release(atomic_load(&db->wal), below);
+}

@@ -1,0 +1,318 @@
+/* Flush, compact, wait, resume, check: the verbs that see to the store itself. */
+#include "db/db.h"
+
+static shale_status writable(shale_db *db)
+{
+	shale_status rc = db_enter(db);
+
+	if (rc >= 0 && db->options.read_only)
+		rc = err_new(SHALE_READ_ONLY, "the store was opened read-only");
+	return rc;
+}
+
+static shale_status background_failure(shale_db *db)
+{
+	mutex_assert_held(&db->mu);
+	if (db->soft_status >= 0)
+		return SHALE_OK;
+	*err_last() = db->soft_error;
+	return db->soft_status;
+}
+
+/* Seal the family's memtable, waiting for room where there is none. */
+static shale_status seal(shale_db *db, shale_cf *cf)
+{
+	shale_status rc;
+
+	do {
+		mutex_lock(&db->commit_mu);
+		rc = seal_family(db, cf, true);
+		mutex_unlock(&db->commit_mu);
+		if (rc == SHALE_MORE && stall_stop(db, cf) < 0)
+			return db->soft_status;
+	} while (rc == SHALE_MORE);
+	return rc;
+}
+
+/* Wait until what was sealed with a ticket below `ticket` is in tables. */
+static shale_status wait_flushed(shale_db *db, shale_cf *cf, uint64_t ticket)
+{
+	shale_status rc = SHALE_OK;
+
+	mutex_lock(&db->mu);
+	while (cf->oldest != NULL && cf->oldest->seal_ticket <= ticket &&
+	       !atomic_load(&cf->dropped)) {
+		rc = background_failure(db);
+		if (rc < 0)
+			break;
+		if (atomic_load(&db->publish_broken)) {
+			*err_last() = db->stop_error;
+			rc = db->stop_error.status;
+			break;
+		}
+		cond_wait(&db->changed, &db->mu);
+	}
+	mutex_unlock(&db->mu);
+	return rc;
+}
+
+static shale_status flush_one(shale_db *db, shale_cf *cf, bool wait)
+{
+	uint64_t ticket;
+	shale_status rc = seal(db, cf);
+
+	if (rc < 0 || !wait)
+		return rc;
+	mutex_lock(&db->commit_mu);
+	ticket = db->next_ticket;
+	mutex_unlock(&db->commit_mu);
+	return wait_flushed(db, cf, ticket);
+}
+
+/* All families, each with a reference; the array is the caller's. */
+static shale_status families_list(shale_db *db, shale_cf ***out, size_t *count)
+{
+	shale_cf **all;
+
+	mutex_lock(&db->mu);
+	all = mem_array(db->env, db->family_count, sizeof(*all));
+	*count = db->family_count;
+	for (size_t i = 0; i < *count && all != NULL; i++)
+		all[i] = family_ref(db->families[i]);
+	mutex_unlock(&db->mu);
+	*out = all;
+	return all != NULL ? SHALE_OK : err_memory("a list of column families");
+}
+
+shale_status shale_flush(shale_db *db, const shale_flush_options *o)
+{
+	bool wait = o == NULL || !o->no_wait;
+	shale_cf **all;
+	size_t n;
+	shale_status rc = writable(db);
+
+	if (rc < 0)
+		return rc;
+	if (o != NULL && o->cf != NULL)
+		return flush_one(db, o->cf, wait);
+	rc = families_list(db, &all, &n);
+	if (rc < 0)
+		return rc;
+	/* Seal all before the first is waited for. */
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = flush_one(db, all[i], false);
+	for (size_t i = 0; i < n; i++) {
+		if (rc >= 0 && wait)
+			rc = flush_one(db, all[i], true);
+		family_unref(all[i]);
+	}
+	mem_free(db->env, all);
+	return rc;
+}
+
+shale_status shale_compact(shale_db *db, const shale_compact_options *o)
+{
+	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
+	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
+	shale_status rc = writable(db);
+
+	if (rc < 0)
+		return rc;
+	if (o != NULL) {
+		lo = o->lower;
+		hi = o->upper;
+	}
+	if (lo.data != NULL && hi.data != NULL && slice_cmp(lo, hi) >= 0)
+		return err_new(SHALE_INVALID,
+			       "the range is empty: its end is not behind its start");
+	rc = flush_one(db, cf, true);
+	if (rc < 0)
+		return rc;
+	mutex_lock(&db->compact_mu);
+	rc = merge_range(db, cf, lo, hi);
+	mutex_unlock(&db->compact_mu);
+	return rc;
+}
+
+static bool is_idle(shale_db *db)
+{
+	if (db->flushing != 0 || merge_is_owed(db))
+		return false;
+	for (size_t i = 0; i < db->family_count; i++)
+		if (db->families[i]->oldest != NULL)
+			return false;
+	return true;
+}
+
+shale_status shale_wait_idle(shale_db *db)
+{
+	shale_status rc = db_enter(db);
+
+	if (rc < 0 || db->options.read_only)
+		return rc;
+	mutex_lock(&db->mu);
+	while (rc >= 0 && !is_idle(db)) {
+		rc = background_failure(db);
+		if (rc >= 0)
+			cond_wait(&db->changed, &db->mu);
+	}
+	mutex_unlock(&db->mu);
+	return rc;
+}
+
+shale_status shale_wait_durable(shale_db *db, shale_seq seq)
+{
+	struct wal *wal = atomic_load(&db->wal);
+	shale_status rc = writable(db);
+
+	if (rc < 0)
+		return rc;
+	if (seq > atomic_load(&db->visible))
+		return err_new(SHALE_INVALID,
+			       "sequence %" PRIu64 " was not committed; the newest is %" PRIu64,
+			       seq, atomic_load(&db->visible));
+	/* What has no log becomes durable in tables only. */
+	if (db->options.durability == SHALE_EPHEMERAL)
+		return shale_flush(db, NULL);
+	if (wal_durable_seq(wal) >= seq)
+		return SHALE_OK;
+	return wal_sync(wal, wal_completed_lsn(wal));
+}
+
+/*
+ * After a failed sync nobody knows what the log holds, but the memtables hold all
+ * that was acknowledged: write them to tables, which makes it durable, and begin
+ * a new log.
+ */
+static shale_status fresh_log(shale_db *db)
+{
+	struct wal *old = atomic_load(&db->wal), *fresh = NULL;
+	shale_status rc = shale_flush(db, NULL);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&db->log_mu);
+	mutex_lock(&db->install_mu);
+	rc = wal_new(db, wal_completed_lsn(old), &fresh);
+	if (rc >= 0) {
+		size_t listed = db->log_count;
+
+		/* All the old segments are needless now; a manifest without them says so. */
+		db->log_count = 0;
+		rc = install_new_manifest(db);
+		if (rc < 0)
+			db->log_count = listed;
+	}
+	if (rc >= 0) {
+		mutex_lock(&db->commit_mu);
+		/* Writes are stopped, so nobody is between reserve and fill. */
+		atomic_store(&db->wal, fresh);
+		atomic_store(&db->log_segment, 0);
+		fresh = old;
+		for (size_t i = 0; i < db->family_count; i++)
+			atomic_store(&db->families[i]->active->log_first, 0);
+		mutex_unlock(&db->commit_mu);
+	}
+	wal_free(fresh);
+	mutex_unlock(&db->install_mu);
+	mutex_unlock(&db->log_mu);
+	return rc;
+}
+
+shale_status shale_resume(shale_db *db)
+{
+	shale_status rc = writable(db);
+
+	if (rc < 0)
+		return rc;
+	if (atomic_load(&db->publish_broken))
+		return err_new(
+			SHALE_READ_ONLY,
+			"a commit could not be applied for want of memory; reopen the store");
+	/* Let background work try at once. */
+	mutex_lock(&db->mu);
+	db->soft_status = SHALE_OK;
+	mutex_unlock(&db->mu);
+	scheduler_kick(db->scheduler);
+	if (!atomic_load(&db->write_stopped))
+		return shale_flush(db, NULL);
+	rc = fresh_log(db);
+	if (rc < 0)
+		return rc;
+	mutex_lock(&db->mu);
+	atomic_store(&db->write_stopped, false);
+	mutex_unlock(&db->mu);
+	return SHALE_OK;
+}
+
+static shale_status check_version(shale_db *db, const struct version *v,
+				  void (*each)(void *arg, const char *file, uint64_t bytes,
+					       shale_status status),
+				  void *arg, shale_check_report *report)
+{
+	shale_status first = SHALE_OK;
+
+	for (size_t i = 0; i < v->run_count; i++) {
+		const struct run *r = v->runs[i];
+
+		for (size_t k = 0; k < r->count; k++) {
+			struct object_name name = object_name(OBJECT_TABLE, r->tables[k]->number);
+			uint64_t blocks = 0, entries = 0;
+			struct table *t;
+			shale_error error;
+			shale_status rc = table_meta_open(r->tables[k], &db->table_env, &t);
+
+			if (rc >= 0)
+				rc = table_check(t, &blocks, &entries);
+			error = *err_last();
+			if (each != NULL)
+				each(arg, name.text, r->tables[k]->size, rc);
+			report->tables++;
+			report->blocks += blocks;
+			report->entries += entries;
+			report->bytes += r->tables[k]->size;
+			if (rc < 0 && first == SHALE_OK) {
+				first = rc;
+				*err_last() = error;
+			}
+		}
+	}
+	return first;
+}
+
+shale_status shale_check(shale_db *db,
+			 void (*each)(void *arg, const char *file, uint64_t bytes,
+				      shale_status status),
+			 void *arg, shale_check_report *out)
+{
+	shale_check_report report = { 0, 0, 0, 0 };
+	shale_status rc = db_enter(db), first = SHALE_OK;
+	shale_error error = { .status = SHALE_OK };
+	shale_cf **all;
+	size_t n;
+
+	if (rc >= 0)
+		rc = families_list(db, &all, &n);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		struct version *v;
+
+		mutex_lock(&db->mu);
+		v = version_ref(all[i]->version);
+		mutex_unlock(&db->mu);
+		rc = check_version(db, v, each, arg, &report);
+		if (rc < 0 && first == SHALE_OK) {
+			first = rc;
+			error = *err_last();
+		}
+		version_unref(v);
+		family_unref(all[i]);
+	}
+	mem_free(db->env, all);
+	if (first < 0)
+		*err_last() = error;
+	if (out != NULL)
+		*out = report;
+	return first;
+}

@@ -1,0 +1,392 @@
+/*
+ * Merges: what a policy picked is carried out. A pick holds its tables by their
+ * busy marks and its base version by a reference; the work itself holds no lock.
+ */
+#include "db/work.h"
+
+struct merge {
+	shale_db *db;
+	shale_cf *cf;
+	struct version *base;
+	struct pick pick;
+	struct pick_input *inputs;
+};
+
+static void mark(const struct merge *t, bool busy)
+{
+	for (size_t i = 0; i < t->pick.input_count; i++) {
+		const struct pick_input *in = &t->pick.inputs[i];
+
+		for (size_t k = 0; k < in->count; k++)
+			t->base->runs[in->run]->tables[in->first + k]->busy = busy;
+	}
+}
+
+/* Make `t` of a pick; under mu. */
+static void begin(struct merge *t)
+{
+	t->base = version_ref(t->cf->version);
+	family_ref(t->cf);
+	mark(t, true);
+	t->cf->merging++;
+	t->db->merging++;
+}
+
+static void end(struct merge *t, shale_status rc)
+{
+	shale_db *db = t->db;
+
+	mutex_lock(&db->mu);
+	mark(t, false);
+	t->cf->merging--;
+	db->merging--;
+	if (rc >= 0)
+		work_succeeded(db);
+	stall_update(db, t->cf);
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+	if (rc < 0)
+		db_soft_failure(db, rc);
+	scheduler_kick(db->scheduler);
+	version_unref(t->base);
+	family_unref(t->cf);
+	mem_free(db->env, t->inputs);
+}
+
+/* The inputs alone, as a small stack of their own. */
+static shale_status input_version(const struct merge *t, struct version **out)
+{
+	struct version_builder *b = NULL;
+	shale_status rc = version_builder_new(t->db->env, NULL, &b);
+
+	for (size_t i = 0; i < t->pick.input_count; i++) {
+		const struct pick_input *in = &t->pick.inputs[i];
+		const struct run *r = t->base->runs[in->run];
+
+		for (size_t k = 0; k < in->count && rc >= 0; k++)
+			rc = version_builder_add(b, r->level, r->id, r->tables[in->first + k]);
+	}
+	if (rc >= 0)
+		rc = version_builder_finish(b, out);
+	version_builder_free(b);
+	return rc;
+}
+
+static shale_status add_ranges(const struct rangedel_set *set, const shale_env *env,
+			       struct rangedel **list, size_t *count, size_t *capacity)
+{
+	for (size_t f = 0; f < set->count; f++) {
+		const struct rangedel_fragment *fragment = &set->fragments[f];
+
+		for (size_t s = 0; s < fragment->seq_count; s++) {
+			if (*count == *capacity) {
+				size_t n = *capacity != 0 ? 2 * *capacity : 64;
+				struct rangedel *more = mem_realloc(env, *list, n * sizeof(*more));
+
+				if (more == NULL)
+					return err_memory("range tombstones");
+				*list = more;
+				*capacity = n;
+			}
+			(*list)[(*count)++] =
+				(struct rangedel){ fragment->lo, fragment->hi, fragment->seqs[s] };
+		}
+	}
+	return SHALE_OK;
+}
+
+shale_status ranges_of_version(shale_db *db, const struct version *v, struct rangedel **list,
+			       size_t *count, size_t *capacity)
+{
+	shale_status rc = SHALE_OK;
+
+	if (!v->has_ranges)
+		return SHALE_OK;
+	for (size_t i = 0; i < v->run_count; i++) {
+		const struct run *r = v->runs[i];
+
+		for (size_t k = 0; k < r->count && rc >= 0; k++) {
+			struct table *table;
+
+			if (r->tables[k]->props.range_tombstones == 0)
+				continue;
+			rc = table_meta_open(r->tables[k], &db->table_env, &table);
+			if (rc >= 0 && table_ranges(table) != NULL)
+				rc = add_ranges(table_ranges(table), db->env, list, count,
+						capacity);
+		}
+	}
+	return rc;
+}
+
+/* What all keys of the inputs begin with: what lies between two keys shares their prefix. */
+static size_t common_prefix(const struct version *v)
+{
+	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
+
+	for (size_t i = 0; i < v->run_count; i++) {
+		const struct run *r = v->runs[i];
+		shale_slice a = r->tables[0]->props.smallest;
+		shale_slice b = r->tables[r->count - 1]->props.largest;
+
+		if (i == 0 || slice_cmp(a, lo) < 0)
+			lo = a;
+		if (i == 0 || slice_cmp(b, hi) > 0)
+			hi = b;
+	}
+	return slice_common(lo, hi);
+}
+
+static shale_status source_new(shale_db *db, const struct version *inputs, struct iter **out)
+{
+	static const struct table_read read = { .no_fill_cache = true };
+	const shale_slice open = { NULL, 0 };
+	struct iter **children = mem_array(db->env, inputs->run_count, sizeof(*children));
+	shale_status rc = children != NULL ? SHALE_OK : err_memory("a merge");
+	size_t n = 0;
+
+	while (rc >= 0 && n < inputs->run_count) {
+		rc = run_iter_new(inputs->runs[n], &db->table_env, &read, true, &db->rate, open,
+				  open, &children[n]);
+		n += rc >= 0;
+	}
+	if (rc >= 0) {
+		rc = merge_iter_new(db->env, children, n, common_prefix(inputs), out);
+	} else {
+		while (n > 0)
+			iter_free(children[--n]);
+	}
+	mem_free(db->env, children);
+	return rc;
+}
+
+static shale_status pause(void *arg)
+{
+	shale_db *db = arg;
+
+	if (scheduler_stopping(db->scheduler))
+		return JOB_CANCELLED;
+	/* A single background thread must not keep a full memtable waiting. */
+	if (db->options.background_threads == 1)
+		(void)flush_some(db);
+	return SHALE_OK;
+}
+
+/* The run below the output, whose boundaries the outputs are cut at. */
+static const struct run *beneath(const struct merge *t)
+{
+	for (size_t i = 0; i < t->base->run_count; i++)
+		if (t->base->runs[i]->level > t->pick.output_level)
+			return t->base->runs[i];
+	return NULL;
+}
+
+static void totals(const struct version *v, uint64_t *entries, uint64_t *bytes)
+{
+	*entries = *bytes = 0;
+	for (size_t i = 0; i < v->run_count; i++) {
+		*entries += v->runs[i]->entries;
+		*bytes += v->runs[i]->bytes;
+	}
+}
+
+static shale_status install_task(struct merge *t, const struct job *job)
+{
+	struct install in = { .cf = t->cf,
+			      .base = t->base,
+			      .pick = &t->pick,
+			      .job = job,
+			      .level = t->pick.output_level,
+			      .run = t->pick.output_run };
+	shale_status rc;
+
+	mutex_lock(&t->db->install_mu);
+	rc = atomic_load(&t->cf->dropped) ? JOB_CANCELLED : install_run(t->db, &in);
+	mutex_unlock(&t->db->install_mu);
+	return rc;
+}
+
+static void count_merge(struct merge *t, const struct job *j, uint64_t read)
+{
+	shale_db *db = t->db;
+
+	work_count(db, j);
+	stats_add(&db->stats, STAT_COMPACTIONS, 1);
+	stats_add(&db->stats, STAT_COMPACTION_READ, read);
+	stats_add(&db->stats, STAT_COMPACTION_WRITTEN, j->bytes_out);
+	atomic_fetch_add(&db->level_read[t->pick.output_level], read);
+	atomic_fetch_add(&db->level_written[t->pick.output_level], j->bytes_out);
+}
+
+static shale_status run_merge(struct merge *t)
+{
+	shale_db *db = t->db;
+	struct version *inputs = NULL;
+	struct rangedel *list = NULL;
+	struct rangedel_set *ranges = NULL;
+	size_t count = 0, capacity = 0;
+	uint64_t *snapshots = NULL, bytes = 0;
+	struct bottom bottom = { .version = NULL };
+	size_t last = t->pick.inputs[t->pick.input_count - 1].run;
+	struct job job = {
+		.te = &db->table_env,
+		.build = work_build_options(db, t->cf, t->pick.output_level),
+		.table_bytes = t->cf->policy.table_bytes,
+		.beneath = beneath(t),
+		.new_number = work_new_number,
+		.pause = pause,
+		.arg = db,
+		.keep = { .now_ms = env_wall_ms(db->env),
+			  .bottom_key = bottom_key,
+			  .bottom_range = bottom_range,
+			  .arg = &bottom },
+	};
+	shale_status rc = input_version(t, &inputs);
+
+	if (rc >= 0)
+		rc = ranges_of_version(db, inputs, &list, &count, &capacity);
+	if (rc >= 0 && count != 0)
+		rc = rangedel_build(db->env, list, count, &ranges);
+	if (rc >= 0)
+		rc = snapshots_list(db, &snapshots, &job.keep.snapshot_count);
+	if (rc >= 0)
+		rc = bottom_init(&bottom, db->env, t->base, last + 1);
+	if (rc >= 0)
+		rc = source_new(db, inputs, &job.source);
+	if (rc >= 0) {
+		totals(inputs, &job.expected_entries, &bytes);
+		job.ranges = ranges;
+		job.keep.snapshots = snapshots;
+		rc = job_run(&job);
+	}
+	if (rc >= 0) {
+		rc = install_task(t, &job);
+		if (rc >= 0)
+			count_merge(t, &job, bytes);
+		/* After a failed append the manifest may name the outputs all the same. */
+		job_fini(&job, rc < 0 && !db->manifest_failed);
+	}
+	bottom_fini(&bottom, db->env);
+	mem_free(db->env, snapshots);
+	rangedel_free(ranges);
+	mem_free(db->env, list);
+	version_unref(inputs);
+	return rc;
+}
+
+static shale_status run_task(struct merge *t)
+{
+	shale_status rc;
+
+	if (!t->pick.move)
+		return run_merge(t);
+	rc = install_task(t, NULL);
+	if (rc >= 0)
+		stats_add(&t->db->stats, STAT_TRIVIAL_MOVES, 1);
+	return rc;
+}
+
+/* The most urgent pick of all families that is not held up; under mu. */
+static bool choose(shale_db *db, struct merge *best)
+{
+	unsigned limit =
+		db->options.background_threads > 1 ? db->options.background_threads - 1 : 1;
+
+	if (db->merging >= limit)
+		return false;
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_cf *cf = db->families[i];
+		struct merge t = { .db = db, .cf = cf };
+
+		if (cf->exclusive || cf->version->run_count == 0)
+			continue;
+		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
+		if (t.inputs == NULL)
+			break; /* tried again at the next kick */
+		if (policy_pick(&cf->policy, cf->version, atomic_load(&db->next_run), t.inputs,
+				&t.pick) &&
+		    (best->inputs == NULL || t.pick.score > best->pick.score)) {
+			mem_free(db->env, best->inputs);
+			*best = t;
+		} else {
+			mem_free(db->env, t.inputs);
+		}
+	}
+	if (best->inputs == NULL)
+		return false;
+	atomic_fetch_add(&db->next_run, 1);
+	begin(best);
+	return true;
+}
+
+bool merge_some(shale_db *db)
+{
+	struct merge t = { .inputs = NULL };
+	shale_status rc;
+	bool some;
+
+	mutex_lock(&db->mu);
+	some = choose(db, &t);
+	mutex_unlock(&db->mu);
+	if (!some)
+		return false;
+	rc = run_task(&t);
+	end(&t, rc);
+	return rc >= 0;
+}
+
+bool merge_is_owed(shale_db *db)
+{
+	struct merge t = { .inputs = NULL };
+	bool owed = db->merging != 0;
+
+	mutex_assert_held(&db->mu);
+	for (size_t i = 0; i < db->family_count && !owed; i++) {
+		shale_cf *cf = db->families[i];
+
+		if (cf->version->run_count == 0)
+			continue;
+		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
+		/* Without memory the safe answer is to go on waiting. */
+		owed = t.inputs == NULL || cf->exclusive ||
+		       policy_pick(&cf->policy, cf->version, 1, t.inputs, &t.pick);
+		mem_free(db->env, t.inputs);
+	}
+	return owed;
+}
+
+shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi)
+{
+	struct merge t = { .db = db, .cf = cf };
+	shale_status rc = SHALE_OK;
+	bool some = false;
+
+	mutex_lock(&db->mu);
+	cf->exclusive = true;
+	while (cf->merging != 0)
+		cond_wait(&db->changed, &db->mu);
+	t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
+	if (t.inputs == NULL)
+		rc = err_memory("a compaction");
+	else
+		some = policy_pick_range(&cf->policy, cf->version, lo, hi,
+					 atomic_fetch_add(&db->next_run, 1), t.inputs, &t.pick);
+	if (some)
+		begin(&t);
+	mutex_unlock(&db->mu);
+	if (some) {
+		rc = run_task(&t);
+		if (rc == JOB_CANCELLED)
+			rc = err_new(SHALE_INVALID, "the compaction was cancelled: the column "
+						    "family was dropped or the store closed");
+		end(&t, rc);
+	} else {
+		mem_free(db->env, t.inputs);
+	}
+	mutex_lock(&db->mu);
+	cf->exclusive = false;
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+	scheduler_kick(db->scheduler);
+	return rc;
+}

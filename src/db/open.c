@@ -1,0 +1,256 @@
+/* From a directory to a handle, and back. */
+#include "db/db.h"
+
+/* "file:" names the local store, the only kind so far; another scheme is refused. */
+static shale_status local_path(const char *path, const char **out)
+{
+	const char *colon;
+
+	if (path == NULL || path[0] == '\0')
+		return err_new(SHALE_INVALID, "the path of the store is empty");
+	if (strncmp(path, "file:", 5) == 0) {
+		*out = path + 5;
+		return (*out)[0] != '\0' ? SHALE_OK
+					 : err_new(SHALE_INVALID, "the path of the store is empty");
+	}
+	colon = strstr(path, "://");
+	if (colon != NULL)
+		return err_new(SHALE_UNSUPPORTED,
+			       "stores of kind '%.*s' are not supported; give a path or file:PATH",
+			       (int)(colon - path), path);
+	*out = path;
+	return SHALE_OK;
+}
+
+static void init(shale_db *db)
+{
+	const shale_env *env = db->env;
+
+	mutex_init(&db->commit_mu, env, RANK_COMMIT);
+	mutex_init(&db->compact_mu, env, RANK_COMPACT_API);
+	mutex_init(&db->log_mu, env, RANK_LOG_PREPARE);
+	mutex_init(&db->install_mu, env, RANK_INSTALL);
+	mutex_init(&db->mu, env, RANK_DB);
+	mutex_init(&db->snapshots_mu, env, RANK_SNAPSHOTS);
+	mutex_init(&db->garbage_mu, env, RANK_LEAF);
+	cond_init(&db->changed);
+	epoch_init(&db->readers, env);
+	rate_init(&db->rate, env, db->options.rate_bytes_per_s, db->options.rate_ops_per_s);
+	db->snapshots.prev = db->snapshots.next = &db->snapshots;
+	db->budget.total = db->options.memory_budget;
+	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
+						     : NULL;
+	/* Half of the budget at most; four memtables keep a flush and the writers apart. */
+	db->memtables_max = 4 * db->options.memtable_bytes;
+	if (db->memtables_max > db->options.memory_budget / 2)
+		db->memtables_max = db->options.memory_budget / 2;
+}
+
+/* What the memtables and the log leave of the budget, tables included, is the cache's. */
+static uint64_t cache_bytes(const shale_db *db)
+{
+	uint64_t budget = db->options.memory_budget, taken = db->memtables_max + LOG_MEMORY;
+
+	return budget > taken + budget / 8 ? budget - taken : budget / 8;
+}
+
+static shale_status make_cache(shale_db *db)
+{
+	shale_status rc = cache_new(db->env, cache_bytes(db), 4096 + 512, table_block_free,
+				    &db->budget, &db->cache);
+
+	if (rc < 0)
+		return rc;
+	db->ring = mem_aligned(db->env, 64, RING_SIZE * sizeof(*db->ring));
+	if (db->ring == NULL)
+		return err_memory("the commit ring");
+	memset(db->ring, 0, RING_SIZE * sizeof(*db->ring));
+	db->table_env = (struct table_env){ .env = db->env,
+					    .store = db->store,
+					    .cache = db->cache,
+					    .budget = &db->budget,
+					    .stats = &db->stats };
+	return SHALE_OK;
+}
+
+void db_fit_cache(shale_db *db)
+{
+	uint64_t room = cache_bytes(db), tables = budget_used(&db->budget, BUDGET_TABLES);
+
+	/* Indexes and filters come out of the cache's share, down to a sixteenth of it. */
+	cache_set_capacity(db->cache, room > tables + room / 16 ? room - tables : room / 16);
+}
+
+static shale_status start(shale_db *db)
+{
+	struct wal *wal;
+	shale_status rc = wal_new(db, (db->recovered.end_lsn + 7) & ~UINT64_C(7), &wal);
+
+	if (rc < 0)
+		return rc;
+	atomic_store(&db->wal, wal);
+	rc = scheduler_start(db->env, db->options.background_threads, background_step, db,
+			     &db->scheduler);
+	if (rc >= 0 && db->options.durability == SHALE_INTERVAL)
+		rc = scheduler_start(db->env, 1, background_sync_step, db, &db->syncer);
+	return rc;
+}
+
+/* Free everything; background work has ended. */
+static void release(shale_db *db)
+{
+	const shale_env *env = db->env;
+
+	wal_free(atomic_load(&db->wal));
+	manifest_close(db->manifest);
+	for (size_t i = 0; i < db->family_count; i++)
+		family_unref(db->families[i]);
+	epoch_fini(&db->readers);
+	while (db->store != NULL && !db->options.read_only && garbage_some(db))
+		;
+	cache_free(db->cache);
+	store_close(db->store);
+	mem_free(env, db->families);
+	mem_free(env, db->logs);
+	mem_free(env, db->garbage);
+	mem_free(env, db->ring);
+	mem_free(env, db);
+}
+
+static shale_status open_with(const char *path, const shale_options *options, shale_db **out)
+{
+	const shale_env *env = options->env;
+	struct store_options so = { .create = !options->error_if_missing && !options->read_only,
+				    .read_only = options->read_only };
+	shale_db *db = mem_aligned(env, 64, sizeof(*db));
+	shale_status rc;
+
+	if (db == NULL)
+		return err_memory("a store");
+	memset(db, 0, sizeof(*db));
+	db->env = env;
+	db->options = *options;
+	init(db);
+	rc = store_open(env, path, &so, &db->store);
+	if (rc == SHALE_NOT_FOUND)
+		rc = err_new(SHALE_NOT_FOUND, "there is no store in %s", path);
+	if (rc == SHALE_OK)
+		rc = make_cache(db);
+	if (rc == SHALE_OK)
+		rc = recover(db);
+	if (rc == SHALE_OK && !options->read_only)
+		rc = start(db);
+	if (rc != SHALE_OK) {
+		shale_error error = *err_last();
+
+		scheduler_stop(db->syncer);
+		scheduler_stop(db->scheduler);
+		db->scheduler = NULL;
+		release(db);
+		*err_last() = error;
+		return rc;
+	}
+	*out = db;
+	return SHALE_OK;
+}
+
+shale_status shale_open(const char *path, const shale_options *o, shale_db **out)
+{
+	const shale_env *env = o != NULL && o->env != NULL ? o->env : shale_env_default();
+	shale_options options;
+	const char *local = NULL;
+	shale_status rc = options_sanitise(env, o, &options);
+
+	options.env = env;
+	if (rc == SHALE_OK)
+		rc = local_path(path, &local);
+	if (rc == SHALE_OK)
+		rc = open_with(local, &options, out);
+	if (rc != SHALE_OK && o != NULL && o->struct_size == sizeof(*o) && o->error != NULL)
+		*o->error = *err_last();
+	return rc;
+}
+
+/* Without a log, a clean end still keeps the data. */
+static shale_status flush_unlogged(shale_db *db)
+{
+	shale_status rc = SHALE_OK;
+
+	for (size_t i = 0; i < db->family_count && rc >= 0; i++) {
+		mutex_lock(&db->commit_mu);
+		rc = seal_family(db, db->families[i], true);
+		mutex_unlock(&db->commit_mu);
+	}
+	while (rc >= 0 && flush_some(db))
+		;
+	return rc < 0 ? rc : db->soft_status;
+}
+
+/* Seal the log and say in the manifest that this was a clean end. */
+static shale_status end_log(shale_db *db)
+{
+	struct edit_field clean = { .tag = EDIT_CLEAN_CLOSE };
+	struct wal_sealed last;
+	struct buf payload;
+	shale_status rc = wal_close(atomic_load(&db->wal), &last);
+
+	if (rc < 0)
+		return rc;
+	buf_init(&payload, db->env);
+	mutex_lock(&db->install_mu);
+	for (size_t i = 0; i < db->log_count; i++) {
+		struct edit_field seal = { .tag = EDIT_LOG_SEAL,
+					   .number = last.number,
+					   .length = last.length,
+					   .seq = last.last_seq };
+
+		if (db->logs[i].number == last.number && !db->logs[i].sealed)
+			edit_field_encode(&payload, &seal);
+	}
+	edit_field_encode(&payload, &clean);
+	rc = install_edit(db, &payload);
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	return rc;
+}
+
+shale_status shale_close(shale_db *db)
+{
+	shale_error error;
+	shale_status rc = SHALE_OK;
+
+	if (db == NULL)
+		return SHALE_OK;
+	rc = db_enter(db);
+	if (rc < 0)
+		return rc; /* the parent's; a child must leave it alone */
+	scheduler_stop(db->syncer);
+	scheduler_stop(db->scheduler);
+	db->scheduler = db->syncer = NULL;
+	if (!db->options.read_only) {
+		if (atomic_load(&db->write_stopped)) {
+			*err_last() = db->stop_error;
+			rc = db->stop_error.status;
+		} else {
+			if (db->options.durability == SHALE_EPHEMERAL)
+				rc = flush_unlogged(db);
+			if (rc >= 0)
+				rc = end_log(db);
+		}
+	}
+	error = *err_last();
+	release(db);
+	if (rc < 0)
+		*err_last() = error;
+	return rc;
+}
+
+shale_status shale_destroy(const char *path, const shale_options *o)
+{
+	const char *local = NULL;
+	shale_status rc = local_path(path, &local);
+
+	if (rc < 0)
+		return rc;
+	return store_destroy(o != NULL && o->env != NULL ? o->env : shale_env_default(), local);
+}

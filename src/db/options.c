@@ -1,0 +1,147 @@
+/* Options: defaults, and ranges that are checked, never silently bent. */
+#include "db/db.h"
+
+static shale_status out_of_range(const char *name, uint64_t value, const char *range)
+{
+	return err_new(SHALE_INVALID, "option %s is %" PRIu64 "; allowed is %s", name, value,
+		       range);
+}
+
+/* A struct from an older or newer caller: copy what both know. */
+static shale_status copy_sized(const char *name, const void *in, size_t in_size, void *out,
+			       size_t out_size)
+{
+	if (in_size < sizeof(size_t) || in_size > 4096)
+		return err_new(SHALE_INVALID,
+			       "%s.struct_size is %zu; set it up with its _INIT macro", name,
+			       in_size);
+	memcpy(out, in, in_size < out_size ? in_size : out_size);
+	memcpy(out, &out_size, sizeof(out_size));
+	return SHALE_OK;
+}
+
+static shale_status check_compression(const char *name, uint32_t c)
+{
+	if (c > SHALE_SNAPPY)
+		return out_of_range(name, c, "a value of enum shale_compression");
+	return SHALE_OK;
+}
+
+shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *out)
+{
+	static const shale_cf_options defaults = SHALE_CF_OPTIONS_INIT;
+	shale_compaction *c = &out->compaction;
+	shale_status rc;
+
+	*out = defaults;
+	/* A family's options inside zeroed store options mean the defaults. */
+	if (in != NULL && in->struct_size != 0) {
+		rc = copy_sized("shale_cf_options", in, in->struct_size, out, sizeof(*out));
+		if (rc < 0)
+			return rc;
+	}
+	rc = check_compression("compression", out->compression);
+	for (int i = 0; i < (int)SHALE_LEVELS_MAX && rc >= 0; i++)
+		rc = check_compression("level_compression", out->level_compression[i]);
+	if (rc < 0)
+		return rc;
+	if (out->block_bytes == 0)
+		out->block_bytes = 4096;
+	if (out->block_bytes < 256 || out->block_bytes > 1u << 20)
+		return out_of_range("block_bytes", out->block_bytes, "256 to 1048576");
+	if (out->filter_bits == 0)
+		out->filter_bits = 10;
+	if (out->filter_bits > 32)
+		return out_of_range("filter_bits", out->filter_bits, "1 to 32");
+	if (c->policy != SHALE_DEFAULT_POLICY && c->policy != SHALE_LEVELED)
+		return out_of_range("compaction.policy", (uint64_t)c->policy, "SHALE_LEVELED");
+	if (c->size_ratio != 0 && (c->size_ratio < 2 || c->size_ratio > 64))
+		return out_of_range("compaction.size_ratio", c->size_ratio, "2 to 64");
+	if (c->top_runs > 64)
+		return out_of_range("compaction.top_runs", c->top_runs, "1 to 64");
+	if (c->table_bytes != 0 && (c->table_bytes < 4096 || c->table_bytes > 4ull << 30))
+		return out_of_range("compaction.table_bytes", c->table_bytes, "4096 to 4294967296");
+	return SHALE_OK;
+}
+
+shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out)
+{
+	static const shale_options defaults = SHALE_OPTIONS_INIT;
+	unsigned cpus = env->executor.ops->cpus(env->executor.self);
+	shale_cf_options cf;
+	shale_status rc;
+
+	*out = defaults;
+	if (in != NULL) {
+		rc = copy_sized("shale_options", in, in->struct_size, out, sizeof(*out));
+		if (rc < 0)
+			return rc;
+	}
+	rc = cf_options_sanitise(&out->default_cf, &cf);
+	if (rc < 0)
+		return rc;
+	out->default_cf = cf;
+	if (out->memory_budget == 0)
+		out->memory_budget = 512ull << 20;
+	if (out->memory_budget < 1u << 20)
+		return out_of_range("memory_budget", out->memory_budget, "1048576 (1 MiB) or more");
+	if (out->memtable_bytes == 0) {
+		out->memtable_bytes = out->memory_budget / 8;
+		if (out->memtable_bytes > 64ull << 20)
+			out->memtable_bytes = 64ull << 20;
+	}
+	if (out->memtable_bytes < 16384 || out->memtable_bytes > 4ull << 30)
+		return out_of_range("memtable_bytes", out->memtable_bytes, "16384 to 4294967296");
+	if (out->memtable_bytes > out->memory_budget / 2)
+		return err_new(SHALE_INVALID,
+			       "option memtable_bytes is %" PRIu64 "; allowed is at most half of "
+			       "memory_budget, which is %" PRIu64,
+			       out->memtable_bytes, out->memory_budget);
+	if (out->log_bytes_max == 0)
+		out->log_bytes_max = 8 * out->memtable_bytes;
+	if (out->log_bytes_max < out->memtable_bytes)
+		return err_new(SHALE_INVALID,
+			       "option log_bytes_max is %" PRIu64 "; allowed is at least "
+			       "memtable_bytes, which is %" PRIu64,
+			       out->log_bytes_max, out->memtable_bytes);
+	if (out->durability == SHALE_DEFAULT_DURABILITY)
+		out->durability = SHALE_DURABLE;
+	if (out->durability < 0 || out->durability > SHALE_DURABLE)
+		return out_of_range("durability", (uint64_t)out->durability,
+				    "a value of enum shale_durability");
+	if (out->sync_interval_ms == 0)
+		out->sync_interval_ms = 100;
+	if (out->sync_interval_ms > 60000)
+		return out_of_range("sync_interval_ms", out->sync_interval_ms, "1 to 60000");
+	if (out->background_threads == 0)
+		out->background_threads = cpus > 2 ? (cpus < 8 ? cpus : 8) : 2;
+	if (out->background_threads > 64)
+		return out_of_range("background_threads", out->background_threads, "1 to 64");
+	if (out->error_if_missing && out->error_if_exists)
+		return err_new(SHALE_INVALID,
+			       "options error_if_missing and error_if_exists exclude each other");
+	if (out->read_only && out->error_if_exists)
+		return err_new(SHALE_INVALID,
+			       "options read_only and error_if_exists exclude each other");
+	return SHALE_OK;
+}
+
+shale_status key_check(shale_slice key)
+{
+	if (unlikely(key.size > SHALE_KEY_MAX))
+		return err_new(SHALE_TOO_LARGE, "the key has %zu bytes; the limit is %u", key.size,
+			       SHALE_KEY_MAX);
+	if (unlikely(key.data == NULL && key.size != 0))
+		return err_new(SHALE_INVALID, "the key is a null pointer");
+	return SHALE_OK;
+}
+
+shale_status value_check(shale_slice value)
+{
+	if (unlikely(value.size > SHALE_VALUE_MAX))
+		return err_new(SHALE_TOO_LARGE, "the value has %zu bytes; the limit is %llu",
+			       value.size, (unsigned long long)SHALE_VALUE_MAX);
+	if (unlikely(value.data == NULL && value.size != 0))
+		return err_new(SHALE_INVALID, "the value is a null pointer");
+	return SHALE_OK;
+}

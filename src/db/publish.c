@@ -1,0 +1,113 @@
+/*
+ * Publication. Commits insert into the log and the memtables in parallel, but
+ * become visible in the order of their tickets, so a reader's sequence never has
+ * a hole below it.
+ *
+ * A ring holds the commits under way; each marks its slot when it is done. Then
+ * whoever holds the `publishing` word moves `published` and `visible` over all
+ * marked slots, and after letting go looks once more, so that a slot marked in
+ * between is not forgotten. Marking and looking, and taking and letting go, are
+ * sequentially consistent: either the marker gets the word, or the holder sees
+ * the mark.
+ *
+ * A commit that could not be applied (no memory behind its ordered step) breaks
+ * the chain for good: nothing behind it is ever published, all later commits
+ * fail, reads go on below it.
+ */
+#include "db/db.h"
+
+#include <limits.h>
+
+enum { SPINS = 200 };
+
+static bool next_done(shale_db *db, uint64_t ticket)
+{
+	return atomic_load(&db->ring[ticket % RING_SIZE].done) == ticket + 1;
+}
+
+static void wake_all(shale_db *db)
+{
+	if (atomic_load(&db->publish_waiters) == 0)
+		return;
+	atomic_fetch_add(&db->publish_event, 1);
+	db->env->executor.ops->wake(db->env->executor.self, (const uint32_t *)&db->publish_event,
+				    INT_MAX);
+}
+
+/* Move over all that is done. Only by the holder of `publishing`. */
+static void advance_held(shale_db *db)
+{
+	uint64_t ticket = atomic_load_explicit(&db->published, memory_order_relaxed), from = ticket;
+	uint64_t log_end = 0, last_seq = 0;
+
+	while (next_done(db, ticket)) {
+		struct ring_slot *slot = &db->ring[ticket % RING_SIZE];
+
+		if (slot->failed) {
+			atomic_store(&db->publish_broken, true);
+			wake_all(db);
+			break;
+		}
+		if (slot->log_end != 0)
+			log_end = slot->log_end;
+		last_seq = slot->last_seq;
+		ticket++;
+	}
+	if (ticket == from)
+		return;
+	if (log_end != 0)
+		wal_completed(atomic_load_explicit(&db->wal, memory_order_relaxed), log_end,
+			      last_seq);
+	atomic_store_explicit(&db->visible, last_seq, memory_order_release);
+	atomic_store(&db->published, ticket);
+	wake_all(db);
+}
+
+static void advance(shale_db *db)
+{
+	while (next_done(db, atomic_load(&db->published)) && !atomic_load(&db->publish_broken)) {
+		if (atomic_exchange(&db->publishing, 1) != 0)
+			return; /* the holder will look again */
+		advance_held(db);
+		atomic_store(&db->publishing, 0);
+	}
+}
+
+bool publish_wait(shale_db *db, uint64_t ticket)
+{
+	for (int i = 0; atomic_load(&db->published) < ticket; i++) {
+		uint32_t event;
+
+		if (atomic_load(&db->publish_broken))
+			return atomic_load(&db->published) >= ticket;
+		if (i < SPINS) {
+			cpu_relax();
+			continue;
+		}
+		atomic_fetch_add(&db->publish_waiters, 1);
+		event = atomic_load(&db->publish_event);
+		if (atomic_load(&db->published) < ticket && !atomic_load(&db->publish_broken))
+			db->env->executor.ops->wait(db->env->executor.self,
+						    (const uint32_t *)&db->publish_event, event,
+						    UINT64_MAX);
+		atomic_fetch_sub(&db->publish_waiters, 1);
+	}
+	return true;
+}
+
+shale_status publish(shale_db *db, uint64_t ticket, uint64_t last_seq, uint64_t log_end,
+		     bool failed)
+{
+	struct ring_slot *slot = &db->ring[ticket % RING_SIZE];
+
+	slot->last_seq = last_seq;
+	slot->log_end = log_end;
+	slot->failed = failed;
+	atomic_store(&slot->done, ticket + 1);
+	advance(db);
+	if (likely(publish_wait(db, ticket + 1)))
+		return SHALE_OK;
+	return err_new(SHALE_READ_ONLY,
+		       "an earlier commit could not be applied for want of memory; writes have "
+		       "stopped, reopen the store");
+}

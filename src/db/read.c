@@ -1,0 +1,222 @@
+/*
+ * Gets. The view is pinned by an epoch, not counted. The key is hashed once. In
+ * the tables, the one candidate of every run is found first and its filter line
+ * brought on its way; then they are asked newest to oldest, so that the misses
+ * overlap instead of adding up.
+ *
+ * A range tombstone found in a newer place hides whatever lies below it, since
+ * for one key a newer run holds only newer versions.
+ */
+#include "db/db.h"
+
+#include "base/hash.h"
+
+enum { CANDIDATES = 64 };
+
+struct get {
+	shale_db *db;
+	const struct view *view;
+	struct table_read read;
+	shale_slice key;
+	uint64_t seq;    /* of the snapshot */
+	uint64_t hidden; /* newest range tombstone over the key so far */
+};
+
+/* Turn a version found into the answer; SHALE_NOT_FOUND if it is none. */
+static bool is_live(const struct get *g, uint64_t st, shale_slice stored)
+{
+	enum op_type type = seqtype_type(st);
+
+	return type != OP_DELETE && seqtype_seq(st) >= g->hidden &&
+	       !(type == OP_PUT_TTL && entry_expired(type, stored, env_wall_ms(g->db->env)));
+}
+
+/* SHALE_OK, SHALE_NOT_FOUND, or SHALE_MORE: look further down. */
+static shale_status get_memtable(struct get *g, struct memtable *m, shale_value *out)
+{
+	shale_slice stored, value;
+	uint64_t st;
+	bool found;
+
+	if (unlikely(memtable_has_ranges(m))) {
+		uint64_t newest = memtable_range_newest(m, g->key, g->seq);
+
+		if (newest > g->hidden)
+			g->hidden = newest;
+	}
+	found = memtable_get(m, g->key, g->seq, &st, &stored);
+	if (!found)
+		return g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
+	if (!is_live(g, st, stored))
+		return SHALE_NOT_FOUND;
+	value = entry_value(seqtype_type(st), stored);
+	*out = (shale_value){ .data = value.data,
+			      .size = value.size,
+			      .pin = { PIN_MEMTABLE, (uintptr_t)memtable_ref(m) } };
+	stats_add(&g->db->stats, STAT_MEMTABLE_HITS, 1);
+	return SHALE_OK;
+}
+
+static shale_status get_table(struct get *g, struct table *t, uint64_t hash, shale_value *out)
+{
+	struct table_lookup found = { .pin = { NULL, 0 } };
+	const struct rangedel_set *ranges = table_ranges(t);
+	shale_slice value;
+	shale_status rc;
+
+	if (unlikely(ranges != NULL)) {
+		uint64_t newest = rangedel_newest(ranges, g->key, g->seq);
+
+		if (newest > g->hidden)
+			g->hidden = newest;
+	}
+	stats_add(&g->db->stats, STAT_FILTER_PROBES, 1);
+	if (!table_filter_has(t, hash)) {
+		stats_add(&g->db->stats, STAT_FILTER_NEGATIVES, 1);
+		return g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
+	}
+	rc = table_get(t, &g->read, g->key, g->seq, &found);
+	if (rc == SHALE_NOT_FOUND) {
+		stats_add(&g->db->stats, STAT_FILTER_FALSE, 1);
+		return g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
+	}
+	if (rc < 0)
+		return rc;
+	if (!is_live(g, found.seqtype, found.value)) {
+		cache_release(g->db->cache, &found.pin);
+		return SHALE_NOT_FOUND;
+	}
+	value = entry_value(seqtype_type(found.seqtype), found.value);
+	*out = (shale_value){ .data = value.data,
+			      .size = value.size,
+			      .pin = { PIN_CACHE, (uintptr_t)g->db->cache,
+				       (uintptr_t)found.pin.data, found.pin.token } };
+	return SHALE_OK;
+}
+
+/* The runs [from, from + n) of the version; n is at most CANDIDATES. */
+static shale_status get_runs(struct get *g, size_t from, size_t n, uint64_t hash, shale_value *out)
+{
+	const struct version *v = g->view->version;
+	struct table *candidates[CANDIDATES];
+	size_t count = 0;
+
+	for (size_t i = from; i < from + n; i++) {
+		const struct run *r = v->runs[i];
+		size_t at = run_find(r, g->key);
+		shale_status rc;
+
+		if (at == r->count)
+			continue;
+		rc = table_meta_open(r->tables[at], &g->db->table_env, &candidates[count]);
+		if (unlikely(rc < 0))
+			return rc;
+		table_filter_prefetch(candidates[count++], hash);
+	}
+	for (size_t i = 0; i < count; i++) {
+		shale_status rc = get_table(g, candidates[i], hash, out);
+
+		if (rc != SHALE_MORE)
+			return rc;
+	}
+	return SHALE_MORE;
+}
+
+static shale_status get_tables(struct get *g, shale_value *out)
+{
+	size_t runs = g->view->version->run_count;
+	uint64_t hash = hash_key(g->key);
+
+	for (size_t from = 0; from < runs; from += CANDIDATES) {
+		size_t n = runs - from < CANDIDATES ? runs - from : CANDIDATES;
+		shale_status rc = get_runs(g, from, n, hash, out);
+
+		if (rc != SHALE_MORE)
+			return rc;
+	}
+	return SHALE_NOT_FOUND;
+}
+
+static shale_status get_one(struct get *g, shale_value *out)
+{
+	shale_status rc = get_memtable(g, g->view->active, out);
+
+	for (size_t i = 0; i < g->view->sealed_count && rc == SHALE_MORE; i++)
+		rc = get_memtable(g, g->view->sealed[i], out);
+	if (rc == SHALE_MORE)
+		rc = get_tables(g, out);
+	return rc;
+}
+
+shale_status read_enter(shale_db *db, const shale_read_options *o)
+{
+	shale_status rc = db_enter(db);
+
+	if (rc < 0 || o == NULL)
+		return rc;
+	if (unlikely(o->struct_size != sizeof(*o)))
+		return err_new(SHALE_INVALID,
+			       "shale_read_options.struct_size is %zu; set it up with "
+			       "SHALE_READ_OPTIONS_INIT",
+			       o->struct_size);
+	if (unlikely(o->cf != NULL && o->cf->db != db))
+		return err_new(SHALE_INVALID, "the column family belongs to another store");
+	if (unlikely(o->snapshot != NULL && o->snapshot->db != db))
+		return err_new(SHALE_INVALID, "the snapshot belongs to another store");
+	return SHALE_OK;
+}
+
+shale_status shale_multi_get(shale_db *db, const shale_read_options *o, size_t n,
+			     const shale_slice *keys, shale_value *out, shale_status *each)
+{
+	struct get g = { .db = db };
+	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
+	shale_status rc = read_enter(db, o), first = SHALE_OK;
+	size_t found = 0;
+	unsigned slot;
+
+	if (rc < 0)
+		return rc;
+	if (o != NULL)
+		g.read = (struct table_read){ o->no_fill_cache, o->verify };
+	slot = epoch_enter(&db->readers);
+	g.view = atomic_load(&cf->view);
+	g.seq = read_seq(db, o);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (shale_value){ .data = NULL };
+		g.key = keys[i];
+		g.hidden = 0;
+		rc = key_check(keys[i]);
+		if (rc >= 0)
+			rc = get_one(&g, &out[i]);
+		each[i] = rc;
+		found += rc == SHALE_OK;
+		if (rc < 0 && first == SHALE_OK)
+			first = rc;
+	}
+	epoch_exit(&db->readers, slot);
+	stats_add(&db->stats, STAT_GETS, n);
+	stats_add(&db->stats, STAT_GETS_FOUND, found);
+	return first;
+}
+
+shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice key, shale_value *out)
+{
+	shale_status each = SHALE_OK, rc;
+
+	*out = (shale_value){ .data = NULL };
+	rc = shale_multi_get(db, o, 1, &key, out, &each);
+	return rc < 0 ? rc : each;
+}
+
+void shale_value_release(shale_value *v)
+{
+	if (v->pin[0] == PIN_MEMTABLE) {
+		memtable_unref((struct memtable *)v->pin[1]);
+	} else if (v->pin[0] == PIN_CACHE) {
+		struct cache_item item = { (void *)v->pin[2], v->pin[3] };
+
+		cache_release((struct cache *)v->pin[1], &item);
+	}
+	*v = (shale_value){ .data = NULL };
+}

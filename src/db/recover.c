@@ -1,0 +1,583 @@
+/*
+ * Recovery: the manifest gives families, tables and live logs; every table must
+ * be there; the logs give back what was not flushed. Then a new manifest of the
+ * new owner's epoch takes over, what was recovered goes into tables, and what
+ * nothing refers to is removed. A crash at any point leaves the old manifest or
+ * the new one in charge, and both say the same.
+ *
+ * A store opened read-only is only read: its logs are replayed into memtables.
+ */
+#include "db/recover.h"
+
+#include "format/batch.h"
+
+/* A family under recovery. */
+struct draft {
+	shale_cf *cf;
+	struct version_builder *builder;
+};
+
+struct recovery {
+	shale_db *db;
+	uint64_t last_seq, last_run;
+	struct draft *drafts;
+	size_t count, capacity;
+	shale_slice manifest; /* name, for errors */
+};
+
+static shale_status inconsistent(struct recovery *r, const char *what, uint64_t number)
+{
+	return err_at(SHALE_CORRUPT, r->manifest.data, UINT64_MAX,
+		      "%s is inconsistent: %s (%" PRIu64 ")", (const char *)r->manifest.data, what,
+		      number);
+}
+
+static struct draft *draft_of(struct recovery *r, uint32_t id)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->drafts[i].cf->id == id)
+			return &r->drafts[i];
+	return NULL;
+}
+
+static shale_status create_family(struct recovery *r, const struct edit_field *f)
+{
+	shale_db *db = r->db;
+	char name[SHALE_CF_NAME_MAX + 1];
+	shale_cf_options options;
+	struct draft *d;
+	shale_status rc;
+
+	if (f->name.size == 0 || f->name.size > SHALE_CF_NAME_MAX || draft_of(r, f->cf) != NULL)
+		return inconsistent(r, "a column family is created twice or has no name", f->cf);
+	if (r->count == r->capacity) {
+		size_t capacity = r->capacity != 0 ? 2 * r->capacity : 8;
+		struct draft *more = mem_realloc(db->env, r->drafts, capacity * sizeof(*more));
+
+		if (more == NULL)
+			return err_memory("the column families");
+		r->drafts = more;
+		r->capacity = capacity;
+	}
+	memcpy(name, f->name.data, f->name.size);
+	name[f->name.size] = '\0';
+	rc = cf_options_sanitise(&f->options, &options);
+	if (rc < 0)
+		return rc;
+	d = &r->drafts[r->count];
+	*d = (struct draft){ NULL, NULL };
+	rc = family_new(db, f->cf, name, &options, &d->cf);
+	if (rc >= 0)
+		rc = version_builder_new(db->env, NULL, &d->builder);
+	if (rc < 0) {
+		family_unref(d->cf);
+		return rc;
+	}
+	r->count++;
+	return SHALE_OK;
+}
+
+static void drop_family(struct recovery *r, struct draft *d)
+{
+	version_builder_free(d->builder);
+	family_unref(d->cf);
+	memmove(d, d + 1, (size_t)(r->drafts + r->count - (d + 1)) * sizeof(*d));
+	r->count--;
+}
+
+static shale_status add_table(struct recovery *r, struct draft *d, const struct edit_field *f)
+{
+	struct table_meta *m = NULL;
+	shale_status rc;
+
+	if (f->level >= SHALE_LEVELS_MAX)
+		return inconsistent(r, "a table's level is too high", f->number);
+	rc = table_meta_new(r->db->env, f->number, f->size, &f->props, &m);
+	if (rc < 0)
+		return rc;
+	m->collect = garbage_add;
+	m->collector = r->db;
+	if (f->run > r->last_run)
+		r->last_run = f->run;
+	if (f->props.max_seq > r->last_seq)
+		r->last_seq = f->props.max_seq;
+	rc = version_builder_add(d->builder, f->level, f->run, m);
+	table_meta_unref(m);
+	return rc;
+}
+
+static struct live_log *find_log(shale_db *db, uint64_t number)
+{
+	for (size_t i = 0; i < db->log_count; i++)
+		if (db->logs[i].number == number)
+			return &db->logs[i];
+	return NULL;
+}
+
+static shale_status apply_log(struct recovery *r, const struct edit_field *f)
+{
+	shale_db *db = r->db;
+	struct live_log *log = find_log(db, f->number);
+	shale_status rc;
+
+	if (f->tag == EDIT_LOG_ADD) {
+		if (log != NULL)
+			return inconsistent(r, "a log is added twice", f->number);
+		rc = logs_reserve(db);
+		if (rc >= 0)
+			db->logs[db->log_count++] = (struct live_log){ .number = f->number };
+		return rc;
+	}
+	if (log == NULL)
+		return inconsistent(r, "an unknown log is sealed or removed", f->number);
+	if (f->tag == EDIT_LOG_SEAL) {
+		*log = (struct live_log){
+			.number = f->number, .length = f->length, .last_seq = f->seq, .sealed = true
+		};
+		return SHALE_OK;
+	}
+	memmove(log, log + 1, (size_t)(db->logs + db->log_count - (log + 1)) * sizeof(*log));
+	db->log_count--;
+	return SHALE_OK;
+}
+
+static shale_status apply_field(void *arg, const struct edit_field *f)
+{
+	struct recovery *r = arg;
+	struct draft *d = NULL;
+
+	switch (f->tag) {
+	case EDIT_CF_DROP:
+	case EDIT_CF_FLUSHED:
+	case EDIT_ADD_TABLE:
+	case EDIT_REMOVE_TABLE:
+		d = draft_of(r, f->cf);
+		if (d == NULL)
+			return inconsistent(r, "an unknown column family is changed", f->cf);
+		break;
+	default:
+		break;
+	}
+	switch (f->tag) {
+	case EDIT_NEXT_CF:
+		r->db->next_cf = f->cf;
+		return SHALE_OK;
+	case EDIT_LAST_SEQ:
+		if (f->number > r->last_seq)
+			r->last_seq = f->number;
+		return SHALE_OK;
+	case EDIT_CF_CREATE:
+		return create_family(r, f);
+	case EDIT_CF_DROP:
+		drop_family(r, d);
+		return SHALE_OK;
+	case EDIT_CF_FLUSHED:
+		d->cf->flushed_seq = f->seq;
+		if (f->seq > r->last_seq)
+			r->last_seq = f->seq;
+		return SHALE_OK;
+	case EDIT_ADD_TABLE:
+		return add_table(r, d, f);
+	case EDIT_REMOVE_TABLE:
+		return version_builder_remove(d->builder, f->level, f->run, f->number);
+	case EDIT_LOG_ADD:
+	case EDIT_LOG_SEAL:
+	case EDIT_LOG_REMOVE:
+		return apply_log(r, f);
+	case EDIT_NEXT_NUMBER:
+	case EDIT_NEXT_RUN:
+	case EDIT_SNAPSHOT:
+	case EDIT_CLEAN_CLOSE:
+		return SHALE_OK;
+	}
+	return inconsistent(r, "an unknown field", (uint64_t)f->tag);
+}
+
+/* Every table of the manifest is in its place and has its size. */
+static shale_status check_tables(shale_db *db, const struct version *v)
+{
+	for (size_t i = 0; i < v->run_count; i++) {
+		const struct run *run = v->runs[i];
+
+		for (size_t k = 0; k < run->count; k++) {
+			const struct table_meta *m = run->tables[k];
+			struct object_name name = object_name(OBJECT_TABLE, m->number);
+			uint64_t size = 0;
+			shale_status rc = store_stat(db->store, OBJECT_TABLE, m->number, &size);
+
+			if (rc == SHALE_MISSING)
+				return err_at(
+					SHALE_MISSING, name.text, UINT64_MAX,
+					"table %s is missing from %s; put it back from a backup",
+					name.text, store_path(db->store));
+			if (rc < 0)
+				return rc;
+			if (size != m->size)
+				return err_at(SHALE_CORRUPT, name.text, size,
+					      "table %s has %" PRIu64
+					      " bytes, the manifest says %" PRIu64
+					      "; put it back from a backup",
+					      name.text, size, m->size);
+		}
+	}
+	return SHALE_OK;
+}
+
+/* Give a recovered family its version and a view of it. */
+static shale_status settle_family(shale_db *db, struct draft *d)
+{
+	struct version *v = NULL;
+	struct view *view;
+	shale_status rc = version_builder_finish(d->builder, &v);
+
+	if (rc >= 0)
+		rc = check_tables(db, v);
+	view = rc >= 0 ? view_alloc(db) : NULL;
+	if (rc >= 0 && view == NULL)
+		rc = SHALE_NO_MEMORY;
+	if (rc >= 0)
+		rc = families_reserve(db);
+	if (rc < 0) {
+		view_discard(view);
+		version_unref(v);
+		return rc;
+	}
+	mutex_lock(&db->mu);
+	version_unref(d->cf->version);
+	d->cf->version = v;
+	view_publish(d->cf, view);
+	families_add(db, d->cf);
+	d->cf = NULL; /* moved */
+	mutex_unlock(&db->mu);
+	return SHALE_OK;
+}
+
+static shale_status read_manifest(shale_db *db, uint64_t number)
+{
+	struct object_name name = object_name(OBJECT_MANIFEST, number);
+	struct recovery r = { .db = db, .manifest = shale_str(name.text) };
+	shale_status rc = manifest_replay(db->store, number, db->store_id, apply_field, &r,
+					  &db->recovered_manifest);
+
+	for (size_t i = 0; i < r.count && rc >= 0; i++)
+		rc = settle_family(db, &r.drafts[i]);
+	for (size_t i = 0; i < r.count; i++) {
+		version_builder_free(r.drafts[i].builder);
+		family_unref(r.drafts[i].cf);
+	}
+	mem_free(db->env, r.drafts);
+	if (rc < 0)
+		return rc;
+	db->next_seq = r.last_seq + 1;
+	atomic_store(&db->visible, r.last_seq);
+	atomic_store(&db->next_run, r.last_run + 1);
+	db->default_cf = families_find(db, 0);
+	if (db->default_cf == NULL)
+		return inconsistent(&r, "the default column family is missing", 0);
+	return SHALE_OK;
+}
+
+/* ---- the log ---- */
+
+/* Move a full recovered memtable into tables. */
+static shale_status unload(shale_db *db, shale_cf *cf)
+{
+	struct mem *m;
+	shale_status rc;
+
+	mutex_lock(&db->commit_mu);
+	rc = seal_family(db, cf, true);
+	mutex_unlock(&db->commit_mu);
+	if (rc < 0)
+		return rc;
+	m = cf->oldest;
+	return m != NULL ? flush_mem(db, m) : SHALE_OK;
+}
+
+static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, shale_slice payload)
+{
+	shale_db *db = arg;
+	const uint8_t *p = payload.data, *end = p + payload.size;
+	uint64_t seq = first_seq;
+	struct batch_op op;
+	shale_status rc;
+
+	while ((rc = batch_op_read(&p, end, &op)) == SHALE_OK) {
+		shale_cf *cf = families_find(db, op.cf);
+
+		if (cf == NULL && op.cf >= db->next_cf)
+			return err_new(SHALE_CORRUPT,
+				       "the log writes to column family %" PRIu32
+				       ", which the manifest never had",
+				       op.cf);
+		/* What was flushed is in tables; what belonged to a dropped family is gone. */
+		if (cf != NULL && seq > cf->flushed_seq) {
+			rc = memtable_add(cf->active->table, seq, op.type, op.key, NULL, op.value);
+			if (rc < 0)
+				return rc;
+			cf->active->used = true;
+		}
+		seq++;
+	}
+	if (rc < 0)
+		return rc;
+	if (seq - first_seq != count)
+		return err_new(SHALE_CORRUPT,
+			       "a log record holds %" PRIu64 " operations, not %" PRIu32,
+			       seq - first_seq, count);
+	db->next_seq = seq;
+	atomic_store(&db->visible, seq - 1);
+	for (size_t i = 0; i < db->family_count && !db->options.read_only; i++)
+		if (memtable_bytes(db->families[i]->active->table) >= db->options.memtable_bytes) {
+			rc = unload(db, db->families[i]);
+			if (rc < 0)
+				return rc;
+		}
+	return SHALE_OK;
+}
+
+static shale_status replay_logs(shale_db *db)
+{
+	struct wal_live *live = mem_array(db->env, db->log_count, sizeof(*live));
+	size_t n = db->log_count;
+	shale_status rc;
+
+	if (live == NULL)
+		return err_memory("the list of log segments");
+	for (size_t i = 0; i < n; i++)
+		live[i] = (struct wal_live){ db->logs[i].number, db->logs[i].sealed,
+					     db->logs[i].length, db->logs[i].last_seq };
+	rc = wal_replay(db->store, db->store_id, db->recovered_manifest.last_edit, live, n,
+			apply_record, db, &db->recovered);
+	mem_free(db->env, live);
+	if (rc >= 0 && db->recovered.last_seq >= db->next_seq)
+		db->next_seq = db->recovered.last_seq + 1;
+	return rc;
+}
+
+/* Everything recovered is in tables: the old logs are needless. */
+static shale_status remove_logs(shale_db *db)
+{
+	struct buf payload;
+	shale_status rc = SHALE_OK;
+
+	if (db->log_count == 0)
+		return SHALE_OK;
+	buf_init(&payload, db->env);
+	for (size_t i = 0; i < db->log_count; i++) {
+		struct edit_field remove = { .tag = EDIT_LOG_REMOVE, .number = db->logs[i].number };
+
+		edit_field_encode(&payload, &remove);
+	}
+	mutex_lock(&db->install_mu);
+	rc = install_edit(db, &payload);
+	if (rc >= 0)
+		db->log_count = 0;
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	return rc;
+}
+
+/* ---- orphans ---- */
+
+struct orphans {
+	shale_db *db;
+	uint64_t *tables; /* referred to, sorted */
+	size_t table_count;
+	struct {
+		enum object_kind kind;
+		uint64_t number;
+	} * found;
+	size_t count, capacity;
+};
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = get_u64le(a), y = get_u64le(b);
+
+	return x < y ? -1 : x > y;
+}
+
+static shale_status list_tables(struct orphans *o)
+{
+	shale_db *db = o->db;
+	size_t n = 0;
+
+	for (size_t i = 0; i < db->family_count; i++)
+		for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+			n += db->families[i]->version->level[l].tables;
+	o->tables = mem_array(db->env, n, sizeof(*o->tables));
+	if (o->tables == NULL)
+		return err_memory("the list of tables");
+	for (size_t i = 0; i < db->family_count; i++) {
+		const struct version *v = db->families[i]->version;
+
+		for (size_t r = 0; r < v->run_count; r++)
+			for (size_t t = 0; t < v->runs[r]->count; t++)
+				o->tables[o->table_count++] = v->runs[r]->tables[t]->number;
+	}
+	qsort(o->tables, o->table_count, sizeof(*o->tables), compare_u64);
+	return SHALE_OK;
+}
+
+static shale_status note_orphan(void *arg, enum object_kind kind, uint64_t number)
+{
+	struct orphans *o = arg;
+	shale_db *db = o->db;
+
+	if (kind == OBJECT_TABLE &&
+	    bsearch(&number, o->tables, o->table_count, sizeof(number), compare_u64) != NULL)
+		return SHALE_OK;
+	if (kind == OBJECT_LOG && find_log(db, number) != NULL)
+		return SHALE_OK;
+	if (kind == OBJECT_MANIFEST && number == manifest_number(db->manifest))
+		return SHALE_OK;
+	if (o->count == o->capacity) {
+		size_t capacity = o->capacity != 0 ? 2 * o->capacity : 32;
+		void *more = mem_realloc(db->env, o->found, capacity * sizeof(o->found[0]));
+
+		if (more == NULL)
+			return err_memory("the list of orphans");
+		o->found = more;
+		o->capacity = capacity;
+	}
+	o->found[o->count].kind = kind;
+	o->found[o->count++].number = number;
+	return SHALE_OK;
+}
+
+static shale_status remove_orphans(shale_db *db)
+{
+	struct orphans o = { .db = db };
+	shale_status rc = list_tables(&o);
+
+	if (rc >= 0)
+		rc = store_list(db->store, note_orphan, &o);
+	for (size_t i = 0; i < o.count && rc >= 0; i++) {
+		rc = store_delete(db->store, o.found[i].kind, o.found[i].number);
+		db->orphans_removed += rc >= 0;
+	}
+	mem_free(db->env, o.found);
+	mem_free(db->env, o.tables);
+	return rc;
+}
+
+/* ---- a new store ---- */
+
+static shale_status refuse_objects(void *arg, enum object_kind kind, uint64_t number)
+{
+	struct object_name name = object_name(kind, number);
+	shale_db *db = arg;
+
+	/* A store that died while it was made has a manifest at most. */
+	if (kind == OBJECT_MANIFEST)
+		return SHALE_OK;
+	return err_at(SHALE_MISSING, "ROOT", UINT64_MAX,
+		      "%s has no ROOT but holds %s; put ROOT back from a backup, or move the files "
+		      "away to begin an empty store",
+		      store_path(db->store), name.text);
+}
+
+static shale_status create_store(shale_db *db)
+{
+	const shale_env *env = db->env;
+	shale_cf *cf = NULL;
+	shale_status rc;
+
+	if (db->options.error_if_missing || db->options.read_only)
+		return err_new(SHALE_NOT_FOUND, "there is no store in %s", store_path(db->store));
+	rc = store_list(db->store, refuse_objects, db);
+	if (rc < 0)
+		return rc;
+	env->clock.ops->random(env->clock.self, &db->store_id, sizeof(db->store_id));
+	db->epoch = 1;
+	db->next_cf = 1;
+	db->next_seq = 1;
+	atomic_store(&db->next_run, 1);
+	rc = families_reserve(db);
+	if (rc >= 0)
+		rc = family_new(db, 0, "default", &db->options.default_cf, &cf);
+	if (rc < 0)
+		return rc;
+	families_add(db, cf);
+	db->default_cf = cf;
+	return SHALE_OK;
+}
+
+/* A new owner: nobody before used the numbers of this epoch. */
+static shale_status raise_epoch(shale_db *db, shale_slice current, const struct root *old)
+{
+	struct root root = *old;
+	uint8_t bytes[ROOT_SIZE];
+
+	if (old->epoch == UINT32_MAX)
+		return err_at(SHALE_UNSUPPORTED, "ROOT", UINT64_MAX,
+			      "the store's epochs are used up");
+	root.epoch++;
+	db->epoch = root.epoch;
+	root_encode(&root, bytes);
+	return store_root_swap(db->store, current, slice_from(bytes, ROOT_SIZE));
+}
+
+static shale_status read_root(shale_db *db, struct root *root)
+{
+	struct buf bytes;
+	shale_status rc;
+
+	buf_init(&bytes, db->env);
+	rc = store_root_read(db->store, &bytes);
+	if (rc == SHALE_OK && db->options.error_if_exists)
+		rc = err_new(SHALE_EXISTS, "there is a store in %s already", store_path(db->store));
+	if (rc == SHALE_OK) {
+		rc = root_decode(buf_view(&bytes), root);
+		if (rc < 0)
+			rc = err_at(rc, "ROOT", 0, "ROOT of %s: %s", store_path(db->store),
+				    err_last()->text);
+	}
+	if (rc == SHALE_OK) {
+		db->store_id = root->store_id;
+		if (!db->options.read_only)
+			rc = raise_epoch(db, buf_view(&bytes), root);
+	}
+	buf_fini(&bytes);
+	return rc;
+}
+
+static shale_status take_over(shale_db *db)
+{
+	shale_status rc;
+
+	mutex_lock(&db->install_mu);
+	rc = install_new_manifest(db);
+	mutex_unlock(&db->install_mu);
+	return rc;
+}
+
+shale_status recover(shale_db *db)
+{
+	uint64_t start = env_now_ns(db->env);
+	struct root root;
+	shale_status rc = read_root(db, &root);
+	bool fresh = rc == SHALE_NOT_FOUND;
+
+	if (rc < 0)
+		return rc;
+	rc = fresh ? create_store(db) : read_manifest(db, root.manifest);
+	if (rc >= 0 && !db->options.read_only)
+		rc = take_over(db);
+	if (rc >= 0)
+		rc = replay_logs(db);
+	if (rc < 0)
+		return rc;
+	atomic_store(&db->visible, db->next_seq - 1);
+	if (!db->options.read_only) {
+		for (size_t i = 0; i < db->family_count && rc >= 0; i++)
+			rc = unload(db, db->families[i]);
+		if (rc >= 0)
+			rc = remove_logs(db);
+		if (rc >= 0)
+			rc = remove_orphans(db);
+	}
+	db->recovery_ns = env_now_ns(db->env) - start;
+	return rc;
+}

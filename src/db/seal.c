@@ -1,0 +1,90 @@
+/*
+ * Sealing: a memtable that is full, or that keeps old log alive, is set aside
+ * for the flush and a fresh one takes its place. Only inside the ordered step.
+ */
+#include "db/db.h"
+
+shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
+{
+	struct mem *old = cf->active, *fresh;
+	struct view *v;
+
+	mutex_assert_held(&db->commit_mu);
+	if (!old->used)
+		return SHALE_OK;
+	fresh = mem_new(cf);
+	v = fresh != NULL ? view_alloc(db) : NULL;
+	if (v == NULL) {
+		mem_discard(fresh);
+		return SHALE_NO_MEMORY;
+	}
+	mutex_lock(&db->mu);
+	if (cf->sealed_count == SEALED_MAX || (!even_if_many && stall_is_full(db, cf))) {
+		mutex_unlock(&db->mu);
+		mem_discard(fresh);
+		view_discard(v);
+		return SHALE_MORE;
+	}
+	old->seal_ticket = db->next_ticket;
+	old->last_seq = db->next_seq - 1;
+	old->bytes = memtable_bytes(old->table);
+	if (cf->newest != NULL)
+		cf->newest->newer = old;
+	else
+		cf->oldest = old;
+	cf->newest = old;
+	cf->sealed_count++;
+	db->sealed_bytes += old->bytes;
+	cf->active = fresh;
+	view_publish(cf, v);
+	stall_update(db, cf);
+	mutex_unlock(&db->mu);
+	scheduler_kick(db->scheduler);
+	return SHALE_OK;
+}
+
+shale_status seal_for_log(shale_db *db)
+{
+	struct wal *wal = atomic_load_explicit(&db->wal, memory_order_relaxed);
+
+	uint64_t newest = atomic_load_explicit(&db->log_segment, memory_order_relaxed);
+
+	mutex_assert_held(&db->commit_mu);
+	if (wal_live_bytes(wal) <= db->options.log_bytes_max)
+		return SHALE_OK;
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_cf *cf = db->families[i];
+		uint64_t first = atomic_load_explicit(&cf->active->log_first, memory_order_relaxed);
+		shale_status rc;
+
+		/* Whoever writes into the newest segment only is not what pins the log. */
+		if (first == 0 || first == newest)
+			continue;
+		rc = seal_family(db, cf, true);
+		if (rc != SHALE_OK)
+			return rc;
+	}
+	return SHALE_OK;
+}
+
+void seal_for_memory(shale_db *db)
+{
+	shale_cf *largest = NULL;
+	uint64_t sum = 0;
+	size_t most = 0;
+
+	mutex_assert_held(&db->commit_mu);
+	if (db->family_count < 2)
+		return;
+	for (size_t i = 0; i < db->family_count; i++) {
+		size_t bytes = memtable_bytes(db->families[i]->active->table);
+
+		sum += bytes;
+		if (bytes > most && db->families[i]->active->used) {
+			most = bytes;
+			largest = db->families[i];
+		}
+	}
+	if (sum > db->memtables_max / 2 && largest != NULL)
+		(void)seal_family(db, largest, false); /* tried again soon */
+}

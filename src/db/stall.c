@@ -1,0 +1,101 @@
+/*
+ * Back-pressure. When background work falls behind, each write is delayed in
+ * proportion to its bytes and to the square of how far behind it is, in steps of
+ * some microseconds, so that a full stop stays rare. Delays and stops are counted.
+ *
+ * Behind is: runs in the top level beyond three times what starts a merge, sealed
+ * memtables beyond half of their share of memory, merge debt beyond four levels'
+ * worth of base.
+ */
+#include "db/db.h"
+
+enum {
+	SLOW_RUNS = 3,          /* times top_runs: delays begin */
+	STOP_RUNS = 10,         /* times top_runs: writes stop */
+	DELAY_MAX = 100 * 1024, /* ns for a KiB: 10 MB/s */
+	SLEEP_LEAST_NS = 50000, /* shorter delays are saved up */
+	STOP_POLL_NS = 100000000,
+};
+
+bool stall_is_full(const shale_db *db, const shale_cf *cf)
+{
+	uint64_t after =
+		db->sealed_bytes + memtable_bytes(cf->active->table) + db->options.memtable_bytes;
+
+	if (cf->sealed_count == SEALED_MAX)
+		return true;
+	if (cf->version->level[0].runs >= (uint64_t)STOP_RUNS * cf->policy.top_runs)
+		return true;
+	return cf->sealed_count != 0 && after > db->memtables_max;
+}
+
+static double share(double value, double from, double to)
+{
+	double s = (value - from) / (to - from);
+
+	return s < 0 ? 0 : s > 1 ? 1 : s;
+}
+
+void stall_update(shale_db *db, shale_cf *cf)
+{
+	double top = cf->policy.top_runs, base = (double)cf->policy.base_bytes;
+	double runs = share((double)cf->version->level[0].runs, SLOW_RUNS * top, STOP_RUNS * top);
+	double sealed = share((double)db->sealed_bytes, (double)db->memtables_max / 2,
+			      (double)db->memtables_max);
+	double debt = share((double)policy_debt(&cf->policy, cf->version), 8 * base, 64 * base);
+	double p = runs > sealed ? runs : sealed;
+
+	mutex_assert_held(&db->mu);
+	if (debt > p)
+		p = debt;
+	atomic_store_explicit(&cf->delay, (uint32_t)(p * p * DELAY_MAX), memory_order_relaxed);
+}
+
+void stall_delay(shale_db *db, shale_cf *cf, size_t bytes)
+{
+	uint32_t delay = atomic_load_explicit(&cf->delay, memory_order_relaxed);
+	uint64_t now, until, cost;
+
+	if (likely(delay == 0))
+		return;
+	cost = (uint64_t)delay * (bytes + 64) / 1024;
+	now = env_now_ns(db->env);
+	until = atomic_load_explicit(&db->pace_ns, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&db->pace_ns, &until,
+						      (until > now ? until : now) + cost,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	if (until > now + SLEEP_LEAST_NS) {
+		stats_add(&db->stats, STAT_DELAYED_WRITES, 1);
+		stats_add(&db->stats, STAT_DELAY_NS, until - now);
+		env_sleep_ns(db->env, until - now);
+	}
+}
+
+shale_status stall_stop(shale_db *db, shale_cf *cf)
+{
+	uint64_t start = env_now_ns(db->env), took, longest;
+	shale_status rc = SHALE_OK;
+
+	mutex_lock(&db->mu);
+	while (stall_is_full(db, cf) && !atomic_load(&cf->dropped)) {
+		/* A disk that stays full must not hang its writers; reads and retries go on. */
+		if (db->soft_status < 0) {
+			*err_last() = db->soft_error;
+			rc = db->soft_status;
+			break;
+		}
+		if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))
+			break;
+		cond_wait_ns(&db->changed, &db->mu, STOP_POLL_NS);
+	}
+	mutex_unlock(&db->mu);
+	took = env_now_ns(db->env) - start;
+	stats_add(&db->stats, STAT_STOPS, 1);
+	stats_add(&db->stats, STAT_STOP_NS, took);
+	longest = atomic_load(&db->longest_stop_ns);
+	while (took > longest &&
+	       !atomic_compare_exchange_weak(&db->longest_stop_ns, &longest, took))
+		;
+	return rc;
+}

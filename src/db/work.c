@@ -1,0 +1,132 @@
+/* What flush.c and merge.c share: numbers, failures, garbage, build options. */
+#include "db/work.h"
+
+uint64_t db_new_number(shale_db *db)
+{
+	uint32_t counter = atomic_fetch_add(&db->next_counter, 1);
+
+	ASSERT(counter != UINT32_MAX); /* an epoch makes less than 2^32 files */
+	return object_number(db->epoch, counter);
+}
+
+uint64_t work_new_number(void *db)
+{
+	return db_new_number(db);
+}
+
+void db_stop_writes(shale_db *db)
+{
+	mutex_lock(&db->mu);
+	if (!atomic_load(&db->write_stopped)) {
+		db->stop_error = *err_last();
+		atomic_store(&db->write_stopped, true);
+	}
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+}
+
+void db_soft_failure(shale_db *db, shale_status rc)
+{
+	if (rc == JOB_CANCELLED)
+		return;
+	mutex_lock(&db->mu);
+	db->soft_status = rc;
+	db->soft_error = *err_last();
+	db->retry_ns = env_now_ns(db->env) + WORK_RETRY_NS;
+	cond_broadcast(&db->changed, db->env);
+	mutex_unlock(&db->mu);
+}
+
+void work_succeeded(shale_db *db)
+{
+	mutex_assert_held(&db->mu);
+	db->soft_status = SHALE_OK;
+}
+
+bool work_must_wait(shale_db *db, uint64_t *wait_ns)
+{
+	uint64_t now;
+	bool wait = false;
+
+	mutex_lock(&db->mu);
+	if (db->soft_status < 0) {
+		now = env_now_ns(db->env);
+		wait = now < db->retry_ns;
+		if (wait)
+			*wait_ns = db->retry_ns - now;
+	}
+	mutex_unlock(&db->mu);
+	return wait;
+}
+
+struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level)
+{
+	const shale_cf_options *o = &cf->options;
+	uint32_t codec = o->level_compression[level];
+
+	if (codec == SHALE_DEFAULT_COMPRESSION)
+		codec = o->compression;
+	if (codec == SHALE_DEFAULT_COMPRESSION)
+		codec = policy_level_is_deep(&cf->policy, cf->version, level)
+				? SHALE_LZ4
+				: SHALE_NO_COMPRESSION;
+	return (struct table_build_options){
+		.compression = codec,
+		.block_bytes = o->block_bytes,
+		.filter_bits = o->no_filter ? 0 : o->filter_bits,
+		.created_ms = env_wall_ms(db->env),
+		.rate = &db->rate,
+	};
+}
+
+void work_count(shale_db *db, const struct job *j)
+{
+	stats_add(&db->stats, STAT_ENTRIES_IN, j->entries_in);
+	stats_add(&db->stats, STAT_ENTRIES_KEPT, j->entries_out);
+	stats_add(&db->stats, STAT_DROPPED_SHADOWED, j->counts[DROP_SHADOWED]);
+	stats_add(&db->stats, STAT_DROPPED_TOMBSTONES, j->counts[DROP_TOMBSTONE]);
+	stats_add(&db->stats, STAT_DROPPED_EXPIRED, j->counts[DROP_EXPIRED]);
+	stats_add(&db->stats, STAT_DROPPED_RANGE, j->counts[DROP_RANGE]);
+}
+
+void garbage_add(void *arg, uint64_t number)
+{
+	shale_db *db = arg;
+
+	mutex_lock(&db->garbage_mu);
+	if (db->garbage_count == db->garbage_capacity) {
+		size_t capacity = db->garbage_capacity != 0 ? 2 * db->garbage_capacity : 64;
+		uint64_t *more = mem_realloc(db->env, db->garbage, capacity * sizeof(*more));
+
+		if (more == NULL) {
+			/* The file stays until the next open finds it an orphan. */
+			mutex_unlock(&db->garbage_mu);
+			return;
+		}
+		db->garbage = more;
+		db->garbage_capacity = capacity;
+	}
+	db->garbage[db->garbage_count++] = number;
+	atomic_store(&db->garbage_pending, db->garbage_count);
+	mutex_unlock(&db->garbage_mu);
+	scheduler_kick(db->scheduler);
+}
+
+bool garbage_some(shale_db *db)
+{
+	uint64_t number = 0;
+	bool some;
+
+	if (atomic_load(&db->garbage_pending) == 0)
+		return false;
+	mutex_lock(&db->garbage_mu);
+	some = db->garbage_count != 0;
+	if (some)
+		number = db->garbage[--db->garbage_count];
+	atomic_store(&db->garbage_pending, db->garbage_count);
+	mutex_unlock(&db->garbage_mu);
+	/* A file that cannot be deleted now is an orphan at the next open. */
+	if (some && store_delete(db->store, OBJECT_TABLE, number) >= 0)
+		stats_add(&db->stats, STAT_FILES_DELETED, 1);
+	return some;
+}

@@ -1,0 +1,18 @@
+/* What flush.c and merge.c share (work.c). */
+#ifndef DB_WORK_H
+#define DB_WORK_H
+
+#include "db/db.h"
+
+/* How long after a failure background work is tried again. */
+#define WORK_RETRY_NS UINT64_C(500000000)
+
+uint64_t work_new_number(void *db);
+/* A job went through: the last failure is over. Under mu. */
+void work_succeeded(shale_db *db);
+/* Whether the time to try again after a failure has not come. */
+bool work_must_wait(shale_db *db, uint64_t *wait_ns);
+struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level);
+void work_count(shale_db *db, const struct job *j);
+
+#endif
