@@ -88,6 +88,11 @@ static inline uint64_t key_head(shale_slice key, size_t skip)
 		memcpy(&v, p, 8);
 		return __builtin_bswap64(v);
 	}
+	if (n != 0 && key.size >= 8) {
+		/* The last eight bytes of the key, less those that are skipped. */
+		memcpy(&v, p + n - 8, 8);
+		return __builtin_bswap64(v) << (64 - 8 * n);
+	}
 	for (size_t i = 0; i < n; i++)
 		v |= (uint64_t)p[i] << (56 - 8 * i);
 	return v;
