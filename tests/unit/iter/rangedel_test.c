@@ -1,0 +1,185 @@
+/* Fragmented range tombstones, against a search through all of them. */
+#include "support/test.h"
+
+#include "base/rand.h"
+#include "iter/rangedel.h"
+#include "support/failing_heap.h"
+
+static struct rangedel range(const char *lo, const char *hi, uint64_t seq)
+{
+	return (struct rangedel){ slice_from(lo, strlen(lo)), slice_from(hi, strlen(hi)), seq };
+}
+
+static shale_slice text(const char *s)
+{
+	return slice_from(s, strlen(s));
+}
+
+static struct rangedel_set *build(const struct rangedel *in, size_t n)
+{
+	struct rangedel_set *s = NULL;
+
+	assert_ok(rangedel_build(shale_env_default(), in, n, &s));
+	return s;
+}
+
+static void cuts_ranges_at_each_others_ends(void **state)
+{
+	const struct rangedel in[] = {
+		range("c", "g", 5),  range("a", "e", 9),  range("m", "p", 1),
+		range("d", "d", 77), range("z", "y", 78),
+	};
+	static const struct {
+		const char *lo, *hi;
+		size_t count;
+		uint64_t seq[2];
+	} want[] = {
+		{ "a", "c", 1, { 9 } },
+		{ "c", "e", 2, { 9, 5 } },
+		{ "e", "g", 1, { 5 } },
+		{ "m", "p", 1, { 1 } },
+	};
+	struct rangedel_set *s = build(in, 5);
+
+	(void)state;
+	assert_int_equal(s->count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_slice(s->fragments[i].lo, want[i].lo);
+		assert_slice(s->fragments[i].hi, want[i].hi);
+		assert_int_equal(s->fragments[i].seq_count, want[i].count);
+		for (size_t k = 0; k < want[i].count; k++)
+			assert_int_equal(s->fragments[i].seqs[k], want[i].seq[k]);
+	}
+	assert_int_equal(rangedel_newest(s, text("d"), 100), 9);
+	assert_int_equal(rangedel_newest(s, text("d"), 8), 5);
+	assert_int_equal(rangedel_newest(s, text("d"), 4), 0);
+	assert_int_equal(rangedel_newest(s, text("g"), 100), 0);
+	assert_true(rangedel_next_above(s, text("d"), 4) == 5);
+	assert_true(rangedel_next_above(s, text("d"), 5) == 9);
+	assert_true(rangedel_next_above(s, text("d"), 9) == UINT64_MAX);
+	assert_true(rangedel_next_above(s, text("k"), 0) == UINT64_MAX);
+	rangedel_free(s);
+}
+
+static void an_empty_set_covers_nothing(void **state)
+{
+	struct rangedel_set *s = build(NULL, 0);
+
+	(void)state;
+	assert_int_equal(s->count, 0);
+	assert_null(rangedel_find(s, text("a")));
+	assert_null(rangedel_find(NULL, text("a")));
+	assert_int_equal(rangedel_newest(NULL, text("a"), 9), 0);
+	assert_true(rangedel_next_above(NULL, text("a"), 0) == UINT64_MAX);
+	rangedel_free(s);
+	rangedel_free(NULL);
+}
+
+static void a_range_may_begin_at_the_empty_key(void **state)
+{
+	struct rangedel in = { slice_from(NULL, 0), slice_from("\0", 1), 3 };
+	struct rangedel_set *s = build(&in, 1);
+
+	(void)state;
+	assert_int_equal(rangedel_newest(s, slice_from(NULL, 0), 3), 3);
+	assert_int_equal(rangedel_newest(s, slice_from("\0", 1), 3), 0);
+	rangedel_free(s);
+}
+
+static void check_set(const struct rangedel_set *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct rangedel_fragment *f = &s->fragments[i];
+
+		assert_true(slice_cmp(f->lo, f->hi) < 0);
+		assert_true(i == 0 || slice_cmp(f[-1].hi, f->lo) <= 0);
+		assert_true(f->seq_count > 0);
+		for (size_t k = 1; k < f->seq_count; k++)
+			assert_true(f->seqs[k - 1] > f->seqs[k]);
+	}
+}
+
+static void agrees_with_a_search_through_all_ranges(void **state)
+{
+	enum { MOST = 64 };
+	char bytes[MOST][2][4], copied[MOST][2][4];
+	struct rangedel in[MOST];
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	for (uint64_t round = test_scale(600); round > 0; round--) {
+		size_t n = rand_below(&r, MOST);
+		struct rangedel_set *s;
+
+		for (size_t i = 0; i < n; i++) {
+			for (int end = 0; end < 2; end++)
+				sprintf(bytes[i][end], "%c%c", (char)('a' + rand_below(&r, 8)),
+					(char)('a' + rand_below(&r, 4)));
+			/* Sequences repeat now and then. */
+			in[i] = range(bytes[i][0], bytes[i][1], 1 + rand_below(&r, 100));
+		}
+		s = build(in, n);
+		/* It must have copied the keys: those it was given change. */
+		memcpy(copied, bytes, sizeof(bytes));
+		memset(bytes, '!', sizeof(bytes));
+		for (size_t i = 0; i < n; i++)
+			in[i] = range(copied[i][0], copied[i][1], in[i].seq);
+		check_set(s);
+		for (int ask = 0; ask < 50; ask++) {
+			char key[4] = { (char)('a' + rand_below(&r, 9)),
+					(char)('a' + rand_below(&r, 5)), 0, 0 };
+			uint64_t at = rand_below(&r, 102), newest = 0, above = UINT64_MAX;
+
+			for (size_t i = 0; i < n; i++) {
+				if (slice_cmp(in[i].lo, text(key)) > 0 ||
+				    slice_cmp(text(key), in[i].hi) >= 0)
+					continue;
+				if (in[i].seq <= at && in[i].seq > newest)
+					newest = in[i].seq;
+				if (in[i].seq > at && in[i].seq < above)
+					above = in[i].seq;
+			}
+			assert_true(rangedel_newest(s, text(key), at) == newest);
+			assert_true(rangedel_next_above(s, text(key), at) == above);
+			assert_int_equal(rangedel_find(s, text(key)) != NULL,
+					 newest != 0 || above != UINT64_MAX);
+		}
+		rangedel_free(s);
+	}
+}
+
+static void says_when_there_is_no_memory(void **state)
+{
+	const struct rangedel in[] = { range("a", "c", 1), range("b", "d", 2) };
+	struct failing_heap heap;
+	struct rangedel_set *s = NULL;
+	uint64_t n = 1;
+
+	(void)state;
+	failing_heap_init(&heap);
+	for (;; n++) {
+		failing_heap_arm(&heap, n, false);
+		if (rangedel_build(&heap.env, in, 2, &s) == SHALE_OK)
+			break;
+		assert_int_equal(heap.alive, 0);
+		assert_null(s);
+	}
+	assert_true(n > 3);
+	assert_int_equal(heap.alive, 1);
+	rangedel_free(s);
+	assert_int_equal(heap.alive, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cuts_ranges_at_each_others_ends),
+		cmocka_unit_test(an_empty_set_covers_nothing),
+		cmocka_unit_test(a_range_may_begin_at_the_empty_key),
+		cmocka_unit_test(agrees_with_a_search_through_all_ranges),
+		cmocka_unit_test(says_when_there_is_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
