@@ -1,0 +1,27 @@
+/* The memtable's insides, for the files of this folder and their tests. */
+#ifndef MEMTABLE_IMPL_H
+#define MEMTABLE_IMPL_H
+
+#include "memtable/ranges.h"
+#include "memtable/tree.h"
+
+enum { MEMTABLE_STRIPES = 4 };
+
+struct memtable {
+	const shale_env *env;
+	struct arena arena;
+	struct memtree tree;
+	struct memranges ranges;
+	_Alignas(64) _Atomic uint32_t refs;
+	struct {
+		_Alignas(64) _Atomic uint64_t value;
+	} count[MEMTABLE_STRIPES];
+};
+
+/* The largest seqtype that a reader with this limit sees. */
+static inline uint64_t memtable_limit(uint64_t limit)
+{
+	return limit >= SEQ_MAX ? UINT64_MAX : limit << 8 | 0xff;
+}
+
+#endif

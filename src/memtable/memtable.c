@@ -1,0 +1,139 @@
+/*
+ * The memtable as others see it: a tree for points (tree.c), a list for ranges
+ * (ranges.c), one arena under both, and a count of references.
+ */
+#include "memtable/memtable.h"
+
+#include "base/task.h"
+#include "memtable/impl.h"
+
+shale_status memtable_new(const shale_env *env, struct memtable **out)
+{
+	struct memtable *m = mem_aligned(env, 64, sizeof(*m));
+
+	if (m == NULL)
+		return err_memory("a memtable");
+	memset(m, 0, sizeof(*m));
+	m->env = env;
+	atomic_init(&m->refs, 1);
+	arena_init(&m->arena, env);
+	memranges_init(&m->ranges, env, &m->arena);
+	if (!memtree_init(&m->tree, env, &m->arena)) {
+		memtable_unref(m);
+		return err_memory("a memtable");
+	}
+	*out = m;
+	return SHALE_OK;
+}
+
+struct memtable *memtable_ref(struct memtable *m)
+{
+	atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+	return m;
+}
+
+void memtable_unref(struct memtable *m)
+{
+	const shale_env *env;
+
+	/* Release what this holder did; the last one acquires what all did. */
+	if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	env = m->env;
+	memranges_fini(&m->ranges);
+	arena_fini(&m->arena);
+	mem_free(env, m);
+}
+
+shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, shale_slice key,
+			  const uint64_t *prefix8, shale_slice value)
+{
+	struct memtree_new what = { seqtype(seq, type), prefix8, value };
+	bool ok;
+
+	if (key.size > SHALE_KEY_MAX || value.size > SHALE_VALUE_MAX)
+		return err_new(SHALE_TOO_LARGE, "key of %zu bytes, value of %zu bytes", key.size,
+			       value.size);
+	if (type == OP_RANGE_DELETE)
+		ok = memranges_add(&m->ranges, key, value, seq);
+	else
+		ok = memtree_add(&m->tree, key, &what);
+	if (unlikely(!ok))
+		return err_memory("the memtable");
+	atomic_fetch_add_explicit(&m->count[task_stripe() % MEMTABLE_STRIPES].value, 1,
+				  memory_order_relaxed);
+	return SHALE_OK;
+}
+
+bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t *st,
+		  shale_slice *value)
+{
+	struct entry *e = memtree_find(&m->tree, key);
+	struct version *v = e != NULL ? entry_visible(e, memtable_limit(limit)) : NULL;
+
+	if (v == NULL)
+		return false;
+	*st = v->seqtype;
+	*value = slice_from(v->value, v->size);
+	return true;
+}
+
+uint64_t memtable_range_newest(struct memtable *m, shale_slice key, uint64_t limit)
+{
+	return memranges_any(&m->ranges) ? memranges_newest(&m->ranges, key, limit) : 0;
+}
+
+bool memtable_has_ranges(const struct memtable *m)
+{
+	return memranges_any(&m->ranges);
+}
+
+shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel **list,
+			     size_t *count, size_t *capacity)
+{
+	struct range_node *n = atomic_load_explicit(&m->ranges.newest, memory_order_acquire);
+
+	for (; n != NULL; n = n->older) {
+		if (n->range.seq > limit)
+			continue;
+		if (*count == *capacity) {
+			size_t more = *capacity != 0 ? 2 * *capacity : 16;
+			struct rangedel *p = mem_realloc(m->env, *list, more * sizeof(*p));
+
+			if (p == NULL)
+				return err_memory("a list of range tombstones");
+			*list = p;
+			*capacity = more;
+		}
+		(*list)[(*count)++] = n->range;
+	}
+	return SHALE_OK;
+}
+
+uint64_t memtable_count(const struct memtable *m)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < MEMTABLE_STRIPES; i++)
+		sum += atomic_load_explicit(&m->count[i].value, memory_order_relaxed);
+	return sum;
+}
+
+size_t memtable_bytes(const struct memtable *m)
+{
+	return sizeof(*m) + arena_bytes(&m->arena) +
+	       atomic_load_explicit(&m->ranges.bytes, memory_order_relaxed);
+}
+
+bool memtable_bounds(struct memtable *m, shale_slice *lo, shale_slice *hi)
+{
+	struct leaf_copy c;
+
+	memtree_copy_edge(&m->tree, false, &c);
+	if (c.count == 0)
+		return false;
+	*lo = entry_key(c.slot[0]);
+	memtree_copy_edge(&m->tree, true, &c);
+	*hi = entry_key(c.slot[c.count - 1]);
+	return true;
+}

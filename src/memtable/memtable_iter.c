@@ -1,0 +1,250 @@
+/*
+ * Iterating works on a copy of one leaf's entries, taken in one go that saw no
+ * writer; between two copies nothing is held. Forward the copy's next link leads
+ * on; back the prev link, or a search where the leaf before was split since.
+ *
+ * Versions of an entry are linked from new to old. To step from old to new, the
+ * last BACK_MAX versions before the current one are noted in `back`, and noted
+ * anew by another walk from the head when they are used up.
+ */
+#include "memtable/memtable.h"
+
+#include "memtable/impl.h"
+
+enum {
+	BACK_MAX = 64,
+	AHEAD = 4, /* entries to prefetch ahead of the current one */
+};
+
+struct memtable_iter {
+	struct iter it;
+	struct memtable *m;
+	uint64_t limit; /* seqtype */
+	bool newest_only;
+
+	unsigned at; /* of the current entry in the copy */
+	struct version *version;
+	struct leaf_copy copy;
+
+	/* The newer visible versions of the current entry, as a ring of the last ones. */
+	unsigned back_count, back_end;
+	struct version *back[BACK_MAX];
+};
+
+static inline struct memtable_iter *of(struct iter *it)
+{
+	return (struct memtable_iter *)it;
+}
+
+static void entry_prefetch(const struct entry *e)
+{
+	__builtin_prefetch(e);
+	__builtin_prefetch((const char *)e + 64);
+}
+
+static inline void mi_show(struct memtable_iter *mi, struct version *v)
+{
+	mi->version = v;
+	mi->it.seqtype = v->seqtype;
+	mi->it.value = slice_from(v->value, v->size);
+}
+
+static inline void mi_show_entry(struct memtable_iter *mi, struct version *v)
+{
+	mi->it.valid = true;
+	mi->it.key = entry_key(mi->copy.slot[mi->at]);
+	mi_show(mi, v);
+}
+
+static void mi_prefetch_copy(struct memtable_iter *mi, unsigned from)
+{
+	for (unsigned i = from; i < mi->copy.count && i < from + AHEAD; i++)
+		entry_prefetch(mi->copy.slot[i]);
+}
+
+/* ---- forward ------------------------------------------------------------ */
+
+/* To the first entry from `at` on that has a visible version. */
+static void mi_forward(struct memtable_iter *mi)
+{
+	mi->back_count = 0;
+	for (;;) {
+		while (mi->at < mi->copy.count) {
+			struct version *v = entry_visible(mi->copy.slot[mi->at], mi->limit);
+
+			if (mi->at + AHEAD < mi->copy.count)
+				entry_prefetch(mi->copy.slot[mi->at + AHEAD]);
+			if (likely(v != NULL)) {
+				mi_show_entry(mi, v);
+				return;
+			}
+			mi->at++;
+		}
+		if (!memtree_copy_next(&mi->m->tree, &mi->copy)) {
+			mi->it.valid = false;
+			return;
+		}
+		mi->at = 0;
+		mi_prefetch_copy(mi, 0);
+	}
+}
+
+static void mi_next(struct iter *it)
+{
+	struct memtable_iter *mi = of(it);
+
+	if (!mi->newest_only) {
+		struct version *v = node_load(&mi->version->next);
+
+		if (v != NULL) {
+			mi->back_count = 0;
+			mi_show(mi, v);
+			return;
+		}
+	}
+	mi->at++;
+	mi_forward(mi);
+}
+
+/* ---- backward ----------------------------------------------------------- */
+
+/* Note the visible versions newer than `end` (NULL: all), as far as there is room. */
+static void mi_note_back(struct memtable_iter *mi, const struct version *end)
+{
+	struct version *v = entry_visible(mi->copy.slot[mi->at], mi->limit);
+
+	mi->back_count = mi->back_end = 0;
+	for (; v != end; v = node_load(&v->next)) {
+		mi->back[mi->back_end++ % BACK_MAX] = v;
+		mi->back_count += mi->back_count < BACK_MAX;
+	}
+}
+
+static inline struct version *mi_take_back(struct memtable_iter *mi)
+{
+	if (mi->back_count == 0)
+		return NULL;
+	mi->back_count--;
+	return mi->back[--mi->back_end % BACK_MAX];
+}
+
+/* To the last entry before `at` that has a visible version, and its oldest. */
+static void mi_backward(struct memtable_iter *mi)
+{
+	for (;;) {
+		while (mi->at > 0) {
+			struct entry *e = mi->copy.slot[--mi->at];
+			struct version *v = entry_visible(e, mi->limit);
+
+			if (mi->at >= AHEAD)
+				entry_prefetch(mi->copy.slot[mi->at - AHEAD]);
+			if (v == NULL)
+				continue;
+			mi->back_count = 0;
+			if (!mi->newest_only && node_load(&v->next) != NULL) {
+				mi_note_back(mi, NULL);
+				v = mi_take_back(mi);
+			}
+			mi_show_entry(mi, v);
+			return;
+		}
+		if (mi->copy.count == 0 || !memtree_copy_prev(&mi->m->tree, &mi->copy, &mi->at)) {
+			mi->it.valid = false;
+			return;
+		}
+	}
+}
+
+static void mi_prev(struct iter *it)
+{
+	struct memtable_iter *mi = of(it);
+
+	if (!mi->newest_only) {
+		struct version *v = mi_take_back(mi);
+
+		if (v == NULL) {
+			mi_note_back(mi, mi->version);
+			v = mi_take_back(mi);
+		}
+		if (v != NULL) {
+			mi_show(mi, v);
+			return;
+		}
+	}
+	mi_backward(mi);
+}
+
+/* ---- places ------------------------------------------------------------- */
+
+static void mi_seek(struct iter *it, shale_slice key)
+{
+	struct memtable_iter *mi = of(it);
+	bool equal;
+
+	memtree_copy(&mi->m->tree, key, &mi->copy, &mi->at, &equal);
+	mi_prefetch_copy(mi, mi->at);
+	mi_forward(mi);
+}
+
+static void mi_seek_prev(struct iter *it, shale_slice key)
+{
+	struct memtable_iter *mi = of(it);
+	bool equal;
+
+	memtree_copy(&mi->m->tree, key, &mi->copy, &mi->at, &equal);
+	mi->at += equal;
+	mi_backward(mi);
+}
+
+static void mi_first(struct iter *it)
+{
+	struct memtable_iter *mi = of(it);
+
+	memtree_copy_edge(&mi->m->tree, false, &mi->copy);
+	mi->at = 0;
+	mi_prefetch_copy(mi, 0);
+	mi_forward(mi);
+}
+
+static void mi_last(struct iter *it)
+{
+	struct memtable_iter *mi = of(it);
+
+	memtree_copy_edge(&mi->m->tree, true, &mi->copy);
+	mi->at = mi->copy.count;
+	mi_backward(mi);
+}
+
+static void mi_free(struct iter *it)
+{
+	struct memtable *m = of(it)->m;
+
+	mem_free(m->env, it);
+	memtable_unref(m);
+}
+
+static const struct iter_ops memtable_iter_ops = {
+	.seek = mi_seek,
+	.seek_prev = mi_seek_prev,
+	.first = mi_first,
+	.last = mi_last,
+	.next = mi_next,
+	.prev = mi_prev,
+	.free = mi_free,
+};
+
+shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,
+			       struct iter **out)
+{
+	struct memtable_iter *mi = mem_alloc(m->env, sizeof(*mi));
+
+	if (mi == NULL)
+		return err_memory("a memtable iterator");
+	mi->it = (struct iter){ .ops = &memtable_iter_ops };
+	mi->m = memtable_ref(m);
+	mi->limit = memtable_limit(limit);
+	mi->newest_only = newest_only;
+	mi->back_count = 0;
+	*out = &mi->it;
+	return SHALE_OK;
+}
