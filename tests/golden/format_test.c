@@ -334,6 +334,7 @@ static void log_make(struct buf *out)
 {
 	const struct segment_header head = { LOG_NUMBER, STORE_ID, 1 };
 	const struct record_link link = { 0, 0, 1 << 20, 70001 };
+	const struct batch_op large = { OP_PUT, 0, bytes_str("large"), bytes_str("not very") };
 	uint8_t bytes[LINK_SIZE];
 	struct buf ops;
 
@@ -350,11 +351,14 @@ static void log_make(struct buf *out)
 					    .count = 5,
 					    .distance = RECORD_HEADER + LINK_SIZE },
 		   buf_view(&ops));
-	record_put(out, &(struct record_header){ .type = RECORD_LARGE, .first_seq = 70006 },
-		   bytes_str(""));
+	buf_reset(&ops);
+	batch_op_write(buf_extend(&ops, batch_op_size(&large)), &large);
+	record_put(out,
+		   &(struct record_header){ .type = RECORD_LARGE, .first_seq = 70006, .count = 1 },
+		   buf_view(&ops));
 	record_put(out,
 		   &(struct record_header){
-			   .type = RECORD_END, .first_seq = 70006, .distance = UINT32_MAX },
+			   .type = RECORD_END, .first_seq = 70007, .distance = UINT32_MAX },
 		   bytes_str(""));
 	buf_fini(&ops);
 }
@@ -437,7 +441,7 @@ static void manifest_make(struct buf *out)
 	field_put(&payload, (struct edit_field){ .tag = EDIT_LOG_SEAL,
 						 .number = LOG_NUMBER,
 						 .length = log.size,
-						 .seq = 70005 });
+						 .seq = 70006 });
 	field_put(&payload, (struct edit_field){ .tag = EDIT_CLEAN_CLOSE });
 	edit_record_encode(out, MANIFEST_NUMBER, 4, buf_view(&payload));
 	buf_fini(&table);
