@@ -24,12 +24,12 @@ struct rangedel_fragment {
 	size_t seq_count;
 };
 
+/* Key bytes, sequences and fragments are behind it in the same allocation. */
 struct rangedel_set {
 	const shale_env *env;
 	size_t count;
 	struct rangedel_fragment *fragments;
 	size_t bytes; /* memory taken */
-		      /* key bytes, sequences and fragments are one allocation behind this */
 };
 
 /* Copies keys. n = 0 gives an empty set. SHALE_NO_MEMORY. */
