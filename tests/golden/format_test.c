@@ -334,7 +334,8 @@ static void log_make(struct buf *out)
 {
 	const struct segment_header head = { LOG_NUMBER, STORE_ID, 1 };
 	const struct record_link link = { 0, 0, 1 << 20, 70001 };
-	const struct batch_op large = { OP_PUT, 0, bytes_str("large"), bytes_str("not very large") };
+	const struct batch_op large = { OP_PUT, 0, bytes_str("large"),
+					bytes_str("not very large") };
 	uint8_t bytes[LINK_SIZE];
 	struct buf ops;
 
