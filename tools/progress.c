@@ -68,6 +68,13 @@ static void progress_rate(struct progress *p, uint64_t now, uint64_t done)
 {
 	double current;
 
+	/* At first the mean of all there is; then the last seconds count most. */
+	if (now - p->start_ns < PROGRESS_MARK_NS) {
+		p->rate = (double)done * 1e9 / (double)(now - p->start_ns + 1);
+		p->mark_ns = now;
+		p->mark_done = done;
+		return;
+	}
 	if (now - p->mark_ns < PROGRESS_MARK_NS && p->rate > 0)
 		return;
 	if (now == p->mark_ns || done < p->mark_done)

@@ -27,6 +27,7 @@ enum {
 	CLICKS_BURST = 16,        /* gets between two pauses of a reader, and one scan */
 	CLICKS_PAUSE_NS = 400000, /* readers leave the processors to the writer */
 	CLICKS_COLD_GETS = 200000,
+	CLICKS_ABSENT_GETS = 200000,
 };
 
 struct clicks {
@@ -46,7 +47,7 @@ struct writer {
 	struct clicks *c;
 	pthread_t thread;
 	struct histogram latency;
-	uint64_t bytes;
+	uint64_t bytes, ns;
 };
 
 struct reader {
@@ -160,6 +161,7 @@ static void *writer_thread(void *arg)
 {
 	struct writer *w = arg;
 	struct clicks *c = w->c;
+	uint64_t begin = tool_now_ns();
 	struct event e;
 
 	for (uint64_t i = 0; i < c->job->events; i++) {
@@ -181,6 +183,7 @@ static void *writer_thread(void *arg)
 		if (atomic_load_explicit(&c->failed, memory_order_relaxed))
 			break;
 	}
+	w->ns = tool_now_ns() - begin;
 	return NULL;
 }
 
@@ -219,11 +222,15 @@ static void *reader_thread(void *arg)
 
 static void watch(struct clicks *c, struct progress *p)
 {
-	const struct timespec pause = { 0, 50000000 };
+	const struct timespec pause = { 0, 20000000 };
+	shale_stats stats = SHALE_STATS_INIT;
 	uint64_t written;
 
 	do {
 		nanosleep(&pause, NULL);
+		if (shale_stats_get(c->db, &stats) == SHALE_OK &&
+		    stats.memory_used > c->out->memory_max)
+			c->out->memory_max = stats.memory_used;
 		written = atomic_load_explicit(&c->written, memory_order_relaxed);
 		progress_note(p, "%s gets, %s scans checked",
 			      human_short((double)atomic_load(&c->gets)).text,
@@ -261,7 +268,7 @@ static int ingest(struct clicks *c)
 	}
 	watch(c, &p);
 	pthread_join(w->thread, NULL);
-	c->out->ingest_ns = progress_elapsed_ns(&p);
+	c->out->ingest_ns = w->ns;
 	atomic_store(&c->stop, true);
 	for (int i = 0; i < started; i++) {
 		pthread_join(readers[i].thread, NULL);
@@ -310,6 +317,36 @@ static int cold_gets(struct clicks *c)
 	progress_end(&p, NULL);
 	shale_stats_get(c->db, &c->out->cold_after);
 	return good ? TOOL_OK : TOOL_FAILED;
+}
+
+/* Keys that lie between those there are: an event's, a microsecond beside its time. */
+static int absent_gets(struct clicks *c)
+{
+	uint64_t random = c->job->seed + 77, start;
+	struct progress p;
+	shale_status status = SHALE_NOT_FOUND;
+	shale_value value;
+	struct event e;
+	char *last;
+
+	progress_start(&p, "  absent keys", PROGRESS_COUNT, CLICKS_ABSENT_GETS);
+	for (uint64_t n = 0; n < CLICKS_ABSENT_GETS && status == SHALE_NOT_FOUND; n++) {
+		event_make(&c->source, event_below(&random, c->job->events), &e);
+		last = &e.key[EVENT_KEY_SIZE - 1];
+		*last = (char)(*last == '9' ? '8' : *last + 1);
+		start = tool_now_ns();
+		status = shale_get(c->db, NULL, shale_bytes(e.key, EVENT_KEY_SIZE), &value);
+		histogram_record(&c->out->absent_gets, tool_now_ns() - start);
+		progress_update(&p, n);
+	}
+	progress_end(&p, NULL);
+	shale_stats_get(c->db, &c->out->absent_after);
+	if (status < 0)
+		return tool_fail_status(status, "reading an absent key");
+	if (status == SHALE_NOT_FOUND)
+		return TOOL_OK;
+	shale_value_release(&value);
+	return tool_fail("the key %.*s was never written and is found", EVENT_KEY_SIZE, e.key);
 }
 
 /* All events there are, each seen once: their numbers add up as they must. */
@@ -398,6 +435,12 @@ static int clicks_steps(struct clicks *c)
 	step_done(c->job, "%s gets from all over the store compared, median %s",
 		  human_count(out->cold_gets.count).text,
 		  human_time(histogram_quantile(&out->cold_gets, 0.5)).text);
+	rc = absent_gets(c);
+	if (rc)
+		return rc;
+	step_done(c->job, "%s gets of keys that are not there found nothing, median %s",
+		  human_count(out->absent_gets.count).text,
+		  human_time(histogram_quantile(&out->absent_gets, 0.5)).text);
 	rc = scan_everything(c);
 	if (rc)
 		return rc;
@@ -410,13 +453,13 @@ int clicks_run(struct job *job)
 {
 	struct clicks *c = tool_alloc(NULL, sizeof(*c));
 	shale_options o = SHALE_OPTIONS_INIT;
+	const shale_stats init = SHALE_STATS_INIT;
 	int rc;
 
 	memset(c, 0, sizeof(*c));
 	c->job = job;
 	c->out = &job->clicks;
-	shale_stats init = SHALE_STATS_INIT;
-	c->out->ingest = c->out->cold_before = c->out->cold_after = init;
+	c->out->ingest = c->out->cold_before = c->out->cold_after = c->out->absent_after = init;
 	step_title(job, "2/3", "Click stream: %s events of %s users, seed %" PRIu64,
 		   human_count(job->events).text, human_count(EVENT_USERS).text, job->seed);
 	event_source_init(&c->source, job->seed);

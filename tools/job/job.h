@@ -25,7 +25,9 @@ struct job_clicks {
 	struct histogram puts, gets, scans; /* while ingesting */
 	uint64_t scanned;                   /* entries of the short scans */
 	struct histogram cold_gets;         /* afterwards, uniformly over all events */
-	shale_stats ingest, cold_before, cold_after;
+	struct histogram absent_gets;       /* then of keys that are not there */
+	shale_stats ingest, cold_before, cold_after, absent_after;
+	uint64_t memory_max; /* of memory_used while ingesting */
 	uint64_t live_bytes, file_bytes;
 	struct stack stack;
 };

@@ -167,6 +167,7 @@ static void report_latency(struct report *r, const struct job *job)
 	latency(r, "get, recent", &c->gets);
 	latency(r, "scan of a user", &c->scans);
 	latency(r, "get, anywhere", &c->cold_gets);
+	latency(r, "get, absent key", &c->absent_gets);
 	line(r, "writes held back", "%s delayed (%s in all), %s stopped (longest %s)",
 	     human_count(s->delayed_writes).text, human_time(s->delay_ns).text,
 	     human_count(s->stops).text, human_time(s->longest_stop_ns).text);
@@ -176,10 +177,10 @@ static void report_cost(struct report *r, const struct job *job)
 {
 	const struct job_clicks *c = &job->clicks;
 	const shale_stats *s = &c->ingest, *a = &c->cold_before, *b = &c->cold_after;
-	double gets = (double)c->cold_gets.count;
-	double probes = (double)(b->filter_probes - a->filter_probes);
-	double wrong = (double)(b->filter_false_positives - a->filter_false_positives);
-	double negatives = (double)(b->filter_negatives - a->filter_negatives);
+	const shale_stats *z = &c->absent_after;
+	double gets = (double)c->cold_gets.count, absent = (double)c->absent_gets.count;
+	double wrong = (double)(z->filter_false_positives - b->filter_false_positives);
+	double right = (double)(z->filter_negatives - b->filter_negatives);
 	struct rusage usage = { 0 };
 
 	section(r, "Cost (clicks)");
@@ -193,15 +194,15 @@ static void report_cost(struct report *r, const struct job *job)
 	     100.0 * (double)(b->cache_hits - a->cache_hits) /
 		     (double)((b->cache_hits - a->cache_hits) +
 			      (b->cache_misses - a->cache_misses) + 1));
-	line(r, "filters", "%s asked a get, %.2f %% wrong of those that should say no",
-	     human_ratio(probes, gets).text,
-	     negatives + wrong > 0 ? 100 * wrong / (negatives + wrong) : 0.0);
+	line(r, "absent keys", "%s blocks read a get, filters wrong in %.2f %%",
+	     human_ratio((double)(z->block_reads - b->block_reads), absent).text,
+	     right + wrong > 0 ? 100 * wrong / (right + wrong) : 0.0);
 	line(r, "space amplification", "%s  (%s of files for %s live)",
 	     human_ratio((double)c->file_bytes, (double)c->live_bytes).text,
 	     human_size(c->file_bytes).text, human_size(c->live_bytes).text);
 	getrusage(RUSAGE_SELF, &usage);
-	line(r, "memory", "%s used of a budget of %s; process at most %s",
-	     human_size(b->memory_used).text, human_size(b->memory_budget).text,
+	line(r, "memory", "at most %s of a budget of %s; the whole process %s",
+	     human_size(c->memory_max).text, human_size(b->memory_budget).text,
 	     human_size((uint64_t)usage.ru_maxrss * 1024).text);
 }
 
