@@ -33,9 +33,12 @@ static shale_status window_move(struct wal_reader *r, uint64_t offset, size_t n)
 	size_t kept = r->have - skip;
 
 	if (n > r->capacity) {
-		size_t capacity = n < WINDOW ? (size_t)WINDOW : n;
-		uint8_t *window = mem_alloc(r->env, capacity);
+		size_t capacity = r->size < WINDOW ? (size_t)r->size : (size_t)WINDOW;
+		uint8_t *window;
 
+		if (capacity < n)
+			capacity = n;
+		window = mem_alloc(r->env, capacity);
 		if (window == NULL)
 			return err_memory("reading the log");
 		if (kept != 0)

@@ -147,6 +147,11 @@ struct wal_report {
  * SHALE_CORRUPT with file and offset; a torn tail ends the log and is reported.
  * `last_edit` is the newest edit of the manifest: a segment that knows of a newer
  * one proves that the manifest lost its tail (SHALE_CORRUPT).
+ *
+ * What was read is durable afterwards. The log goes on in new segments, from
+ * end_lsn. The manifest must forget the segments given here all at once (or none
+ * yet): without its predecessors, a segment that was dropped would look like a
+ * beginning.
  */
 shale_status wal_replay(struct store *store, uint64_t store_id, uint64_t last_edit,
 			const struct wal_live *live, size_t n,
