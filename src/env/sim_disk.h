@@ -12,6 +12,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define SIM_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIM_TSAN
+#endif
+#endif
+
 #define SIM_FILE_MAX (UINT64_C(8) << 30)
 #define SIM_PAGE ((size_t)4096)
 
@@ -55,6 +63,7 @@ void sim_image_read(const struct image *i, uint64_t offset, void *buf, size_t n)
 void sim_image_resize(struct image *i, uint64_t size);
 /* dst[offset, +n) = src[offset, +n), cut at the size of dst. */
 void sim_image_patch(struct image *dst, const struct image *src, uint64_t offset, uint64_t n);
+/* n at most a page. */
 bool sim_image_same(const struct image *a, const struct image *b, uint64_t offset, size_t n);
 /* Make the blob fit for mapping [0, n). False: pinned and too small. */
 bool sim_image_pin(struct image *i, uint64_t n);

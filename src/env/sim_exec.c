@@ -22,26 +22,19 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN
-#endif
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN
-#endif
-#endif
 #if defined(__SANITIZE_ADDRESS__)
-#define HAVE_ASAN
+#define SIM_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SIM_ASAN
 #endif
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN
 #endif
 
-#ifdef HAVE_ASAN
+#ifdef SIM_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef HAVE_TSAN
+#ifdef SIM_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -75,7 +68,7 @@ static uint8_t *stack_get(struct sim *sim)
 
 static void stack_put(struct sim *sim, uint8_t *stack)
 {
-#ifdef HAVE_ASAN
+#ifdef SIM_ASAN
 	/* A killed task's frames were never left. */
 	__asan_unpoison_memory_region(stack + SIM_PAGE, TASK_STACK);
 #endif
@@ -98,7 +91,7 @@ void sim_stacks_free(struct sim *sim)
 /* The new stack is in use now. fake: what switch_to() saved for it. */
 static void arrived(struct sim *sim, void *fake)
 {
-#ifdef HAVE_ASAN
+#ifdef SIM_ASAN
 	const void *bottom;
 	size_t size;
 
@@ -128,14 +121,14 @@ static void switch_to(struct sim *sim, struct sim_task *next)
 	sim->from_host = prev == NULL;
 	sim->current = next;
 	task_switch(next != NULL ? &next->task : NULL);
-#ifdef HAVE_ASAN
+#ifdef SIM_ASAN
 	/* NULL for one that has ended: its fake frames are freed. */
 	__sanitizer_start_switch_fiber(prev != NULL && prev->state == TASK_ENDED ? NULL : fake,
 				       next != NULL ? (const void *)(next->stack + SIM_PAGE)
 						    : sim->host_stack,
 				       next != NULL ? (size_t)TASK_STACK : sim->host_stack_size);
 #endif
-#ifdef HAVE_TSAN
+#ifdef SIM_TSAN
 	__tsan_switch_to_fiber(next != NULL ? next->fiber : sim->host_fiber, 0);
 #endif
 	swapcontext(from, to);
@@ -296,7 +289,7 @@ static struct sim_task *task_new(struct sim *sim, const char *name, void (*fn)(v
 	t->context.uc_link = NULL;
 	makecontext(&t->context, (void (*)(void))trampoline, 2, (unsigned)((uintptr_t)t >> 32),
 		    (unsigned)(uintptr_t)t);
-#ifdef HAVE_TSAN
+#ifdef SIM_TSAN
 	t->fiber = __tsan_create_fiber(0);
 #endif
 	while (*at != NULL)
@@ -314,7 +307,7 @@ static void task_free(struct sim *sim, struct sim_task *t)
 	while (*at != t)
 		at = &(*at)->next;
 	*at = t->next;
-#ifdef HAVE_TSAN
+#ifdef SIM_TSAN
 	__tsan_destroy_fiber(t->fiber);
 #endif
 	stack_put(sim, t->stack);
@@ -373,7 +366,7 @@ enum sim_result sim_run(struct sim *sim, void (*fn)(void *arg), void *arg)
 	if (sim->current != NULL)
 		sim_bug("sim_run() inside of a run", "");
 	first = task_new(sim, "main", fn, arg)->id;
-#ifdef HAVE_TSAN
+#ifdef SIM_TSAN
 	sim->host_fiber = __tsan_get_current_fiber();
 #endif
 	sim->out_of_steps = false;

@@ -84,34 +84,52 @@ void sim_blob_unref(struct blob *b)
 
 /* ---- reading what others may be storing to ---- */
 
+static const uint8_t zero_page[SIM_PAGE];
+
+#ifdef SIM_TSAN
+/* Word by word: calls of memcpy() and memcmp() would be seen. */
 #define PEEK __attribute__((noinline, no_sanitize("thread")))
 
 PEEK static void peek_copy(uint8_t *dst, const uint8_t *src, size_t n)
 {
 	const volatile uint8_t *from = src;
-	size_t i = 0;
 
-	for (; i < n && (uintptr_t)(src + i) % 8 != 0; i++)
-		dst[i] = from[i];
-	for (; i + 8 <= n; i += 8) {
-		uint64_t word = *(const volatile uint64_t *)(const void *)(src + i);
-
-		__builtin_memcpy(dst + i, &word, 8);
-	}
-	for (; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		dst[i] = from[i];
 }
 
+PEEK static bool peek_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	const volatile uint8_t *x = a, *y = b;
+
+	for (size_t i = 0; i < n; i++) {
+		if (x[i] != y[i])
+			return false;
+	}
+	return true;
+}
+#else
+#define PEEK
+
+static void peek_copy(uint8_t *dst, const uint8_t *src, size_t n)
+{
+	memcpy(dst, src, n);
+}
+
+static bool peek_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	return memcmp(a, b, n) == 0;
+}
+#endif
+
+/* The bytes before the zeros at the end. */
 PEEK static size_t peek_used(const uint8_t *data, size_t n)
 {
-	/* data is aligned to a page or to 16 bytes. */
-	while (n % 8 != 0 && ((const volatile uint8_t *)data)[n - 1] == 0)
-		n--;
-	if (n % 8 != 0)
-		return n;
-	while (n != 0 && *(const volatile uint64_t *)(const void *)(data + n - 8) == 0)
-		n -= 8;
-	while (n != 0 && ((const volatile uint8_t *)data)[n - 1] == 0)
+	const volatile uint8_t *p = data;
+
+	while (n >= SIM_PAGE && peek_equal(data + n - SIM_PAGE, zero_page, SIM_PAGE))
+		n -= SIM_PAGE;
+	while (n != 0 && p[n - 1] == 0)
 		n--;
 	return n;
 }
@@ -236,13 +254,26 @@ void sim_image_patch(struct image *dst, const struct image *src, uint64_t offset
 		dst->blob->used = (size_t)end;
 }
 
+/* [offset, offset + n) in place, if all of it is in the blob or in its zeros. */
+static const uint8_t *in_place(const struct image *i, uint64_t offset, size_t n)
+{
+	size_t used = i->blob != NULL ? i->blob->used : 0;
+
+	if (offset >= used)
+		return zero_page;
+	return used - offset >= n ? i->blob->data + offset : NULL;
+}
+
 bool sim_image_same(const struct image *a, const struct image *b, uint64_t offset, size_t n)
 {
-	uint8_t x[SIM_PAGE], y[SIM_PAGE];
+	const uint8_t *x = in_place(a, offset, n), *y = in_place(b, offset, n);
+	uint8_t copy[2][SIM_PAGE];
 
-	sim_image_read(a, offset, x, n);
-	sim_image_read(b, offset, y, n);
-	return memcmp(x, y, n) == 0;
+	if (x == NULL)
+		sim_image_read(a, offset, copy[0], n);
+	if (y == NULL)
+		sim_image_read(b, offset, copy[1], n);
+	return x == y || peek_equal(x != NULL ? x : copy[0], y != NULL ? y : copy[1], n);
 }
 
 bool sim_image_pin(struct image *i, uint64_t n)
@@ -269,7 +300,7 @@ void sim_image_unpin(struct image *i)
 		return;
 	used = sim_image_used(i);
 	/* Stores behind a size that was cut meanwhile are nobody's. */
-	if (used < cap && peek_used(i->blob->data + used / 8 * 8, cap - used / 8 * 8) > used % 8)
+	if (peek_used(i->blob->data + used, cap - used) != 0)
 		memset(i->blob->data + used, 0, cap - used);
 	i->blob->used = used;
 }

@@ -130,6 +130,7 @@ static void an_unlinked_file_lives_until_its_close(void **state)
 		/* Enough for a sweep of unused inodes. */
 		ops->close(fs, create(fs, "t"));
 		assert_int_equal(ops->unlink(fs, "t"), 0);
+		assert_int_equal(ops->sync_dir(fs, "/"), 0);
 	}
 	assert_int_equal(ops->pread(fs, f, &c, 1, 99), 1);
 	assert_int_equal(c, 'x');
@@ -205,6 +206,20 @@ static void stores_through_a_mapping_are_read_and_survive_a_kill(void **state)
 	assert_int_equal(ops->pread(fs, g, buf, 4, 4999), 4);
 	assert_memory_equal(buf, "\0aXY", 4);
 	ops->close(fs, g);
+}
+
+static void a_file_no_longer_mapped_can_grow(void **state)
+{
+	struct sim_fs *fs = *state;
+	shale_file *f = create(fs, "a");
+	void *at;
+
+	assert_int_equal(ops->allocate(fs, f, 0, 4096), 0);
+	assert_int_equal(ops->map(fs, f, 4096, &at), 0);
+	assert_int_equal(ops->pwrite(fs, f, "x", 1, 4096), -EFBIG);
+	ops->unmap(fs, f, at, 4096);
+	assert_int_equal(ops->pwrite(fs, f, "x", 1, 4096), 1);
+	ops->close(fs, f);
 }
 
 /* Every call once; how many failed. */
@@ -334,6 +349,12 @@ static void a_flipped_bit_is_seen_by_reads_only(void **state)
 	f = open_file(fs, "a", SHALE_FILE_READ);
 	assert_int_equal(ops->pread(fs, f, buf, 3, 0), 3);
 	assert_memory_equal(buf, "acc", 3);
+	ops->close(fs, f);
+	/* The medium is what rots: a crash does not heal it. */
+	sim_fs_crash(fs, SIM_CRASH_CHAOS, 0);
+	f = open_file(fs, "a", SHALE_FILE_READ);
+	assert_int_equal(ops->pread(fs, f, buf, 3, 0), 3);
+	assert_memory_equal(buf, "acc", 3);
 	sim_fs_flips_clear(fs);
 	assert_int_equal(ops->pread(fs, f, buf, 3, 0), 3);
 	assert_memory_equal(buf, "abc", 3);
@@ -423,6 +444,7 @@ int main(void)
 		TEST(a_full_disk_takes_what_fits),
 		TEST(a_lock_is_exclusive_until_unlock_or_crash),
 		TEST(stores_through_a_mapping_are_read_and_survive_a_kill),
+		TEST(a_file_no_longer_mapped_can_grow),
 		TEST(every_call_can_be_made_to_fail),
 		TEST(a_rule_matches_by_kind_and_name_once_or_for_good),
 		TEST(short_reads_and_writes_make_progress),
