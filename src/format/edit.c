@@ -143,9 +143,10 @@ static void edit_put_part(struct buf *out, const struct edit_field *f, enum edit
 
 void edit_field_encode(struct buf *payload, const struct edit_field *f)
 {
-	const uint8_t *shape = edit_shape[f->tag];
+	const uint8_t *shape;
 
 	ASSERT(f->tag >= EDIT_NEXT_NUMBER && f->tag <= EDIT_NEXT_CF);
+	shape = edit_shape[f->tag];
 	buf_u8(payload, (uint8_t)f->tag);
 	for (size_t i = 0; shape[i] != PART_END; i++)
 		edit_put_part(payload, f, (enum edit_part)shape[i]);
