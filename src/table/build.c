@@ -21,6 +21,12 @@
 
 #include "format/codec.h"
 
+enum {
+	/* What an entry takes in a block besides key and value, at most; and a block itself. */
+	ENTRY_OVERHEAD = HEAD_SIZE + 1 + 1 + 7 + 4 + 4,
+	BLOCK_OVERHEAD = BLOCK_HEADER + 3 + 3,
+};
+
 struct table_builder {
 	struct table_env te;
 	struct table_build_options o;
@@ -31,6 +37,7 @@ struct table_builder {
 
 	struct block_builder block, index, ranges;
 	struct buf raw, packed; /* scratch: a finished block, compressed */
+	size_t bound;           /* the block takes no more than that */
 	uint64_t last_st;       /* of the entry added last */
 
 	uint64_t *hashes; /* one a user key */
@@ -68,6 +75,7 @@ shale_status table_builder_new(const struct table_env *te, uint64_t number,
 	b->props.compression = o->compression;
 	b->props.created_ms = o->created_ms;
 	b->props.min_seq = UINT64_MAX;
+	b->bound = BLOCK_OVERHEAD;
 
 	rc = store_create(te->store, OBJECT_TABLE, number, o->rate, &b->writer);
 	if (rc < 0) {
@@ -207,6 +215,7 @@ static shale_status cut(struct table_builder *b, const shale_slice *next)
 	b->props.data_blocks++;
 	b->props.data_bytes += e.size + BLOCK_TRAILER;
 	block_builder_reset(&b->block);
+	b->bound = BLOCK_OVERHEAD;
 	return SHALE_OK;
 }
 
@@ -235,8 +244,12 @@ static void count_expiry(struct table_props *p, shale_slice value)
 /* Compare with the entry before: *fresh when the user key is another one. */
 static shale_status check_order(struct table_builder *b, shale_slice key, uint64_t st, bool *fresh)
 {
-	int c = slice_cmp(block_builder_last_key(&b->block), key);
+	shale_slice last = block_builder_last_key(&b->block);
+	uint64_t before = key_head(last, 0), head = key_head(key, 0);
+	int c = before < head ? -1 : 1;
 
+	if (before == head)
+		c = slice_cmp(last, key);
 	*fresh = c != 0;
 	if (likely(c < 0 || (c == 0 && b->last_st > st)))
 		return SHALE_OK;
@@ -247,9 +260,8 @@ static shale_status check_order(struct table_builder *b, shale_slice key, uint64
 shale_status table_builder_add(struct table_builder *b, shale_slice key, uint64_t hash, uint64_t st,
 			       shale_slice value)
 {
-	/* What an entry takes in a block besides key and value, at most. */
-	enum { ENTRY_OVERHEAD = 8 + 1 + 1 + 7 + 4 + 4 };
 	struct table_props *p = &b->props;
+	size_t size = ENTRY_OVERHEAD + key.size + value.size;
 	bool fresh = true;
 
 	if (unlikely(b->rc < 0))
@@ -258,8 +270,9 @@ shale_status table_builder_add(struct table_builder *b, shale_slice key, uint64_
 		b->rc = check_order(b, key, st, &fresh);
 		if (unlikely(b->rc < 0))
 			return b->rc;
-		if (block_builder_size(&b->block) + key.size + value.size + ENTRY_OVERHEAD >
-		    b->o.block_bytes) {
+		/* The exact size is asked for only when the bound does not decide. */
+		if (b->bound + size > b->o.block_bytes &&
+		    block_builder_size(&b->block) + size > b->o.block_bytes) {
 			b->rc = cut(b, &key);
 			if (unlikely(b->rc < 0))
 				return b->rc;
@@ -279,6 +292,7 @@ shale_status table_builder_add(struct table_builder *b, shale_slice key, uint64_
 	block_builder_add(&b->block, key, st, value);
 	if (unlikely(b->block.entries.failed))
 		return b->rc = err_memory("a block");
+	b->bound += size;
 	b->last_st = st;
 	p->entries++;
 	p->key_bytes += key.size;

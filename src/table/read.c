@@ -9,6 +9,8 @@
  */
 #include "table/impl.h"
 
+enum { PREFETCH_LINES = 12 };
+
 void table_block_free(const shale_env *env, void *data, size_t charge)
 {
 	(void)charge;
@@ -145,6 +147,17 @@ static size_t visible(const struct block *b, size_t at, shale_slice key, uint64_
 	return high < end ? high : b->count;
 }
 
+/*
+ * Bring the front of a block, where its columns are, towards the processor: what
+ * is searched is otherwise found missing line after line. A prefetch of what lies
+ * behind a small block does no harm.
+ */
+static inline void prefetch_block(const void *block)
+{
+	for (size_t i = 0; i < PREFETCH_LINES; i++)
+		__builtin_prefetch((const uint8_t *)block + i * 64);
+}
+
 shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,
 		       struct table_lookup *out)
 {
@@ -169,6 +182,7 @@ shale_status table_get(struct table *t, const struct table_read *r, shale_slice 
 			return rc;
 	}
 
+	prefetch_block(pin.data);
 	b = &((const struct table_block *)pin.data)->view;
 	at = block_lower_bound(b, key);
 	if (at < b->count && block_key_equals(b, at, key)) {

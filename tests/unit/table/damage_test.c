@@ -272,6 +272,146 @@ static void a_block_in_the_wrong_place_is_found(void **state)
 	fixture_fini(&x);
 }
 
+/* Write the table with a change that its checksums cover, and use it. */
+static shale_status use_forged(struct fixture *x, const struct oracle *o, const uint8_t *bytes,
+			       size_t size)
+{
+	struct table_lookup got = { 0 };
+	struct table *t = NULL;
+	struct iter *it = NULL;
+	uint64_t blocks, entries;
+	shale_status rc;
+
+	assert_int_equal(sim_fs_write_file(x->fs, fixture_path(1), bytes, size), 0);
+	fixture_cache(x, 1 << 20);
+	rc = table_open(&x->te, 1, size, &t);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < o->count; i++) {
+		rc = table_get(t, &(struct table_read){ 0 }, entry_key(&o->e[i]), SEQ_MAX, &got);
+		assert_true(rc == SHALE_OK || rc == SHALE_NOT_FOUND || rc == SHALE_CORRUPT);
+		cache_release(x->te.cache, &got.pin);
+	}
+	assert_ok(table_iter_new(t, &(struct table_read){ 0 }, false, NULL, &it));
+	for (iter_first(it); it->valid; iter_next(it))
+		;
+	for (iter_last(it); it->valid; iter_prev(it))
+		;
+	for (size_t i = 0; i < o->count; i++) {
+		iter_seek(it, entry_key(&o->e[i]));
+		iter_seek_prev(it, entry_key(&o->e[i]));
+	}
+	iter_free(it);
+	rc = table_check(t, &blocks, &entries);
+	table_unref(t);
+	return rc;
+}
+
+/* Bytes of one piece are changed and its trailer made to fit: nothing may crash. */
+static void forged_pieces_are_refused_or_harmless(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct rand r;
+	unsigned refused = 0, rounds = (unsigned)test_scale(3000);
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 40, KEYS_BINARY, 1000, 120);
+	for (uint32_t codec = SHALE_NO_COMPRESSION; codec <= SHALE_LZ4; codec++) {
+		struct table_built built = build_damaged(&x, &o, 1, codec);
+		uint8_t *bytes = NULL, *copy = malloc(built.size);
+		struct table *t = NULL;
+		struct footer f;
+		size_t size;
+
+		assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&bytes, &size),
+				 0);
+		assert_ok(table_open(&x.te, 1, built.size, &t));
+		f = *table_footer(t);
+		table_unref(t);
+		assert_ok(use_forged(&x, &o, bytes, size));
+		for (unsigned i = 0; i < rounds; i++) {
+			struct extent first = { 0, 0, 0 };
+			struct extent pieces[] = { f.index, f.ranges, f.props, first };
+			struct extent e = pieces[i % 4];
+			uint32_t trailer_codec;
+
+			if (i % 4 == 3) /* where the first data block ends is in the index */
+				extent_decode(bytes + f.index.offset + f.index.size -
+						      16 * built.props.data_blocks,
+					      &e);
+			memcpy(copy, bytes, size);
+			for (unsigned k = 1 + (unsigned)rand_below(&r, 3); k > 0; k--)
+				copy[e.offset + rand_below(&r, e.size)] ^=
+					(uint8_t)(1u << rand_below(&r, 8));
+			trailer_codec = bytes[e.offset + e.size + 4];
+			trailer_encode(copy + e.offset + e.size,
+				       slice_from(copy + e.offset, e.size), e.raw_size,
+				       trailer_codec, 1, e.offset);
+			refused += use_forged(&x, &o, copy, size) < 0;
+		}
+		buf_fini(&built.keys);
+		free(copy);
+		free(bytes);
+		assert_ok(store_delete(x.store, OBJECT_TABLE, 1));
+	}
+	assert_true(refused > rounds); /* most */
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+/* Each extent and size in the footer, moved a little, with a good checksum. */
+static void forged_footers_are_refused(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table *t = NULL;
+	struct footer f;
+	uint8_t *bytes = NULL;
+	size_t size;
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 40, KEYS_BINARY, 1000, 120);
+	built = build_damaged(&x, &o, 1, SHALE_NO_COMPRESSION);
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&bytes, &size), 0);
+	assert_ok(table_open(&x.te, 1, size, &t));
+	f = *table_footer(t);
+	table_unref(t);
+	for (unsigned field = 0; field < 13; field++) {
+		struct footer g = f;
+		struct extent *e[] = { &g.index, &g.ranges, &g.filter, &g.props };
+
+		if (field < 4)
+			e[field]->offset += 64;
+		else if (field < 8)
+			e[field - 4]->size = e[field - 4]->raw_size = e[field - 4]->size - 64;
+		else if (field < 12)
+			*e[field - 8] = (struct extent){ 0, 0, 0 };
+		else
+			g.filter_lines--;
+		footer_encode(&g, bytes + size - FOOTER_SIZE);
+		assert_status(use_forged(&x, &o, bytes, size), SHALE_CORRUPT);
+		assert_true(names_the_place(1));
+	}
+	/* A hole before the footer, and everything else in order. */
+	bytes = realloc(bytes, size + 64);
+	f.file_size = size + 64;
+	memset(bytes + size - FOOTER_SIZE, 0, 64);
+	footer_encode(&f, bytes + size + 64 - FOOTER_SIZE);
+	assert_status(use_forged(&x, &o, bytes, size + 64), SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	free(bytes);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
 static void the_builder_refuses_disorder_and_leaves_no_file(void **state)
 {
 	struct fixture x;
@@ -432,6 +572,8 @@ int main(void)
 		cmocka_unit_test(verify_reads_past_the_cache),
 		cmocka_unit_test(cut_empty_and_foreign_files_are_refused),
 		cmocka_unit_test(a_block_in_the_wrong_place_is_found),
+		cmocka_unit_test(forged_pieces_are_refused_or_harmless),
+		cmocka_unit_test(forged_footers_are_refused),
 		cmocka_unit_test(the_builder_refuses_disorder_and_leaves_no_file),
 		cmocka_unit_test(every_failed_allocation_is_reported),
 		cmocka_unit_test(every_failed_call_of_the_disk_is_reported),
