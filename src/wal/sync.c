@@ -182,5 +182,11 @@ uint64_t wal_durable_lsn(const struct wal *w)
 
 uint64_t wal_durable_seq(const struct wal *w)
 {
+	/* As in sync_completed(): the position is read after the number that lies before it. */
+	uint64_t seq = atomic_load_explicit(&w->completed_seq, memory_order_acquire);
+
+	if (wal_completed_lsn(w) <= wal_durable_lsn(w))
+		return seq;
+	/* May lag behind the durable position, by what was completed while it was taken. */
 	return atomic_load_explicit(&w->durable_seq, memory_order_acquire);
 }
