@@ -141,6 +141,7 @@ struct shale_db {
 	_Atomic uint32_t publishing;             /* somebody advances it */
 	_Atomic uint32_t publish_waiters, publish_event;
 	_Atomic bool publish_broken;
+	_Atomic uint64_t flush_ticket; /* a sealed memtable waits until this is published */
 	struct ring_slot *ring;
 
 	/* The ordered step. */

@@ -79,6 +79,19 @@ static shale_status install_mem(shale_db *db, struct mem *m)
 	return rc;
 }
 
+/*
+ * With several families the log must be durable up to what a flush makes durable:
+ * otherwise a power cut could keep this family's part of a batch and lose another's.
+ */
+static shale_status sync_log(shale_db *db)
+{
+	struct wal *wal = atomic_load(&db->wal);
+
+	if (wal == NULL || db->family_count < 2 || db->options.durability == SHALE_EPHEMERAL)
+		return SHALE_OK;
+	return wal_sync(wal, wal_completed_lsn(wal));
+}
+
 /* Install what is built, from the oldest on. */
 static shale_status install_built(shale_db *db, shale_cf *cf)
 {
@@ -143,6 +156,8 @@ bool flush_some(shale_db *db)
 		m->built = true;
 	mutex_unlock(&db->mu);
 	/* From here on another thread may install and discard m. */
+	if (rc >= 0)
+		rc = sync_log(db);
 	if (rc >= 0)
 		rc = install_built(db, cf);
 	mutex_lock(&db->mu);

@@ -38,7 +38,7 @@ static void wake_all(shale_db *db)
 static void advance_held(shale_db *db)
 {
 	uint64_t ticket = atomic_load_explicit(&db->published, memory_order_relaxed), from = ticket;
-	uint64_t log_end = 0, last_seq = 0;
+	uint64_t log_end = 0, last_seq = 0, awaited;
 
 	while (next_done(db, ticket)) {
 		struct ring_slot *slot = &db->ring[ticket % RING_SIZE];
@@ -61,6 +61,10 @@ static void advance_held(shale_db *db)
 	atomic_store_explicit(&db->visible, last_seq, memory_order_release);
 	atomic_store(&db->published, ticket);
 	wake_all(db);
+	/* A seal kicks the workers too, but then its last commits may be under way still. */
+	awaited = atomic_load(&db->flush_ticket);
+	if (unlikely(from < awaited && awaited <= ticket))
+		scheduler_kick(db->scheduler);
 }
 
 static void advance(shale_db *db)

@@ -325,8 +325,10 @@ static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, 
 		return err_new(SHALE_CORRUPT,
 			       "a log record holds %" PRIu64 " operations, not %" PRIu32,
 			       seq - first_seq, count);
-	db->next_seq = seq;
-	atomic_store(&db->visible, seq - 1);
+	/* Tables may hold more than the log that a power cut left. */
+	if (seq > db->next_seq)
+		db->next_seq = seq;
+	atomic_store(&db->visible, db->next_seq - 1);
 	for (size_t i = 0; i < db->family_count && !db->options.read_only; i++)
 		if (memtable_bytes(db->families[i]->active->table) >= db->options.memtable_bytes) {
 			rc = unload(db, db->families[i]);

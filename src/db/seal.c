@@ -7,6 +7,7 @@
 shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
 {
 	struct mem *old = cf->active, *fresh;
+	uint64_t ticket = db->next_ticket;
 	struct view *v;
 
 	mutex_assert_held(&db->commit_mu);
@@ -25,7 +26,7 @@ shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
 		view_discard(v);
 		return SHALE_MORE;
 	}
-	old->seal_ticket = db->next_ticket;
+	old->seal_ticket = ticket;
 	old->last_seq = db->next_seq - 1;
 	old->bytes = memtable_bytes(old->table);
 	if (cf->newest != NULL)
@@ -39,6 +40,7 @@ shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
 	view_publish(cf, v);
 	stall_update(db, cf);
 	mutex_unlock(&db->mu);
+	atomic_store(&db->flush_ticket, ticket);
 	scheduler_kick(db->scheduler);
 	return SHALE_OK;
 }
