@@ -47,7 +47,8 @@ int cmd_check(int argc, char **argv)
 		"",
 		"Read every file of the store and verify all checksums, the order of the keys\n"
 		"and all counts. Nothing is changed. Exit status 1 if anything is damaged; the\n"
-		"file and the offset are named.",
+		"file and the offset are named. A store that is being written to loses files to\n"
+		"compaction meanwhile: stop its writer first.",
 		0,
 		0,
 		options,
@@ -66,7 +67,9 @@ int cmd_check(int argc, char **argv)
 	start = tool_now_ns();
 	status = shale_check(s.db, check_file, &c, &report);
 	if (status) {
-		rc = tool_fail_status(status, "%s is damaged", s.dir);
+		rc = tool_fail_status(status,
+				      status == SHALE_CORRUPT ? "%s is damaged" : "checking %s",
+				      s.dir);
 		if (c.damaged)
 			fprintf(stderr, "shale: %s of %s files damaged\n",
 				human_count(c.damaged).text, human_count(c.files).text);

@@ -221,6 +221,38 @@ if [ -n "$table" ]; then
 	expect_status 0 "check of the table made whole"
 fi
 
+# ---- stores that cannot be opened ----
+mkdir "$work/empty" "$work/other"
+echo hello >"$work/other/letter"
+run scan -d "$work/empty"
+expect_status 1 "reading from an empty directory"
+expect_err "no store in $work/empty" "reading from an empty directory"
+run put -d "$work/other" k v
+expect_status 1 "a directory of something else"
+expect_err "no Shale store" "a directory of something else"
+run put -d "$work/other/letter" k v
+expect_status 1 "a file in place of a directory"
+run put -d "$work/no/such/parent" k v
+expect_status 1 "a directory whose parent is missing"
+mkfifo "$work/fifo"
+"$SHALE_PROGRAM" load <"$work/fifo" >/dev/null 2>&1 &
+exec 3>"$work/fifo"
+sleep 0.5
+run put k v
+expect_status 1 "a store that another process has open"
+expect_err "open already" "a store that another process has open"
+run get k1
+expect_status 0 "reading it all the same"
+exec 3>&-
+wait
+if [ -n "$table" ]; then
+	mv "$table" "$work/table"
+	run get k1
+	expect_status 1 "a table that is missing"
+	expect_err "$(basename "$table")" "the missing table is named"
+	mv "$work/table" "$table"
+fi
+
 # ---- destroy ----
 run destroy
 expect_status 2 "destroy wants --yes"
