@@ -422,7 +422,7 @@ static int clicks_steps(struct clicks *c)
 		  human_count(out->events).text, human_size(out->user_bytes).text,
 		  human_time(out->ingest_ns).text,
 		  human_short(per_second(out->events, out->ingest_ns)).text);
-	step_done(c->job, "meanwhile %s gets and %s scans (%s events) of two readers, all compared",
+	step_done(c->job, "meanwhile two readers compared %s gets and %s scans (%s events)",
 		  human_count(out->gets.count).text, human_count(out->scans.count).text,
 		  human_count(out->scanned).text);
 	rc = settle(c);

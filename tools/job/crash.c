@@ -258,9 +258,7 @@ static int crash_round(struct crash *c)
 	rc = reopen(c, &open_ns, &stats);
 	if (rc)
 		return rc;
-	step_done(c->job,
-		  "round %" PRIu32 ": killed after %s, %s commits acknowledged, all there; "
-		  "opened in %s",
+	step_done(c->job, "round %" PRIu32 ": killed after %s; all %s commits there, opened in %s",
 		  c->round + 1, human_time(after_ms * 1000000).text, human_count(acked).text,
 		  human_time(open_ns).text);
 	out->rounds++;

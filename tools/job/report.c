@@ -201,9 +201,8 @@ static void report_cost(struct report *r, const struct job *job)
 	     human_ratio((double)c->file_bytes, (double)c->live_bytes).text,
 	     human_size(c->file_bytes).text, human_size(c->live_bytes).text);
 	getrusage(RUSAGE_SELF, &usage);
-	line(r, "memory", "at most %s of a budget of %s; the whole process %s",
-	     human_size(c->memory_max).text, human_size(b->memory_budget).text,
-	     human_size((uint64_t)usage.ru_maxrss * 1024).text);
+	line(r, "memory", "at most %s of %s; the whole process %s", human_size(c->memory_max).text,
+	     human_size(b->memory_budget).text, human_size((uint64_t)usage.ru_maxrss * 1024).text);
 }
 
 static void report_recovery(struct report *r, const struct job *job)
@@ -213,9 +212,12 @@ static void report_recovery(struct report *r, const struct job *job)
 	if (!c->rounds)
 		return;
 	section(r, "Recovery");
-	line(r, "killed", "%" PRIu32 " times, after %" PRIu64 " to %" PRIu64 " ms", c->rounds,
-	     c->kill_ms_min, c->kill_ms_max);
-	line(r, "acknowledged", "%s durable commits, none lost; %s more had been in flight",
+	if (c->rounds == 1)
+		line(r, "killed", "once, after %" PRIu64 " ms", c->kill_ms_min);
+	else
+		line(r, "killed", "%" PRIu32 " times, after %" PRIu64 " to %" PRIu64 " ms",
+		     c->rounds, c->kill_ms_min, c->kill_ms_max);
+	line(r, "acknowledged", "%s durable commits, none lost; %s more in flight",
 	     human_count(c->acknowledged).text, human_count(c->in_flight).text);
 	line(r, "opening", "at most %s, %s replayed in all", human_time(c->open_ns_max).text,
 	     human_size(c->recovered_bytes).text);
