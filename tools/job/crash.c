@@ -281,8 +281,8 @@ int crash_run(struct job *job)
 	if (!job->rounds)
 		return TOOL_OK;
 	step_title(job, "3/3",
-		   "Kill and recover: %d threads commit durably, kill -9, %" PRIu64 " rounds",
-		   CRASH_THREADS, job->rounds);
+		   "Kill and recover: %d threads commit durably, kill -9, %" PRIu64 " round%s",
+		   CRASH_THREADS, job->rounds, job->rounds == 1 ? "" : "s");
 	/* The moment of a kill depends on more than a seed; it need not repeat. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	c.random = job->seed ^ (uint64_t)now.tv_nsec;
