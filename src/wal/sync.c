@@ -49,9 +49,7 @@ static void unlead(struct wal *w, uint64_t round)
 {
 	w->leading = false;
 	cond_broadcast(&w->group[round & 1], w->env);
-	if (wal_is_poisoned(w)) /* nobody will lead any more */
-		cond_broadcast(&w->group[(round + 1) & 1], w->env);
-	else if (w->waiting[(round + 1) & 1] != 0)
+	if (w->waiting[(round + 1) & 1] != 0)
 		cond_signal(&w->group[(round + 1) & 1], w->env);
 }
 
@@ -67,8 +65,8 @@ static void join(struct wal *w)
 
 /*
  * sync_mu is held; this task goes. If it was the one woken to lead, but found its
- * position durable (it had joined after the leader took a position behind it),
- * the next of its group must be.
+ * position durable (it had joined after the leader took a position behind it) or
+ * the log poisoned, the next of its group must be.
  */
 static void pass_on(struct wal *w)
 {

@@ -20,6 +20,7 @@ struct front {
 
 	uint64_t rounds;
 	unsigned sync_every; /* of a writer's commits; 0: never */
+	bool until_recycled; /* go on, within reason, until the janitor had its turn */
 	_Atomic uint64_t commits, synced, failed, writers;
 	_Atomic uint64_t durable_seq; /* the highest that a sync returned for */
 };
@@ -99,17 +100,39 @@ static bool commit(struct front *f, bool sync)
 	return wal_durable_lsn(f->l->w) >= slot.end;
 }
 
+static bool go_on(const struct front *f, uint64_t i)
+{
+	if (i < f->rounds)
+		return true;
+	if (!f->until_recycled || i > 10 * f->rounds ||
+	    stats_sum(&f->l->stats, STAT_LOG_RECYCLED) != 0)
+		return false;
+	env_sleep_ns(f->env, 20000);
+	return true;
+}
+
 static void writer(void *arg)
 {
 	struct front *f = arg;
 
 	atomic_fetch_add(&f->writers, 1);
-	for (uint64_t i = 0; i < f->rounds; i++)
+	for (uint64_t i = 0; go_on(f, i); i++)
 		if (!commit(f, f->sync_every != 0 && i % f->sync_every == 0)) {
 			atomic_fetch_add(&f->failed, 1);
 			break;
 		}
 	atomic_fetch_sub(&f->writers, 1);
+}
+
+/* Releases all that has ended, durable or not: also what a sync is just about. */
+static void rough_janitor(void *arg)
+{
+	struct front *f = arg;
+
+	do {
+		wal_release(f->l->w, UINT64_MAX);
+		env_sleep_ns(f->env, 20000);
+	} while (atomic_load(&f->writers) != 0);
 }
 
 /* Seals and releases beside the writers; the last segments stay. */
@@ -195,14 +218,15 @@ static void writers_rotate_and_sync_without_a_hole(void **state)
 static void segments_go_and_come_back_beside_the_writers(void **state)
 {
 	(void)state;
-	for (int k = 0; k < 2; k++) {
-		struct log *l = log_new(k ? WAL_STAGED : WAL_MAPPED);
+	for (int k = 0; k < 4; k++) {
+		struct log *l = log_new(k % 2 ? WAL_STAGED : WAL_MAPPED);
 		struct tasks tasks, one;
 		struct front f;
 
 		front_init(&f, l, &l->disk.env, test_scale(800), 5);
+		f.until_recycled = true;
 		atomic_fetch_add(&f.writers, 1); /* until all have begun */
-		tasks_start(&one, 1, janitor, &f);
+		tasks_start(&one, 1, k < 2 ? janitor : rough_janitor, &f);
 		tasks_start(&tasks, 5, writer, &f);
 		tasks_join(&tasks);
 		atomic_fetch_sub(&f.writers, 1);
@@ -243,7 +267,7 @@ struct simulated {
 	enum wal_sink sink;
 	uint64_t stop_after; /* calls to the disk; 0: never */
 	uint64_t calls;
-	bool fault;
+	enum { QUIET, CRASH, FAULT, ROUGH, SHORT } kind;
 };
 
 static void stop_here(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
@@ -263,6 +287,10 @@ static void simulated_main(void *arg)
 	struct sim_fs *fs = sim_get_fs(s->sim);
 	struct sim_fault fault = { .op = SIM_SYNC, .name_ends = ".log", .nth = 12, .err = EIO };
 	struct store_options o = { .create = true };
+	static const uint64_t rounds[] = { 60, 60, 1000, 60, 2 };
+	void (*last)(void *arg) = s->kind == ROUGH                       ? rough_janitor
+				  : s->kind == FAULT || s->kind == SHORT ? writer
+									 : janitor;
 	shale_thread *t[5];
 	const shale_env *env = sim_env(s->sim);
 
@@ -272,14 +300,13 @@ static void simulated_main(void *arg)
 	s->l->config.sink = s->sink;
 	log_start(s->l, 0);
 	sim_fs_on_call(fs, stop_here, s);
-	if (s->fault)
+	if (s->kind == FAULT)
 		sim_fs_fault(fs, &fault);
-	front_init(&s->front, s->l, env, s->fault ? 1000 : 12, 2);
+	front_init(&s->front, s->l, env, rounds[s->kind], s->kind == SHORT ? 1 : 3);
 	atomic_fetch_add(&s->front.writers, 1);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(env->executor.ops->spawn(env->executor.self, "writer",
-							  i == 4 && !s->fault ? janitor : writer,
-							  &s->front, &t[i]),
+							  i == 4 ? last : writer, &s->front, &t[i]),
 				 0);
 	for (int i = 0; i < 4; i++)
 		env->executor.ops->join(env->executor.self, t[i]);
@@ -291,9 +318,9 @@ static void simulated_main(void *arg)
 	store_close(s->l->disk.store);
 }
 
-static void simulate(enum wal_sink sink, uint64_t seed, bool crash, bool fault)
+static void simulate(enum wal_sink sink, uint64_t seed, int kind)
 {
-	struct simulated s = { .sink = sink, .fault = fault };
+	struct simulated s = { .sink = sink, .kind = kind };
 	struct sim_schedule schedule = { .policy = seed % 2 ? SIM_RANDOM : SIM_PRIORITY,
 					 .switch_permille = 250,
 					 .spurious_permille = 10,
@@ -316,10 +343,10 @@ static void simulate(enum wal_sink sink, uint64_t seed, bool crash, bool fault)
 	s.l->config.recycle_max = 2;
 	s.l->next_number = object_number(1, 1);
 	s.l->next_seq = 1;
-	s.stop_after = crash ? 1 + rand_below(&rnd, 150) : 0;
+	s.stop_after = kind == CRASH ? 1 + rand_below(&rnd, 400) : 0;
 	result = sim_run(s.sim, simulated_main, &s);
-	assert_true(result == SIM_DONE || (result == SIM_STOPPED && crash));
-	if (fault)
+	assert_true(result == SIM_DONE || (result == SIM_STOPPED && kind == CRASH));
+	if (kind == FAULT)
 		assert_int_equal(atomic_load(&s.front.failed), 5);
 
 	/* Whatever of it is left, with the manifest of that moment. */
@@ -329,8 +356,9 @@ static void simulate(enum wal_sink sink, uint64_t seed, bool crash, bool fault)
 			   sink);
 	memcpy(after->live, s.l->live, sizeof(s.l->live));
 	after->live_count = s.l->live_count;
-	if (stats_sum(&s.l->stats, STAT_LOG_RECYCLED) == 0 && s.l->live_count < 3) {
-		/* The janitor has taken nothing away. */
+	if (kind != ROUGH && stats_sum(&s.l->stats, STAT_LOG_RECYCLED) == 0 &&
+	    s.l->live_count < 3) {
+		/* No janitor has taken anything away. */
 		assert_ok(log_replay_on(after->disk.store, after, &r, &report));
 		assert_true(r.next > atomic_load(&s.front.durable_seq));
 	}
@@ -342,12 +370,15 @@ static void simulate(enum wal_sink sink, uint64_t seed, bool crash, bool fault)
 static void no_order_of_tasks_loses_a_wake_up_or_a_record(void **state)
 {
 	uint64_t seed = test_seed(), n = test_scale(150);
+	struct rand rnd;
 
 	(void)state;
+	rand_seed(&rnd, seed);
 	for (uint64_t i = 0; i < n; i++) {
-		simulate(WAL_MAPPED, seed + i, i % 2, false);
-		simulate(WAL_STAGED, seed + i, i % 2, false);
-		simulate(i % 2 ? WAL_STAGED : WAL_MAPPED, seed + i, false, true);
+		for (int kind = QUIET; kind <= SHORT; kind++)
+			simulate(rand_below(&rnd, 2) ? WAL_STAGED : WAL_MAPPED, seed + i, kind);
+		for (int k = 0; k < 5; k++)
+			simulate(WAL_STAGED, rand_next(&rnd), SHORT);
 	}
 }
 
