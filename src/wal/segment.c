@@ -102,13 +102,10 @@ static shale_status write_header(struct wal *w, struct wal_segment *s, uint64_t 
 {
 	struct segment_header h = { s->number, w->config.store_id, edit };
 	uint8_t page[LOG_PAGE];
-	shale_status rc = SHALE_OK;
+	shale_status rc;
 
 	segment_header_encode(&h, page);
-	if (w->config.sink == WAL_MAPPED)
-		memcpy(s->image, page, LOG_PAGE);
-	else
-		rc = log_file_write(s->file, 0, page, LOG_PAGE);
+	rc = log_file_write(s->file, 0, page, LOG_PAGE);
 	wal_count(w, STAT_LOG_SYNCS, 1);
 	return rc == SHALE_OK ? log_file_sync(s->file) : rc;
 }
@@ -139,9 +136,13 @@ shale_status segment_new(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 	atomic_init(&s->end, SEGMENT_OPEN);
 	rc = file_new(w, s);
 	if (rc == SHALE_OK)
-		rc = w->config.sink == WAL_MAPPED ? map_image(w, s) : image_new(w, s);
-	if (rc == SHALE_OK)
 		rc = write_header(w, s, edit);
+	/*
+	 * Mapped only now: the pages are made present for writing, and a sync of the
+	 * header behind that would write all of them and make each fault again.
+	 */
+	if (rc == SHALE_OK)
+		rc = w->config.sink == WAL_MAPPED ? map_image(w, s) : image_new(w, s);
 	if (rc != SHALE_OK) {
 		shale_error first = *err_last();
 		bool made = s->file != NULL;
