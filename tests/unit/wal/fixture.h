@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-enum { LIVE_MAX = 1024, STORE_ID = 0x5701e, LAST_EDIT = 7, SEGMENT_BYTES = 16 << 10 };
+enum { LIVE_MAX = 2048, STORE_ID = 0x5701e, LAST_EDIT = 7, SEGMENT_BYTES = 16 << 10 };
 
 /* A disk, and a store on it under this machine's threads and clock. */
 struct disk {

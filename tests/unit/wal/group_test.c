@@ -8,6 +8,14 @@
 
 enum { SYNC_US = 100 };
 
+/* As test_scale(), within what the fixture's manifest can hold. */
+static uint64_t scaled(uint64_t n)
+{
+	uint64_t m = test_scale(n);
+
+	return m < 10 * n ? m : 10 * n;
+}
+
 /* An ordered step and an ordered publication, as a database has them. */
 struct front {
 	struct log *l;
@@ -180,7 +188,7 @@ static void one_sync_serves_all_who_wait(void **state)
 		wal_free(l->w);
 		log_start(l, 0);
 		sim_fs_on_call(l->disk.fs, slow_sync, NULL);
-		front_init(&f, l, &l->disk.env, test_scale(150), 1);
+		front_init(&f, l, &l->disk.env, scaled(150), 1);
 		tasks_start(&tasks, 8, writer, &f);
 		tasks_join(&tasks);
 		syncs = stats_sum(&l->stats, STAT_LOG_SYNCS);
@@ -205,7 +213,7 @@ static void writers_rotate_and_sync_without_a_hole(void **state)
 		struct tasks tasks;
 		struct front f;
 
-		front_init(&f, l, &l->disk.env, test_scale(600), 7);
+		front_init(&f, l, &l->disk.env, scaled(600), 7);
 		tasks_start(&tasks, 6, writer, &f);
 		tasks_join(&tasks);
 		assert_int_equal(atomic_load(&f.failed), 0);
@@ -223,7 +231,7 @@ static void segments_go_and_come_back_beside_the_writers(void **state)
 		struct tasks tasks, one;
 		struct front f;
 
-		front_init(&f, l, &l->disk.env, test_scale(800), 5);
+		front_init(&f, l, &l->disk.env, scaled(800), 5);
 		f.until_recycled = true;
 		atomic_fetch_add(&f.writers, 1); /* until all have begun */
 		tasks_start(&one, 1, k < 2 ? janitor : rough_janitor, &f);
