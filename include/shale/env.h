@@ -121,6 +121,13 @@ typedef struct shale_allocator_ops {
 	void (*free)(void *self, void *p);
 	/* `align` a power of two; given back with free(). */
 	void *(*alloc_aligned)(void *self, size_t align, size_t n);
+	/*
+	 * Memory for large, long-lived pieces, given back whole, where possible in
+	 * huge pages: n is a multiple of 2 MiB and so is the address. Both may be
+	 * NULL: alloc_aligned() and free() serve then.
+	 */
+	void *(*pages)(void *self, size_t n);
+	void (*pages_free)(void *self, void *p, size_t n);
 } shale_allocator_ops;
 
 struct shale_env {

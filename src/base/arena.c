@@ -2,11 +2,12 @@
 
 #include "base/task.h"
 
-enum { CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20 };
+enum { CHUNK_MIN = 4096, CHUNK_MAX = MEM_PAGES };
 
 struct arena_chunk {
 	struct arena_chunk *next;
-	size_t size; /* of data */
+	size_t total; /* with this header */
+	size_t size;  /* of data */
 	_Atomic size_t used;
 	_Alignas(64) uint8_t data[];
 };
@@ -29,7 +30,10 @@ void arena_fini(struct arena *a)
 	while (c != NULL) {
 		struct arena_chunk *next = c->next;
 
-		mem_free(a->env, c);
+		if (c->total == CHUNK_MAX)
+			mem_pages_free(a->env, c, c->total);
+		else
+			mem_free(a->env, c);
 		c = next;
 	}
 	a->chunks = NULL;
@@ -47,17 +51,19 @@ static void *chunk_take(struct arena_chunk *c, size_t n)
 	return at <= c->size - n ? c->data + at : NULL;
 }
 
-static struct arena_chunk *chunk_new(struct arena *a, size_t size, size_t used)
+static struct arena_chunk *chunk_new(struct arena *a, size_t total, size_t used)
 {
-	struct arena_chunk *c = mem_aligned(a->env, 64, sizeof(*c) + size);
+	struct arena_chunk *c =
+		total == CHUNK_MAX ? mem_pages(a->env, total) : mem_aligned(a->env, 64, total);
 
 	if (c == NULL)
 		return NULL;
-	c->size = size;
+	c->total = total;
+	c->size = total - sizeof(*c);
 	atomic_init(&c->used, used);
 	c->next = a->chunks;
 	a->chunks = c;
-	atomic_fetch_add_explicit(&a->bytes, sizeof(*c) + size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&a->bytes, total, memory_order_relaxed);
 	return c;
 }
 
@@ -70,7 +76,7 @@ static void *arena_alloc_slow(struct arena *a, unsigned stripe, size_t n)
 	c = atomic_load_explicit(&a->current[stripe], memory_order_relaxed);
 	p = chunk_take(c, n);
 	if (p == NULL && n > CHUNK_MAX / 4) {
-		c = chunk_new(a, n, n);
+		c = chunk_new(a, sizeof(*c) + n, n);
 		p = c != NULL ? c->data : NULL;
 	} else if (p == NULL) {
 		size_t size = a->chunk_size;

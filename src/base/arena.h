@@ -1,7 +1,8 @@
 /*
  * A bump allocator whose pieces live and die together. Tasks allocate at once:
  * each stripe has its own chunk with an atomic cursor, so two threads rarely
- * touch one line. Chunks double from 4 KiB to 1 MiB, so a tiny arena stays tiny.
+ * touch one line. Chunks double from 4 KiB to 2 MiB, so a tiny arena stays tiny
+ * and a large one lies in huge pages.
  * A request over a quarter of the largest chunk gets a chunk of its own.
  *
  * Thread: arena_alloc() any; init and fini one.

@@ -38,6 +38,23 @@ static inline void *mem_aligned(const shale_env *env, size_t align, size_t n)
 	return env->allocator.ops->alloc_aligned(env->allocator.self, align, n ? n : align);
 }
 
+enum { MEM_PAGES = 2 << 20 }; /* mem_pages() counts in these */
+
+static inline void *mem_pages(const shale_env *env, size_t n)
+{
+	if (env->allocator.ops->pages != NULL)
+		return env->allocator.ops->pages(env->allocator.self, n);
+	return env->allocator.ops->alloc_aligned(env->allocator.self, 64, n);
+}
+
+static inline void mem_pages_free(const shale_env *env, void *p, size_t n)
+{
+	if (env->allocator.ops->pages != NULL)
+		env->allocator.ops->pages_free(env->allocator.self, p, n);
+	else
+		env->allocator.ops->free(env->allocator.self, p);
+}
+
 static inline void mem_free(const shale_env *env, void *p)
 {
 	if (p != NULL)

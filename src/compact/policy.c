@@ -37,10 +37,9 @@ uint64_t policy_debt(const struct policy_options *o, const struct version *v)
 	return leveled_debt(o, v);
 }
 
-bool policy_level_is_deep(const struct policy_options *o, const struct version *v, uint32_t level)
+bool policy_level_is_deep(const struct policy_options *o, uint32_t level)
 {
 	(void)o;
-	(void)v;
 	/* Levels fill from the last one upwards. */
 	return level + 1 >= LEVEL_LAST;
 }

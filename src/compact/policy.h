@@ -64,7 +64,7 @@ bool policy_pick_range(const struct policy_options *o, const struct version *v, 
 uint64_t policy_debt(const struct policy_options *o, const struct version *v);
 
 /* Whether a level is one of the two deepest that data lives in (they are compressed). */
-bool policy_level_is_deep(const struct policy_options *o, const struct version *v, uint32_t level);
+bool policy_level_is_deep(const struct policy_options *o, uint32_t level);
 
 /* ---- leveled (policy_leveled.c) ---- */
 

@@ -1,6 +1,7 @@
 /*
  * The order of background work: a flush before anything, since memory waits for
- * it; then the log; then what costs little; merges last.
+ * it; then what costs little; merges last. The log has a thread of its own, so
+ * that no writer waits for a segment while the others are busy with tables.
  */
 #include "db/work.h"
 
@@ -14,19 +15,6 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 	(void)worker;
 	if (!held_up && flush_some(db))
 		return true;
-	if (db->options.durability != SHALE_EPHEMERAL &&
-	    !atomic_load_explicit(&db->write_stopped, memory_order_relaxed) &&
-	    atomic_load(&db->log_segment) != 0) {
-		if (wal_wants_segment(atomic_load(&db->wal)) && !held_up) {
-			shale_status rc = log_prepare(db, 0);
-
-			if (rc < 0)
-				db_soft_failure(db, rc);
-			return true;
-		}
-		if (!held_up && log_seal_some(db))
-			return true;
-	}
 	did = garbage_some(db);
 	if (epoch_pending(&db->readers) && epoch_reclaim(&db->readers) != 0 && *wait_ns > TIDY_NS)
 		*wait_ns = TIDY_NS;
@@ -35,17 +23,34 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 	return !held_up && merge_some(db);
 }
 
-bool background_sync_step(void *arg, unsigned worker, uint64_t *wait_ns)
+/* Where nobody waits for a commit to be durable, it still is after the interval. */
+static void sync_interval(shale_db *db, struct wal *wal, uint64_t *wait_ns)
+{
+	*wait_ns = (uint64_t)db->options.sync_interval_ms * 1000000;
+	if (wal_durable_lsn(wal) < wal_completed_lsn(wal) &&
+	    wal_sync(wal, wal_completed_lsn(wal)) < 0)
+		db_stop_writes(db);
+}
+
+bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 {
 	shale_db *db = arg;
 	struct wal *wal = atomic_load(&db->wal);
 
 	(void)worker;
-	*wait_ns = (uint64_t)db->options.sync_interval_ms * 1000000;
 	if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed) ||
-	    wal_durable_lsn(wal) >= wal_completed_lsn(wal))
+	    atomic_load(&db->log_segment) == 0 || work_must_wait(db, wait_ns))
 		return false;
-	if (wal_sync(wal, wal_completed_lsn(wal)) < 0)
-		db_stop_writes(db);
+	if (wal_wants_segment(wal)) {
+		shale_status rc = log_prepare(db, 0);
+
+		if (rc < 0)
+			db_soft_failure(db, rc);
+		return true;
+	}
+	if (log_seal_some(db))
+		return true;
+	if (db->options.durability == SHALE_INTERVAL)
+		sync_interval(db, wal, wait_ns);
 	return false;
 }

@@ -166,13 +166,16 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 		if (logged && atomic_load_explicit(&m->log_first, memory_order_relaxed) == 0)
 			atomic_store_explicit(&m->log_first, segment, memory_order_relaxed);
 	}
-	if (unlikely(ticket % 1024 == 0))
+	if (unlikely(ticket % 1024 == 0)) {
 		seal_for_memory(db);
+		if (logged && wal_wants_segment(wal))
+			scheduler_kick(db->keeper);
+	}
 	if (unlikely(logged &&
 		     segment != atomic_load_explicit(&db->log_segment, memory_order_relaxed))) {
 		atomic_store_explicit(&db->log_segment, segment, memory_order_relaxed);
 		(void)seal_for_log(db); /* tried again at the next rotation */
-		scheduler_kick(db->scheduler);
+		scheduler_kick(db->keeper);
 	}
 	mutex_unlock(&db->commit_mu);
 

@@ -118,7 +118,8 @@ struct shale_db {
 	struct store *store;
 	struct cache *cache;
 	struct table_env table_env;
-	struct scheduler *scheduler, *syncer; /* NULL when read-only */
+	struct scheduler *scheduler; /* flushes and merges; NULL when read-only */
+	struct scheduler *keeper;    /* of the log: one thread; NULL without a log */
 	uint32_t epoch;                       /* of the store's owner */
 	uint64_t store_id;
 	uint64_t memtables_max; /* bytes */
@@ -156,6 +157,7 @@ struct shale_db {
 
 	struct mutex install_mu;
 	struct manifest *manifest;
+	_Atomic uint64_t last_edit; /* of the manifest; read anywhere */
 	bool manifest_failed;  /* an append failed: write a new one first */
 	struct live_log *logs; /* what the manifest lists, oldest first */
 	size_t log_count, log_capacity;
@@ -309,7 +311,7 @@ bool stall_is_full(const shale_db *db, const shale_cf *cf);
 /* ---- background ---- */
 
 bool background_step(void *db, unsigned worker, uint64_t *wait_ns);
-bool background_sync_step(void *db, unsigned worker, uint64_t *wait_ns);
+bool background_log_step(void *db, unsigned worker, uint64_t *wait_ns);
 /* One flush, if one is owed. */
 bool flush_some(shale_db *db);
 /* Flush a sealed memtable whose commits are all published, in this thread; for recovery. */

@@ -100,6 +100,7 @@ shale_status install_new_manifest(shale_db *db)
 		}
 		db->manifest = fresh;
 		db->manifest_failed = false;
+		atomic_store(&db->last_edit, edit);
 		fresh = NULL; /* moved */
 	}
 	/* After a failed swap the root may name either, so both files stay. */
@@ -122,6 +123,8 @@ shale_status install_edit(shale_db *db, struct buf *payload)
 	if (rc >= 0) {
 		rc = manifest_append(db->manifest, buf_view(payload));
 		db->manifest_failed = rc < 0;
+		if (rc >= 0)
+			atomic_store(&db->last_edit, manifest_edit(db->manifest));
 	}
 	return rc;
 }
@@ -262,6 +265,7 @@ shale_status install_run(shale_db *db, const struct install *in)
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	version_unref(old);
+	db_fit_cache(db);
 	if (in->flushed != NULL)
 		log_apply_removals(db, below);
 out:

@@ -6,7 +6,7 @@
 #include "db/recover.h"
 
 enum {
-	MAPPED_SEGMENT = 32 << 20,
+	MAPPED_SEGMENT = 16 << 20,
 	STAGED_SEGMENT = 16 << 20,
 	SEGMENT_MIN = 64 << 10,
 	RECYCLE_MAX = 4,
@@ -77,9 +77,9 @@ shale_status log_prepare(shale_db *db, uint64_t payload)
 
 	mutex_lock(&db->log_mu);
 	wal = atomic_load(&db->wal);
-	if (!wal_has_ready(wal, payload)) {
+	if (!wal_has_ready(wal, payload) || (payload == 0 && wal_wants_segment(wal))) {
 		number = db_new_number(db);
-		rc = wal_prepare(wal, number, manifest_edit(db->manifest), payload);
+		rc = wal_prepare(wal, number, atomic_load(&db->last_edit), payload);
 		if (rc >= 0) {
 			rc = note_log(db, number);
 			wal_admit(wal, rc >= 0);

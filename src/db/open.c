@@ -91,8 +91,8 @@ static shale_status start(shale_db *db)
 	atomic_store(&db->wal, wal);
 	rc = scheduler_start(db->env, db->options.background_threads, background_step, db,
 			     &db->scheduler);
-	if (rc >= 0 && db->options.durability == SHALE_INTERVAL)
-		rc = scheduler_start(db->env, 1, background_sync_step, db, &db->syncer);
+	if (rc >= 0 && db->options.durability != SHALE_EPHEMERAL)
+		rc = scheduler_start(db->env, 1, background_log_step, db, &db->keeper);
 	return rc;
 }
 
@@ -143,9 +143,9 @@ static shale_status open_with(const char *path, const shale_options *options, sh
 	if (rc != SHALE_OK) {
 		shale_error error = *err_last();
 
-		scheduler_stop(db->syncer);
+		scheduler_stop(db->keeper);
 		scheduler_stop(db->scheduler);
-		db->scheduler = NULL;
+		db->scheduler = db->keeper = NULL;
 		release(db);
 		*err_last() = error;
 		return rc;
@@ -224,9 +224,9 @@ shale_status shale_close(shale_db *db)
 	rc = db_enter(db);
 	if (rc < 0)
 		return rc; /* the parent's; a child must leave it alone */
-	scheduler_stop(db->syncer);
+	scheduler_stop(db->keeper);
 	scheduler_stop(db->scheduler);
-	db->scheduler = db->syncer = NULL;
+	db->scheduler = db->keeper = NULL;
 	if (!db->options.read_only) {
 		if (atomic_load(&db->write_stopped)) {
 			*err_last() = db->stop_error;

@@ -9,6 +9,7 @@
  */
 #include "db/recover.h"
 
+#include "base/sort.h"
 #include "format/batch.h"
 
 /* A family under recovery. */
@@ -279,8 +280,8 @@ static shale_status read_manifest(shale_db *db, uint64_t number)
 
 /* ---- the log ---- */
 
-/* Move a full recovered memtable into tables. */
-static shale_status unload(shale_db *db, shale_cf *cf)
+/* Move a recovered memtable, which holds all of its family up to `last_seq`, into tables. */
+static shale_status unload(shale_db *db, shale_cf *cf, uint64_t last_seq)
 {
 	struct mem *m;
 	shale_status rc;
@@ -291,7 +292,11 @@ static shale_status unload(shale_db *db, shale_cf *cf)
 	if (rc < 0)
 		return rc;
 	m = cf->oldest;
-	return m != NULL ? flush_mem(db, m) : SHALE_OK;
+	if (m == NULL)
+		return SHALE_OK;
+	/* Not what the whole store has reached: the log may have more for this family. */
+	m->last_seq = last_seq;
+	return flush_mem(db, m);
 }
 
 static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, shale_slice payload)
@@ -331,7 +336,7 @@ static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, 
 	atomic_store(&db->visible, db->next_seq - 1);
 	for (size_t i = 0; i < db->family_count && !db->options.read_only; i++)
 		if (memtable_bytes(db->families[i]->active->table) >= db->options.memtable_bytes) {
-			rc = unload(db, db->families[i]);
+			rc = unload(db, db->families[i], seq - 1);
 			if (rc < 0)
 				return rc;
 		}
@@ -393,13 +398,6 @@ struct orphans {
 	size_t count, capacity;
 };
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = get_u64le(a), y = get_u64le(b);
-
-	return x < y ? -1 : x > y;
-}
-
 static shale_status list_tables(struct orphans *o)
 {
 	shale_db *db = o->db;
@@ -418,7 +416,7 @@ static shale_status list_tables(struct orphans *o)
 			for (size_t t = 0; t < v->runs[r]->count; t++)
 				o->tables[o->table_count++] = v->runs[r]->tables[t]->number;
 	}
-	qsort(o->tables, o->table_count, sizeof(*o->tables), compare_u64);
+	sort_u64(o->tables, o->table_count);
 	return SHALE_OK;
 }
 
@@ -427,8 +425,7 @@ static shale_status note_orphan(void *arg, enum object_kind kind, uint64_t numbe
 	struct orphans *o = arg;
 	shale_db *db = o->db;
 
-	if (kind == OBJECT_TABLE &&
-	    bsearch(&number, o->tables, o->table_count, sizeof(number), compare_u64) != NULL)
+	if (kind == OBJECT_TABLE && sorted_has_u64(o->tables, o->table_count, number))
 		return SHALE_OK;
 	if (kind == OBJECT_LOG && find_log(db, number) != NULL)
 		return SHALE_OK;
@@ -466,18 +463,42 @@ static shale_status remove_orphans(shale_db *db)
 
 /* ---- a new store ---- */
 
-static shale_status refuse_objects(void *arg, enum object_kind kind, uint64_t number)
+struct leftovers {
+	shale_db *db;
+	bool found; /* a manifest that never had a root */
+	uint64_t manifest;
+};
+
+static shale_status judge_leftover(void *arg, enum object_kind kind, uint64_t number)
 {
 	struct object_name name = object_name(kind, number);
-	shale_db *db = arg;
+	struct leftovers *l = arg;
+	shale_db *db = l->db;
 
-	/* A store that died while it was made has a manifest at most. */
-	if (kind == OBJECT_MANIFEST)
+	/* A store whose owner died while it was made has a manifest at most. */
+	if (kind == OBJECT_MANIFEST) {
+		l->found = true;
+		l->manifest = number;
 		return SHALE_OK;
+	}
 	return err_at(SHALE_MISSING, "ROOT", UINT64_MAX,
 		      "%s has no ROOT but holds %s; put ROOT back from a backup, or move the files "
 		      "away to begin an empty store",
 		      store_path(db->store), name.text);
+}
+
+static shale_status remove_leftovers(shale_db *db)
+{
+	struct leftovers l = { .db = db };
+	shale_status rc;
+
+	do {
+		l.found = false;
+		rc = store_list(db->store, judge_leftover, &l);
+		if (rc >= 0 && l.found)
+			rc = store_delete(db->store, OBJECT_MANIFEST, l.manifest);
+	} while (rc >= 0 && l.found);
+	return rc;
 }
 
 static shale_status create_store(shale_db *db)
@@ -488,7 +509,7 @@ static shale_status create_store(shale_db *db)
 
 	if (db->options.error_if_missing || db->options.read_only)
 		return err_new(SHALE_NOT_FOUND, "there is no store in %s", store_path(db->store));
-	rc = store_list(db->store, refuse_objects, db);
+	rc = remove_leftovers(db);
 	if (rc < 0)
 		return rc;
 	env->clock.ops->random(env->clock.self, &db->store_id, sizeof(db->store_id));
@@ -565,16 +586,16 @@ shale_status recover(shale_db *db)
 	if (rc < 0)
 		return rc;
 	rc = fresh ? create_store(db) : read_manifest(db, root.manifest);
-	if (rc >= 0 && !db->options.read_only)
+	if (rc == SHALE_OK && !db->options.read_only)
 		rc = take_over(db);
-	if (rc >= 0)
+	if (rc == SHALE_OK)
 		rc = replay_logs(db);
-	if (rc < 0)
+	if (rc != SHALE_OK)
 		return rc;
 	atomic_store(&db->visible, db->next_seq - 1);
 	if (!db->options.read_only) {
 		for (size_t i = 0; i < db->family_count && rc >= 0; i++)
-			rc = unload(db, db->families[i]);
+			rc = unload(db, db->families[i], db->next_seq - 1);
 		if (rc >= 0)
 			rc = remove_logs(db);
 		if (rc >= 0)

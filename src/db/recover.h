@@ -4,8 +4,6 @@
 
 #include "db/db.h"
 
-#include <stdlib.h>
-
 /* Room for one more in db->logs (log.c). */
 shale_status logs_reserve(shale_db *db);
 

@@ -67,9 +67,7 @@ struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, 
 	if (codec == SHALE_DEFAULT_COMPRESSION)
 		codec = o->compression;
 	if (codec == SHALE_DEFAULT_COMPRESSION)
-		codec = policy_level_is_deep(&cf->policy, cf->version, level)
-				? SHALE_LZ4
-				: SHALE_NO_COMPRESSION;
+		codec = policy_level_is_deep(&cf->policy, level) ? SHALE_LZ4 : SHALE_NO_COMPRESSION;
 	return (struct table_build_options){
 		.compression = codec,
 		.block_bytes = o->block_bytes,

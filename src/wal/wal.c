@@ -14,6 +14,9 @@
  */
 #include "wal/impl.h"
 
+/* Segments kept ready: the disk may be slow for as long as one of them takes to fill. */
+enum { PREPARED_AHEAD = 2 };
+
 #include "base/crc32c.h"
 
 shale_status wal_open(const struct wal_config *config, struct wal **out)
@@ -148,12 +151,15 @@ bool wal_has_ready(struct wal *w, uint64_t payload)
 
 bool wal_wants_segment(struct wal *w)
 {
-	/* 0: there is no active segment. */
-	uint64_t position = atomic_load_explicit(&w->position, memory_order_relaxed);
+	struct wal_segment *s = atomic_load_explicit(&w->completing, memory_order_acquire);
+	uint32_t ready = atomic_load_explicit(&w->prepared_count, memory_order_relaxed);
 
-	/* Early enough that the disk has time, late enough that a small store stays small. */
-	return atomic_load_explicit(&w->prepared_count, memory_order_relaxed) == 0 &&
-	       (position == 0 || position > w->config.segment_bytes / 4) && !wal_is_poisoned(w);
+	if (wal_is_poisoned(w) || ready >= PREPARED_AHEAD)
+		return false;
+	/* The first segment may be all that a small store ever writes. */
+	return s == NULL || (ready == 0 && s->base != w->config.first_lsn) ||
+	       atomic_load_explicit(&w->position, memory_order_relaxed) >
+		       w->config.segment_bytes / 4;
 }
 
 /* ---- records ---- */

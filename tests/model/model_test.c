@@ -632,8 +632,11 @@ static void adopt(struct model *m)
 	for (size_t f = 0; f < FAMILIES && !whole && !ephemeral; f++)
 		for (size_t k = 0; k < KEYS; k++)
 			if ((live(m, &s, f, k) != 0) != (present.id[f][k] != 0))
-				fprintf(stderr, "family %zu key %zu: value %u expected, %s there\n",
-					f, k, live(m, &s, f, k),
+				fprintf(stderr,
+					"family %zu key %zu: value %u expected (last written %u, "
+					"expires in %" PRId64 " ms), %s there\n",
+					f, k, live(m, &s, f, k), s.id[f][k],
+					s.expiry[f][k] ? (int64_t)(s.expiry[f][k] - wall_ms(m)) : 0,
 					present.id[f][k] != 0 ? "one is" : "none is");
 	for (size_t f = 0; f < FAMILIES; f++)
 		CHECK(m, whole || (ephemeral && each[f]),
