@@ -69,6 +69,7 @@ struct wal {
 
 	_Atomic uint64_t sealed_bytes; /* of ended segments that are not released */
 	_Atomic uint32_t prepared_count;
+	_Atomic uint32_t used_count; /* segments that ever were active */
 
 	struct mutex sync_mu; /* rank WAL_SYNC */
 	bool leading;

@@ -14,10 +14,10 @@
  */
 #include "wal/impl.h"
 
+#include "base/crc32c.h"
+
 /* Segments kept ready: the disk may be slow for as long as one of them takes to fill. */
 enum { PREPARED_AHEAD = 2 };
-
-#include "base/crc32c.h"
 
 shale_status wal_open(const struct wal_config *config, struct wal **out)
 {
@@ -151,15 +151,17 @@ bool wal_has_ready(struct wal *w, uint64_t payload)
 
 bool wal_wants_segment(struct wal *w)
 {
-	struct wal_segment *s = atomic_load_explicit(&w->completing, memory_order_acquire);
+	/* Counts only: a segment itself may be freed by a release at any time. */
+	uint64_t position = atomic_load_explicit(&w->position, memory_order_relaxed);
 	uint32_t ready = atomic_load_explicit(&w->prepared_count, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&w->used_count, memory_order_relaxed);
 
 	if (wal_is_poisoned(w) || ready >= PREPARED_AHEAD)
 		return false;
-	/* The first segment may be all that a small store ever writes. */
-	return s == NULL || (ready == 0 && s->base != w->config.first_lsn) ||
-	       atomic_load_explicit(&w->position, memory_order_relaxed) >
-		       w->config.segment_bytes / 4;
+	/* Without an active one at once; but the first may be all that a small store writes. */
+	if (ready == 0 && (position == 0 || used > 1))
+		return true;
+	return position > LOG_PAGE + w->config.segment_bytes / 4;
 }
 
 /* ---- records ---- */
@@ -296,6 +298,7 @@ static void activate(struct wal *w, struct wal_segment *s, uint64_t next_seq)
 		w->first = s;
 		atomic_store_explicit(&w->completing, s, memory_order_release);
 	}
+	atomic_fetch_add_explicit(&w->used_count, 1, memory_order_relaxed);
 	w->tail = s;
 	w->active = s;
 	w->limit = s->capacity - RECORD_HEADER;

@@ -109,8 +109,20 @@ static void asks_for_segments_and_tells_which_it_has(void **state)
 	log_put_many(l, 1);
 	assert_int_equal(wal_active(l->w), l->live[0].number);
 	assert_false(wal_has_ready(l->w, 0));
-	log_put_many(l, 30);
+	/* The first may be all that is ever written; it is waited for a part of it. */
+	assert_false(wal_wants_segment(l->w));
+	wal_rotate(l->w);
 	assert_true(wal_wants_segment(l->w));
+	log_put_many(l, 1);
+	assert_true(wal_wants_segment(l->w));
+	assert_ok(log_prepare(l, 0));
+	assert_false(wal_wants_segment(l->w));
+	/* Two are kept once a part is used. */
+	while (wal_completed_lsn(l->w) < l->live[0].length + SEGMENT_BYTES / 2)
+		log_put_many(l, 1);
+	assert_true(wal_wants_segment(l->w));
+	assert_ok(log_prepare(l, 0));
+	assert_false(wal_wants_segment(l->w));
 	log_free(l);
 }
 
