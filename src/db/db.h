@@ -120,7 +120,7 @@ struct shale_db {
 	struct table_env table_env;
 	struct scheduler *scheduler; /* flushes and merges; NULL when read-only */
 	struct scheduler *keeper;    /* of the log: one thread; NULL without a log */
-	uint32_t epoch;                       /* of the store's owner */
+	uint32_t epoch;              /* of the store's owner */
 	uint64_t store_id;
 	uint64_t memtables_max; /* bytes */
 	struct rate rate;
@@ -158,8 +158,8 @@ struct shale_db {
 	struct mutex install_mu;
 	struct manifest *manifest;
 	_Atomic uint64_t last_edit; /* of the manifest; read anywhere */
-	bool manifest_failed;  /* an append failed: write a new one first */
-	struct live_log *logs; /* what the manifest lists, oldest first */
+	bool manifest_failed;       /* an append failed: write a new one first */
+	struct live_log *logs;      /* what the manifest lists, oldest first */
 	size_t log_count, log_capacity;
 	uint32_t next_cf;
 

@@ -44,7 +44,11 @@ static inline void *heap_aligned(void *self, size_t align, size_t n)
 }
 
 static const shale_allocator_ops heap_ops = {
-	sizeof(shale_allocator_ops), heap_alloc, heap_realloc, heap_free, heap_aligned,
+	.struct_size = sizeof(shale_allocator_ops),
+	.alloc = heap_alloc,
+	.realloc = heap_realloc,
+	.free = heap_free,
+	.alloc_aligned = heap_aligned,
 };
 
 static const shale_env heap_env = {
