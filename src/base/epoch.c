@@ -2,6 +2,8 @@
 
 #include "base/task.h"
 
+enum { FULL_NS = 20000 };
+
 void epoch_init(struct epoch *e, const shale_env *env)
 {
 	e->env = env;
@@ -23,8 +25,9 @@ unsigned epoch_enter(struct epoch *e)
 		    atomic_compare_exchange_strong(&e->slot[i].counter, &even, even + 1))
 			return i;
 		i = (i + 1) % EPOCH_SLOTS;
+		/* More readers inside than slots: some of them wait for the disk. */
 		if (tries % EPOCH_SLOTS == EPOCH_SLOTS - 1)
-			env_yield(e->env);
+			env_sleep_ns(e->env, FULL_NS);
 	}
 }
 

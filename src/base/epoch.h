@@ -17,7 +17,7 @@
  * invisible to ThreadSanitizer and its records are bound to threads, which the
  * deterministic executor's tasks are not.
  *
- * Thread: any. A reader must not block while it is inside.
+ * Thread: any. A reader that blocks while it is inside delays all freeing.
  */
 #ifndef BASE_EPOCH_H
 #define BASE_EPOCH_H
