@@ -29,6 +29,7 @@
 #include "compact/job.h"
 #include "compact/policy.h"
 #include "compact/scheduler.h"
+#include "env/page_pool.h"
 #include "memtable/memtable.h"
 #include "version/manifest.h"
 #include "wal/wal.h"
@@ -112,8 +113,9 @@ struct shale_snapshot {
 
 struct shale_db {
 	/* Set by open, then constant. */
-	const shale_env *env;
-	shale_options options; /* sanitised */
+	const shale_env *env;   /* of pages: the options' one, and a pool */
+	struct page_pool pages; /* memtables take theirs from it */
+	shale_options options;  /* sanitised */
 	const uint32_t *alive;
 	struct store *store;
 	struct cache *cache;

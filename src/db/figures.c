@@ -104,7 +104,7 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.memory_cache = budget_used(&db->budget, BUDGET_CACHE);
 	s.memory_tables = budget_used(&db->budget, BUDGET_TABLES);
 	s.memory_log = budget_used(&db->budget, BUDGET_LOG);
-	s.memory_other = budget_used(&db->budget, BUDGET_OTHER);
+	s.memory_other = budget_used(&db->budget, BUDGET_OTHER) + page_pool_bytes(&db->pages);
 	s.memory_used = s.memory_memtables + s.memory_cache + s.memory_tables + s.memory_log +
 			s.memory_other;
 	s.recovery_ns = db->recovery_ns;

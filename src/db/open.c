@@ -40,10 +40,14 @@ static void init(shale_db *db)
 	db->budget.total = db->options.memory_budget;
 	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
 						     : NULL;
-	/* Half of the budget at most; four memtables keep a flush and the writers apart. */
-	db->memtables_max = 4 * db->options.memtable_bytes;
-	if (db->memtables_max > db->options.memory_budget / 2)
-		db->memtables_max = db->options.memory_budget / 2;
+}
+
+/* Half of the budget at most; four memtables keep a flush and the writers apart. */
+static uint64_t memtables_share(const shale_options *o)
+{
+	uint64_t four = 4 * o->memtable_bytes;
+
+	return four < o->memory_budget / 2 ? four : o->memory_budget / 2;
 }
 
 /* What the memtables and the log leave of the budget, tables included, is the cache's. */
@@ -114,7 +118,8 @@ static void release(shale_db *db)
 	mem_free(env, db->logs);
 	mem_free(env, db->garbage);
 	mem_free(env, db->ring);
-	mem_free(env, db);
+	page_pool_fini(&db->pages);
+	mem_free(db->pages.under, db);
 }
 
 static shale_status open_with(const char *path, const shale_options *options, shale_db **out)
@@ -128,8 +133,10 @@ static shale_status open_with(const char *path, const shale_options *options, sh
 	if (db == NULL)
 		return err_memory("a store");
 	memset(db, 0, sizeof(*db));
-	db->env = env;
 	db->options = *options;
+	db->memtables_max = memtables_share(options);
+	page_pool_init(&db->pages, env, db->memtables_max);
+	db->env = &db->pages.env;
 	init(db);
 	rc = store_open(env, path, &so, &db->store);
 	if (rc == SHALE_NOT_FOUND)

@@ -1,0 +1,34 @@
+/*
+ * A pool of large pages between a store and its environment: memtables come and
+ * go, and the kernel would clear each page they take anew, in the writers' time.
+ * The pool keeps what the last memtable gave back for the next one.
+ *
+ * It is an environment of its own that passes everything else through. Where the
+ * one beneath gives no large pages, nothing is pooled.
+ *
+ * Thread: any.
+ */
+#ifndef ENV_PAGE_POOL_H
+#define ENV_PAGE_POOL_H
+
+#include "base/lock.h"
+
+enum { PAGE_POOL_MAX = 256 };
+
+struct page_pool {
+	const shale_env *under;
+	shale_env env;
+	size_t max; /* pieces of MEM_PAGES bytes; constant */
+
+	struct mutex mu; /* rank LEAF; guards the rest */
+	size_t count;
+	void *free[PAGE_POOL_MAX];
+};
+
+/* Keeps at most `bytes`, and never more than PAGE_POOL_MAX pieces. */
+void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes);
+/* All that was taken must have been given back. */
+void page_pool_fini(struct page_pool *p);
+uint64_t page_pool_bytes(struct page_pool *p);
+
+#endif

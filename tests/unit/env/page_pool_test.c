@@ -1,0 +1,88 @@
+/* The page pool gives back what it was given, up to its limit, and passes the rest through. */
+#include "support/test.h"
+
+#include "env/page_pool.h"
+#include "env/sim.h"
+
+static void gives_a_piece_again_before_it_asks_for_a_new_one(void **state)
+{
+	struct page_pool pool;
+	const shale_env *env = &pool.env;
+	void *a, *b;
+
+	(void)state;
+	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES);
+	a = mem_pages(env, MEM_PAGES);
+	assert_non_null(a);
+	assert_int_equal((uintptr_t)a % MEM_PAGES, 0);
+	mem_pages_free(env, a, MEM_PAGES);
+	assert_int_equal(page_pool_bytes(&pool), MEM_PAGES);
+	b = mem_pages(env, MEM_PAGES);
+	assert_ptr_equal(a, b);
+	assert_int_equal(page_pool_bytes(&pool), 0);
+	mem_pages_free(env, b, MEM_PAGES);
+	page_pool_fini(&pool);
+}
+
+static void keeps_no_more_than_its_limit(void **state)
+{
+	struct page_pool pool;
+	void *piece[4];
+
+	(void)state;
+	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES);
+	for (int i = 0; i < 4; i++)
+		assert_non_null(piece[i] = mem_pages(&pool.env, MEM_PAGES));
+	for (int i = 0; i < 4; i++)
+		mem_pages_free(&pool.env, piece[i], MEM_PAGES);
+	assert_int_equal(page_pool_bytes(&pool), 2 * MEM_PAGES);
+	page_pool_fini(&pool);
+}
+
+static void passes_other_sizes_and_the_plain_heap_through(void **state)
+{
+	struct page_pool pool;
+	void *p;
+
+	(void)state;
+	page_pool_init(&pool, shale_env_default(), 64 * (uint64_t)MEM_PAGES);
+	p = mem_pages(&pool.env, 2 * (size_t)MEM_PAGES);
+	assert_non_null(p);
+	mem_pages_free(&pool.env, p, 2 * (size_t)MEM_PAGES);
+	assert_int_equal(page_pool_bytes(&pool), 0);
+	p = mem_alloc(&pool.env, 100);
+	p = mem_realloc(&pool.env, p, 1000);
+	assert_non_null(p);
+	mem_free(&pool.env, p);
+	page_pool_fini(&pool);
+}
+
+static void pools_nothing_where_there_are_no_large_pages(void **state)
+{
+	struct page_pool pool;
+	struct sim *sim;
+	void *p;
+
+	(void)state;
+	assert_ok(sim_new(1, &sim));
+	page_pool_init(&pool, sim_env(sim), 64 * (uint64_t)MEM_PAGES);
+	p = mem_pages(&pool.env, MEM_PAGES);
+	assert_non_null(p);
+	mem_pages_free(&pool.env, p, MEM_PAGES);
+	assert_int_equal(page_pool_bytes(&pool), 0);
+	assert_int_equal(sim_heap_live(sim_get_heap(sim)), 0);
+	page_pool_fini(&pool);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gives_a_piece_again_before_it_asks_for_a_new_one),
+		cmocka_unit_test(keeps_no_more_than_its_limit),
+		cmocka_unit_test(passes_other_sizes_and_the_plain_heap_through),
+		cmocka_unit_test(pools_nothing_where_there_are_no_large_pages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
