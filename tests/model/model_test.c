@@ -79,6 +79,7 @@ struct model {
 	uint32_t next_id;
 	uint64_t ops, calls_left;
 	bool crashing, closed;
+	shale_batch *batch; /* under way; it is on this machine's heap, which no crash frees */
 };
 
 #define CHECK(m, cond, ...)                                                                        \
@@ -306,12 +307,14 @@ static void op_batch(struct model *m)
 	shale_batch *b;
 	shale_status rc;
 
-	CHECK(m, shale_batch_new(&b) == SHALE_OK, "batch");
+	CHECK(m, shale_batch_new(&m->batch) == SHALE_OK, "batch");
+	b = m->batch;
 	for (size_t i = 0; i < n; i++)
 		write_one(m, b, &o);
 	o = (shale_write_options)SHALE_WRITE_OPTIONS_INIT;
 	rc = shale_write(m->db, &o, b);
 	CHECK(m, rc == SHALE_OK, "write gave %s", shale_status_name(rc));
+	m->batch = NULL;
 	shale_batch_free(b);
 	acknowledged(m, false);
 }
@@ -703,6 +706,8 @@ static void crash(struct model *m)
 	bool power = below(m, 2) != 0;
 
 	memset(m->snapshots, 0, sizeof(m->snapshots));
+	shale_batch_free(m->batch);
+	m->batch = NULL;
 	sim_heap_free_all(sim_get_heap(m->sim));
 	sim_fs_crash(sim_get_fs(m->sim), power ? cuts[below(m, 5)] : SIM_CRASH_PROCESS,
 		     below(m, UINT32_MAX));
