@@ -52,7 +52,7 @@ struct mem {
 	uint64_t last_seq;    /* all its sequences are <= this */
 	size_t bytes;
 	bool used; /* some commit was ordered into it; guarded by commit_mu */
-	bool flushing, built;
+	bool flushing, built, installed;
 	struct job result; /* when built */
 };
 
@@ -292,6 +292,8 @@ void seal_for_memory(shale_db *db);
 shale_status log_prepare(shale_db *db, uint64_t payload);
 /* Tell the manifest of segments that were closed; true if there was one. */
 bool log_seal_some(shale_db *db);
+/* The same for all closed segments, whatever the durability; before a clean close. */
+shale_status log_seal_all(shale_db *db);
 /* Encode LOG_REMOVE for what no memtable needs but `done`; under install_mu. */
 shale_status log_encode_removals(shale_db *db, const struct mem *done, struct buf *payload,
 				 uint64_t *below);

@@ -21,8 +21,9 @@ void mem_discard(struct mem *m)
 {
 	if (m == NULL)
 		return;
+	/* Outputs nobody refers to go, unless a failed append may have named them. */
 	if (m->built)
-		job_fini(&m->result, false);
+		job_fini(&m->result, !m->installed && !m->cf->db->manifest_failed);
 	memtable_unref(m->table);
 	mem_free(m->cf->db->env, m);
 }

@@ -72,6 +72,7 @@ static shale_status install_mem(shale_db *db, struct mem *m)
 	shale_status rc = install_run(db, &in);
 
 	if (rc >= 0) {
+		m->installed = true;
 		work_count(db, &m->result);
 		stats_add(&db->stats, STAT_FLUSHES, 1);
 		stats_add(&db->stats, STAT_FLUSH_BYTES, m->result.bytes_out);
@@ -88,6 +89,9 @@ static shale_status sync_log(shale_db *db)
 	struct wal *wal = atomic_load(&db->wal);
 
 	if (wal == NULL || db->family_count < 2 || db->options.durability == SHALE_EPHEMERAL)
+		return SHALE_OK;
+	/* A log that failed cannot be synced; then the tables are what saves the data. */
+	if (atomic_load(&db->write_stopped))
 		return SHALE_OK;
 	return wal_sync(wal, wal_completed_lsn(wal));
 }

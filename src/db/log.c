@@ -117,24 +117,44 @@ static shale_status note_seal(shale_db *db, const struct wal_sealed *s)
 	return rc;
 }
 
-bool log_seal_some(shale_db *db)
+/* Take one closed segment to the manifest; *some tells whether there was one. */
+static shale_status seal_one(shale_db *db, bool *some)
 {
 	struct wal_sealed sealed;
 	shale_status rc = SHALE_OK;
+
+	mutex_lock(&db->log_mu);
+	*some = wal_take_sealed(atomic_load(&db->wal), &sealed, &rc);
+	if (*some && rc >= 0)
+		rc = note_seal(db, &sealed);
+	mutex_unlock(&db->log_mu);
+	return rc;
+}
+
+bool log_seal_some(shale_db *db)
+{
+	shale_status rc;
 	bool some;
 
 	/* Where commits need not survive power loss, a sync of every segment would
 	   only cost; the link records tell the lengths. */
 	if (db->options.durability < SHALE_INTERVAL)
 		return false;
-	mutex_lock(&db->log_mu);
-	some = wal_take_sealed(atomic_load(&db->wal), &sealed, &rc);
-	if (some && rc >= 0)
-		rc = note_seal(db, &sealed);
-	mutex_unlock(&db->log_mu);
+	rc = seal_one(db, &some);
 	if (rc < 0)
 		db_soft_failure(db, rc);
 	return some && rc >= 0;
+}
+
+shale_status log_seal_all(shale_db *db)
+{
+	shale_status rc;
+	bool some;
+
+	do {
+		rc = seal_one(db, &some);
+	} while (some && rc >= 0);
+	return rc;
 }
 
 shale_status log_encode_removals(shale_db *db, const struct mem *done, struct buf *payload,

@@ -199,8 +199,11 @@ static shale_status end_log(shale_db *db)
 	struct edit_field clean = { .tag = EDIT_CLEAN_CLOSE };
 	struct wal_sealed last;
 	struct buf payload;
-	shale_status rc = wal_close(atomic_load(&db->wal), &last);
+	/* From now on damage anywhere in the log is told from a torn tail. */
+	shale_status rc = log_seal_all(db);
 
+	if (rc >= 0)
+		rc = wal_close(atomic_load(&db->wal), &last);
 	if (rc < 0)
 		return rc;
 	buf_init(&payload, db->env);
