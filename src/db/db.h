@@ -334,7 +334,7 @@ shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count);
 /* Delete files that nothing refers to; true if there were any. */
 bool garbage_some(shale_db *db);
 /* table_meta.collect */
-void garbage_add(void *db, uint64_t number);
+void garbage_add(void *arg, uint64_t number);
 
 /* ---- install ---- */
 
