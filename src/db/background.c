@@ -26,7 +26,10 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 /* Where nobody waits for a commit to be durable, it still is after the interval. */
 static void sync_interval(shale_db *db, struct wal *wal, uint64_t *wait_ns)
 {
-	*wait_ns = (uint64_t)db->options.sync_interval_ms * 1000000;
+	uint64_t interval = (uint64_t)db->options.sync_interval_ms * 1000000;
+
+	if (*wait_ns > interval)
+		*wait_ns = interval;
 	if (wal_durable_lsn(wal) < wal_completed_lsn(wal) &&
 	    wal_sync(wal, wal_completed_lsn(wal)) < 0)
 		db_stop_writes(db);
@@ -39,14 +42,13 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 
 	(void)worker;
 	if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed) ||
-	    atomic_load(&db->log_segment) == 0 || work_must_wait(db, wait_ns))
+	    atomic_load(&db->log_segment) == 0)
 		return false;
 	if (wal_wants_segment(wal)) {
-		shale_status rc = log_prepare(db, 0);
-
-		if (rc < 0)
-			db_soft_failure(db, rc);
-		return true;
+		if (log_prepare(db, 0) >= 0)
+			return true;
+		/* Whoever needs it before this is tried again tries it, and is told. */
+		*wait_ns = WORK_RETRY_NS;
 	}
 	if (log_seal_some(db))
 		return true;

@@ -20,13 +20,15 @@ enum { ENCODE_INLINE = 1024 };
 
 static shale_status stopped(shale_db *db)
 {
-	shale_status rc;
+	shale_error why;
 
 	mutex_lock(&db->mu);
-	*err_last() = db->stop_error;
-	rc = db->stop_error.status;
+	why = db->stop_error;
 	mutex_unlock(&db->mu);
-	return rc;
+	err_at(SHALE_READ_ONLY, why.object, why.offset,
+	       "writes have stopped, shale_resume() may help: %s", why.text);
+	err_last()->sys_errno = why.sys_errno;
+	return SHALE_READ_ONLY;
 }
 
 /* Seal what is full. SHALE_MORE with *full: no room for another sealed memtable. */
@@ -88,8 +90,13 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 			return rc;
 		rc = wal_reserve(atomic_load_explicit(&db->wal, memory_order_relaxed),
 				 c->payload.size, db->next_seq, slot);
-		if (likely(rc != SHALE_MORE))
+		if (likely(rc == SHALE_OK))
 			return rc;
+		/* The log failed in somebody's sync who may not have come to say so. */
+		if (rc < 0) {
+			db_stop_writes(db);
+			return rc;
+		}
 		mutex_unlock(&db->commit_mu);
 		rc = log_prepare(db, c->payload.size);
 		mutex_lock(&db->commit_mu);
@@ -173,7 +180,8 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	}
 	if (unlikely(logged &&
 		     segment != atomic_load_explicit(&db->log_segment, memory_order_relaxed))) {
-		atomic_store_explicit(&db->log_segment, segment, memory_order_relaxed);
+		/* Release: pairs with log_encode_removals(). */
+		atomic_store_explicit(&db->log_segment, segment, memory_order_release);
 		(void)seal_for_log(db); /* tried again at the next rotation */
 		scheduler_kick(db->keeper);
 	}

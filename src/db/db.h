@@ -155,7 +155,9 @@ struct shale_db {
 
 	struct mutex compact_mu; /* one shale_compact() at a time */
 
-	struct mutex log_mu; /* one log segment is prepared or noted at a time */
+	struct mutex log_mu;   /* one log segment is prepared or noted at a time */
+	struct wal **old_wals; /* that shale_resume() replaced; guarded by install_mu */
+	size_t old_wal_count;
 
 	struct mutex install_mu;
 	struct manifest *manifest;

@@ -84,16 +84,20 @@ static shale_status install_mem(shale_db *db, struct mem *m)
  * With several families the log must be durable up to what a flush makes durable:
  * otherwise a power cut could keep this family's part of a batch and lose another's.
  */
-static shale_status sync_log(shale_db *db)
+static void sync_log(shale_db *db)
 {
 	struct wal *wal = atomic_load(&db->wal);
+	size_t families;
 
-	if (wal == NULL || db->family_count < 2 || db->options.durability == SHALE_EPHEMERAL)
-		return SHALE_OK;
+	mutex_lock(&db->mu);
+	families = db->family_count;
+	mutex_unlock(&db->mu);
+	if (wal == NULL || families < 2 || db->options.durability == SHALE_EPHEMERAL ||
+	    atomic_load(&db->write_stopped))
+		return;
 	/* A log that failed cannot be synced; then the tables are what saves the data. */
-	if (atomic_load(&db->write_stopped))
-		return SHALE_OK;
-	return wal_sync(wal, wal_completed_lsn(wal));
+	if (wal_sync(wal, wal_completed_lsn(wal)) < 0)
+		db_stop_writes(db);
 }
 
 /* Install what is built, from the oldest on. */
@@ -107,8 +111,10 @@ static shale_status install_built(shale_db *db, shale_cf *cf)
 
 		mutex_lock(&db->mu);
 		m = cf->oldest;
+		if (m != NULL && !m->built)
+			m = NULL;
 		mutex_unlock(&db->mu);
-		if (m == NULL || !m->built)
+		if (m == NULL)
 			break;
 		rc = install_mem(db, m);
 		if (rc >= 0)
@@ -160,10 +166,10 @@ bool flush_some(shale_db *db)
 		m->built = true;
 	mutex_unlock(&db->mu);
 	/* From here on another thread may install and discard m. */
-	if (rc >= 0)
-		rc = sync_log(db);
-	if (rc >= 0)
+	if (rc >= 0) {
+		sync_log(db);
 		rc = install_built(db, cf);
+	}
 	mutex_lock(&db->mu);
 	db->flushing--;
 	if (rc >= 0) {

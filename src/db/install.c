@@ -90,7 +90,12 @@ shale_status install_new_manifest(shale_db *db)
 	if (rc >= 0) {
 		root_encode(&root, bytes);
 		rc = store_root_swap(db->store, buf_view(&expected), slice_from(bytes, ROOT_SIZE));
+		/* The root may name the new one all the same: nothing goes into the old one. */
+		if (rc != SHALE_OK)
+			db->manifest_failed = true;
 	}
+	if (rc == SHALE_CONFLICT)
+		rc = SHALE_IO; /* somebody else writes to this store; the text says so */
 	if (rc >= 0) {
 		if (db->manifest != NULL) {
 			uint64_t old = manifest_number(db->manifest);

@@ -141,8 +141,10 @@ bool log_seal_some(shale_db *db)
 	if (db->options.durability < SHALE_INTERVAL)
 		return false;
 	rc = seal_one(db, &some);
-	if (rc < 0)
-		db_soft_failure(db, rc);
+	/* Without a segment it was the sync that failed. A seal that could not be noted is
+	   missed only where the log is damaged. */
+	if (rc < 0 && !some)
+		db_stop_writes(db);
 	return some && rc >= 0;
 }
 
@@ -160,7 +162,8 @@ shale_status log_seal_all(shale_db *db)
 shale_status log_encode_removals(shale_db *db, const struct mem *done, struct buf *payload,
 				 uint64_t *below)
 {
-	uint64_t least = atomic_load_explicit(&db->log_segment, memory_order_relaxed);
+	/* Acquire: who wrote to older segments has set its memtable's log_first. */
+	uint64_t least = atomic_load_explicit(&db->log_segment, memory_order_acquire);
 
 	mutex_lock(&db->mu);
 	for (size_t i = 0; i < db->family_count; i++) {

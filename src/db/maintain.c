@@ -19,6 +19,15 @@ static shale_status background_failure(shale_db *db)
 	return db->soft_status;
 }
 
+/* Commits that were never applied keep all behind them from being flushed. */
+static shale_status unflushable(shale_db *db)
+{
+	if (likely(!atomic_load(&db->publish_broken)))
+		return SHALE_OK;
+	return err_new(SHALE_READ_ONLY,
+		       "a commit could not be applied for want of memory; reopen the store");
+}
+
 /* Seal the family's memtable, waiting for room where there is none. */
 static shale_status seal(shale_db *db, shale_cf *cf)
 {
@@ -28,9 +37,13 @@ static shale_status seal(shale_db *db, shale_cf *cf)
 		mutex_lock(&db->commit_mu);
 		rc = seal_family(db, cf, true);
 		mutex_unlock(&db->commit_mu);
-		if (rc == SHALE_MORE && stall_stop(db, cf) < 0)
-			return db->soft_status;
-	} while (rc == SHALE_MORE);
+		if (rc != SHALE_MORE)
+			return rc;
+		rc = stall_stop(db, cf);
+		/* What was sealed before can still be flushed, unless that is broken. */
+		if (rc >= 0)
+			rc = unflushable(db);
+	} while (rc >= 0);
 	return rc;
 }
 
@@ -43,13 +56,10 @@ static shale_status wait_flushed(shale_db *db, shale_cf *cf, uint64_t ticket)
 	while (cf->oldest != NULL && cf->oldest->seal_ticket <= ticket &&
 	       !atomic_load(&cf->dropped)) {
 		rc = background_failure(db);
+		if (rc >= 0)
+			rc = unflushable(db);
 		if (rc < 0)
 			break;
-		if (atomic_load(&db->publish_broken)) {
-			*err_last() = db->stop_error;
-			rc = db->stop_error.status;
-			break;
-		}
 		cond_wait(&db->changed, &db->mu);
 	}
 	mutex_unlock(&db->mu);
@@ -67,6 +77,14 @@ static shale_status flush_one(shale_db *db, shale_cf *cf, bool wait)
 	ticket = db->next_ticket;
 	mutex_unlock(&db->commit_mu);
 	return wait_flushed(db, cf, ticket);
+}
+
+/* Where all are to be flushed, one that is dropped meanwhile is no failure. */
+static shale_status flush_unless_dropped(shale_db *db, shale_cf *cf, bool wait)
+{
+	shale_status rc = flush_one(db, cf, wait);
+
+	return rc == SHALE_INVALID && atomic_load(&cf->dropped) ? SHALE_OK : rc;
 }
 
 /* All families, each with a reference; the array is the caller's. */
@@ -100,10 +118,10 @@ shale_status shale_flush(shale_db *db, const shale_flush_options *o)
 		return rc;
 	/* Seal all before the first is waited for. */
 	for (size_t i = 0; i < n && rc >= 0; i++)
-		rc = flush_one(db, all[i], false);
+		rc = flush_unless_dropped(db, all[i], false);
 	for (size_t i = 0; i < n; i++) {
 		if (rc >= 0 && wait)
-			rc = flush_one(db, all[i], true);
+			rc = flush_unless_dropped(db, all[i], true);
 		family_unref(all[i]);
 	}
 	mem_free(db->env, all);
@@ -154,6 +172,8 @@ shale_status shale_wait_idle(shale_db *db)
 	while (rc >= 0 && !is_idle(db)) {
 		rc = background_failure(db);
 		if (rc >= 0)
+			rc = unflushable(db);
+		if (rc >= 0)
 			cond_wait(&db->changed, &db->mu);
 	}
 	mutex_unlock(&db->mu);
@@ -176,7 +196,22 @@ shale_status shale_wait_durable(shale_db *db, shale_seq seq)
 		return shale_flush(db, NULL);
 	if (wal_durable_seq(wal) >= seq)
 		return SHALE_OK;
-	return wal_sync(wal, wal_completed_lsn(wal));
+	rc = wal_sync(wal, wal_completed_lsn(wal));
+	if (rc < 0)
+		db_stop_writes(db);
+	return rc;
+}
+
+/* Room for a log that is replaced. */
+static shale_status keep_log(shale_db *db)
+{
+	size_t n = db->old_wal_count + 1;
+	struct wal **more = mem_realloc(db->env, db->old_wals, n * sizeof(struct wal *));
+
+	if (more == NULL)
+		return err_memory("a log that is replaced");
+	db->old_wals = more;
+	return SHALE_OK;
 }
 
 /*
@@ -193,7 +228,9 @@ static shale_status fresh_log(shale_db *db)
 		return rc;
 	mutex_lock(&db->log_mu);
 	mutex_lock(&db->install_mu);
-	rc = wal_new(db, wal_completed_lsn(old), &fresh);
+	rc = keep_log(db);
+	if (rc >= 0)
+		rc = wal_new(db, wal_completed_lsn(old), &fresh);
 	if (rc >= 0) {
 		size_t listed = db->log_count;
 
@@ -208,7 +245,9 @@ static shale_status fresh_log(shale_db *db)
 		/* Writes are stopped, so nobody is between reserve and fill. */
 		atomic_store(&db->wal, fresh);
 		atomic_store(&db->log_segment, 0);
-		fresh = old;
+		/* Some may still wait in it to be told that it failed. */
+		db->old_wals[db->old_wal_count++] = old;
+		fresh = NULL; /* moved */
 		for (size_t i = 0; i < db->family_count; i++)
 			atomic_store(&db->families[i]->active->log_first, 0);
 		mutex_unlock(&db->commit_mu);

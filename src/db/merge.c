@@ -379,7 +379,8 @@ shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice
 		if (rc == JOB_CANCELLED)
 			rc = err_new(SHALE_INVALID, "the compaction was cancelled: the column "
 						    "family was dropped or the store closed");
-		end(&t, rc);
+		/* The caller is told; nothing is tried again in the background. */
+		end(&t, rc < 0 ? JOB_CANCELLED : rc);
 	} else {
 		mem_free(db->env, t.inputs);
 	}

@@ -106,6 +106,9 @@ static void release(shale_db *db)
 	const shale_env *env = db->env;
 
 	wal_free(atomic_load(&db->wal));
+	for (size_t i = 0; i < db->old_wal_count; i++)
+		wal_free(db->old_wals[i]);
+	mem_free(env, db->old_wals);
 	manifest_close(db->manifest);
 	for (size_t i = 0; i < db->family_count; i++)
 		family_unref(db->families[i]);

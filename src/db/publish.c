@@ -39,22 +39,21 @@ static void advance_held(shale_db *db)
 {
 	uint64_t ticket = atomic_load_explicit(&db->published, memory_order_relaxed), from = ticket;
 	uint64_t log_end = 0, last_seq = 0, awaited;
+	bool broken = false;
 
 	while (next_done(db, ticket)) {
 		struct ring_slot *slot = &db->ring[ticket % RING_SIZE];
 
-		if (slot->failed) {
-			atomic_store(&db->publish_broken, true);
-			wake_all(db);
+		broken = slot->failed;
+		if (broken)
 			break;
-		}
 		if (slot->log_end != 0)
 			log_end = slot->log_end;
 		last_seq = slot->last_seq;
 		ticket++;
 	}
 	if (ticket == from)
-		return;
+		goto out;
 	if (log_end != 0)
 		wal_completed(atomic_load_explicit(&db->wal, memory_order_relaxed), log_end,
 			      last_seq);
@@ -65,6 +64,12 @@ static void advance_held(shale_db *db)
 	awaited = atomic_load(&db->flush_ticket);
 	if (unlikely(from < awaited && awaited <= ticket))
 		scheduler_kick(db->scheduler);
+out:
+	/* Last, so that nobody whose commit came before takes it for lost. */
+	if (unlikely(broken)) {
+		atomic_store(&db->publish_broken, true);
+		wake_all(db);
+	}
 }
 
 static void advance(shale_db *db)

@@ -161,6 +161,8 @@ shale_status read_enter(shale_db *db, const shale_read_options *o)
 			       o->struct_size);
 	if (unlikely(o->cf != NULL && o->cf->db != db))
 		return err_new(SHALE_INVALID, "the column family belongs to another store");
+	if (unlikely(o->cf != NULL && atomic_load_explicit(&o->cf->dropped, memory_order_relaxed)))
+		return err_new(SHALE_INVALID, "column family '%s' was dropped", o->cf->name);
 	if (unlikely(o->snapshot != NULL && o->snapshot->db != db))
 		return err_new(SHALE_INVALID, "the snapshot belongs to another store");
 	return SHALE_OK;

@@ -11,6 +11,9 @@ shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
 	struct view *v;
 
 	mutex_assert_held(&db->commit_mu);
+	/* Nobody would ever flush it. */
+	if (unlikely(atomic_load_explicit(&cf->dropped, memory_order_relaxed)))
+		return err_new(SHALE_INVALID, "column family '%s' was dropped", cf->name);
 	if (!old->used)
 		return SHALE_OK;
 	fresh = mem_new(cf);

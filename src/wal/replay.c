@@ -279,14 +279,15 @@ static shale_status read_segment(struct replay *r, size_t i)
 	r->begun = true;
 	r->at = i;
 	reader.start = LOG_PAGE;
-	if (rc == SHALE_OK)
-		rc = read_records(r, i, &reader);
 	/*
 	 * A killed process leaves records that are read back from memory. They are
-	 * about to be built upon, so they must outlive a power loss from here on.
+	 * built upon, by tables already while they are read, so they must outlive a
+	 * power loss from here on.
 	 */
 	if (rc == SHALE_OK && !r->live[i].sealed)
 		rc = log_file_sync(reader.file);
+	if (rc == SHALE_OK)
+		rc = read_records(r, i, &reader);
 	r->report->segments++;
 	wal_reader_fini(&reader);
 	return rc;

@@ -1,0 +1,94 @@
+/* Dropped families: what is still done with their handles. */
+#include "regress/sim_store.h"
+
+static void open_with_dropped(struct sim *sim, shale_db **db, shale_cf **cf)
+{
+	shale_options o = small_options(sim);
+
+	need_ok(shale_open(DIR, &o, db));
+	need_ok(shale_cf_create(*db, "gone", NULL, cf));
+	put(*db, *cf, 1, 100);
+	need_ok(shale_flush(*db, NULL));
+	put(*db, *cf, 2, 20000);
+	need_ok(shale_cf_drop(*db, "gone"));
+}
+
+static void flush_dropped(void *arg)
+{
+	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
+	shale_stats stats = SHALE_STATS_INIT;
+	shale_cf *cf;
+	shale_db *db;
+
+	open_with_dropped(arg, &db, &cf);
+	fo.cf = cf;
+	need_status(shale_flush(db, &fo), SHALE_INVALID);
+	for (int i = 0; i < 40; i++) /* no more of them than may be sealed */
+		need_status(shale_flush(db, &fo), SHALE_INVALID);
+	need_ok(shale_stats_get(db, &stats));
+	need((stats.sealed_memtables) == 0);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void flushing_a_dropped_family_is_refused_and_holds_no_memory(void **state)
+{
+	(void)state;
+	run_sim(1, flush_dropped);
+}
+
+static void compact_dropped(void *arg)
+{
+	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
+	shale_cf *cf;
+	shale_db *db;
+
+	open_with_dropped(arg, &db, &cf);
+	co.cf = cf;
+	need_status(shale_compact(db, &co), SHALE_INVALID);
+	put(db, NULL, 1, 100);
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_wait_idle(db));
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void compacting_a_dropped_family_is_no_failure_of_the_store(void **state)
+{
+	(void)state;
+	run_sim(2, compact_dropped);
+}
+
+static void read_dropped(void *arg)
+{
+	shale_read_options ro = SHALE_READ_OPTIONS_INIT;
+	shale_cf *cf;
+	shale_db *db;
+	shale_iter *it;
+
+	open_with_dropped(arg, &db, &cf);
+	need_status(has(db, cf, 1), SHALE_INVALID);
+	ro.cf = cf;
+	need_status(shale_iter_new(db, &ro, &it), SHALE_INVALID);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_dropped_family_is_gone_for_new_reads(void **state)
+{
+	(void)state;
+	run_sim(3, read_dropped);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flushing_a_dropped_family_is_refused_and_holds_no_memory),
+		cmocka_unit_test(compacting_a_dropped_family_is_no_failure_of_the_store),
+		cmocka_unit_test(a_dropped_family_is_gone_for_new_reads),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

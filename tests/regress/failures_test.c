@@ -1,0 +1,324 @@
+/* After a failure of the disk or of memory: what is tried again, and what is told. */
+#include "regress/sim_store.h"
+
+static void fault(struct sim *sim, enum sim_op op, const char *ends, bool sticky, bool after)
+{
+	struct sim_fault rule = {
+		.op = op, .name_ends = ends, .nth = 1, .err = EIO, .sticky = sticky, .after = after
+	};
+
+	sim_fs_fault(sim_get_fs(sim), &rule);
+}
+
+/* The next write fails, since the log does, and writes stop. */
+static void stop_writes(struct sim *sim, shale_db *db)
+{
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+
+	fault(sim, SIM_SYNC, ".log", false, false);
+	need(shale_put(db, &o, shale_str("lost"), shale_str("or not")) < 0);
+	sim_fs_faults_clear(sim_get_fs(sim));
+}
+
+static unsigned swap_nth;
+
+static void resume_swap_fails(void *arg)
+{
+	struct sim_fault rule = { .op = SIM_SYNC_DIR, .err = EIO, .after = true };
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 10; i++) {
+		put(db, NULL, i, 1000);
+		need_ok(shale_flush(db, NULL));
+	}
+	put(db, NULL, 100, 1000);
+	stop_writes(sim, db);
+	need_ok(shale_flush(db, NULL));
+	/* The root is in place when this fails: from then on it names the new manifest. */
+	rule.nth = swap_nth;
+	sim_fs_fault(sim_get_fs(sim), &rule);
+	(void)shale_resume(db);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	/* What happens to the tables now must be known to whatever the root names. */
+	need_ok(shale_compact(db, NULL));
+	(void)shale_close(db);
+
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 10; i++)
+		need_ok(has(db, NULL, i));
+	need_ok(has(db, NULL, 100));
+	need_ok(shale_close(db));
+}
+
+static void a_root_swap_that_failed_halfway_leaves_no_edit_behind(void **state)
+{
+	(void)state;
+	for (swap_nth = 1; swap_nth < 5; swap_nth++)
+		run_sim(1, resume_swap_fails);
+}
+
+static void resume_two_families(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_cf *cf;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &cf));
+	put(db, NULL, 1, 1000);
+	put(db, cf, 1, 1000);
+	stop_writes(sim, db);
+	need_ok(shale_resume(db));
+	put(db, NULL, 2, 1000);
+	put(db, cf, 2, 1000);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void writes_of_two_families_go_on_after_a_failed_sync(void **state)
+{
+	(void)state;
+	run_sim(2, resume_two_families);
+}
+
+static void resume_after_flush_sync(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options wo = SHALE_WRITE_OPTIONS_INIT;
+	shale_status rc;
+	shale_cf *cf;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &cf));
+	put(db, NULL, 1, 1000);
+	put(db, cf, 1, 1000);
+	/* The log fails below a flush, not below a write. */
+	fault(sim, SIM_SYNC, ".log", false, false);
+	(void)shale_flush(db, NULL);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	rc = shale_put(db, &wo, shale_str("more"), shale_str(""));
+	need_status(rc, SHALE_READ_ONLY);
+	need_ok(shale_resume(db));
+	put(db, NULL, 2, 1000);
+	put(db, cf, 2, 1000);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void resume_helps_a_log_that_failed_below_a_flush(void **state)
+{
+	(void)state;
+	run_sim(3, resume_after_flush_sync);
+}
+
+static void resume_after_wait(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_stats stats = SHALE_STATS_INIT;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 1000);
+	need_ok(shale_stats_get(db, &stats));
+	fault(sim, SIM_SYNC, ".log", false, false);
+	need(shale_wait_durable(db, stats.last_seq) < 0);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_resume(db));
+	put(db, NULL, 2, 1000);
+	need_ok(shale_close(db));
+}
+
+static void resume_helps_a_log_that_failed_below_a_wait(void **state)
+{
+	(void)state;
+	run_sim(4, resume_after_wait);
+}
+
+/* ---- many writers while the log is replaced ---- */
+
+struct crowd {
+	struct sim *sim;
+	shale_db *db;
+	unsigned running;
+};
+
+static void write_until_stopped(void *arg)
+{
+	struct crowd *c = arg;
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+
+	for (int i = 0; i < 20; i++)
+		(void)shale_put(c->db, &o, shale_str("key"), shale_str("value"));
+}
+
+static void resume_among_writers(void *arg)
+{
+	struct crowd c = { .sim = arg };
+	const shale_env *env = sim_env(c.sim);
+	shale_options o = small_options(c.sim);
+	shale_thread *thread[6];
+
+	need_ok(shale_open(DIR, &o, &c.db));
+	put(c.db, NULL, 1, 10);
+	for (int i = 0; i < 6; i++)
+		need((env->executor.ops->spawn(env->executor.self, "writer", write_until_stopped,
+					       &c, &thread[i])) == 0);
+	for (int i = 0; i < 4; i++) {
+		fault(c.sim, SIM_SYNC, ".log", false, false);
+		for (int tries = 0; tries < 50 && sim_fs_fault_hits(sim_get_fs(c.sim)) == 0;
+		     tries++)
+			env->executor.ops->yield(env->executor.self);
+		sim_fs_faults_clear(sim_get_fs(c.sim));
+		(void)shale_resume(c.db);
+	}
+	for (int i = 0; i < 6; i++)
+		env->executor.ops->join(env->executor.self, thread[i]);
+	need_ok(shale_resume(c.db));
+	put(c.db, NULL, 2, 10);
+	need_ok(shale_close(c.db));
+}
+
+static void writers_may_still_wait_on_the_log_that_resume_replaces(void **state)
+{
+	uint64_t seed = test_seed();
+
+	(void)state;
+	for (uint64_t i = 0; i < 60; i++)
+		run_sim(seed + i, resume_among_writers);
+}
+
+/* ---- what is told ---- */
+
+static unsigned stale_nth;
+
+static void stale(void *arg)
+{
+	struct sim_fault rule = { .op = SIM_OPEN, .name_ends = ".log", .err = EIO };
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options wo = SHALE_WRITE_OPTIONS_INIT;
+	static uint8_t value[1000];
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	/* Once, somebody cannot make a log segment: the log's thread, or a write. */
+	rule.nth = stale_nth;
+	sim_fs_fault(sim_get_fs(sim), &rule);
+	for (unsigned i = 0; i < 200; i++)
+		(void)shale_put(db, &wo, shale_str("key"), slice_from(value, sizeof(value)));
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_close(db));
+}
+
+static void a_flush_does_not_fail_for_the_logs_sake(void **state)
+{
+	(void)state;
+	for (stale_nth = 1; stale_nth < 8; stale_nth++)
+		for (uint64_t i = 0; i < 5; i++)
+			run_sim(100 + i, stale);
+}
+
+static void starve(void *arg)
+{
+	struct sim *sim = arg;
+	const shale_env *env = sim_env(sim);
+	shale_options o = small_options(sim);
+	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
+	shale_stats stats = SHALE_STATS_INIT;
+	uint32_t word = 0;
+	shale_db *db;
+	uint64_t before;
+
+	o.durability = SHALE_INTERVAL;
+	o.sync_interval_ms = 10;
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 1000);
+	fault(sim, SIM_OPEN, ".sst", true, false);
+	fo.no_wait = true;
+	need_ok(shale_flush(db, &fo));
+	env->executor.ops->wait(env->executor.self, &word, 0, 2000000000);
+	put(db, NULL, 2, 1000);
+	need_ok(shale_stats_get(db, &stats));
+	before = stats.log_syncs;
+	/* Ten intervals, less than background work waits after a failure. */
+	env->executor.ops->wait(env->executor.self, &word, 0, 100000000);
+	need_ok(shale_stats_get(db, &stats));
+	need(stats.log_syncs > before);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_resume(db));
+	need_ok(shale_close(db));
+}
+
+static void the_interval_is_kept_while_flushes_fail(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 10; i++)
+		run_sim(200 + i, starve);
+}
+
+static void starved_commit(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options wo = SHALE_WRITE_OPTIONS_INIT;
+	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
+	static uint8_t value[60000];
+	shale_status rc = SHALE_OK;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 10);
+	/* Find an allocation that fails between the ordered step and the memtable. */
+	for (unsigned nth = 1; nth < 20 && rc >= 0; nth++) {
+		sim_heap_fail(sim_get_heap(sim), nth, false);
+		rc = shale_put(db, &wo, shale_str("big"), slice_from(value, sizeof(value)));
+		sim_heap_fail(sim_get_heap(sim), 0, false);
+		if (rc < 0 && shale_put(db, &wo, shale_str("a"), shale_str("b")) >= 0)
+			rc = SHALE_OK;
+	}
+	need(rc < 0);
+	fo.no_wait = true;
+	(void)shale_flush(db, &fo);
+	need(shale_flush(db, NULL) < 0);
+	need(shale_wait_idle(db) < 0);
+	need_ok(has(db, NULL, 1));
+	need(shale_close(db) < 0);
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(has(db, NULL, 1));
+	need_ok(shale_close(db));
+}
+
+static void nobody_waits_for_what_can_never_be_flushed(void **state)
+{
+	(void)state;
+	run_sim(5, starved_commit);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_root_swap_that_failed_halfway_leaves_no_edit_behind),
+		cmocka_unit_test(writes_of_two_families_go_on_after_a_failed_sync),
+		cmocka_unit_test(resume_helps_a_log_that_failed_below_a_flush),
+		cmocka_unit_test(resume_helps_a_log_that_failed_below_a_wait),
+		cmocka_unit_test(a_flush_does_not_fail_for_the_logs_sake),
+		cmocka_unit_test(the_interval_is_kept_while_flushes_fail),
+		cmocka_unit_test(nobody_waits_for_what_can_never_be_flushed),
+		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

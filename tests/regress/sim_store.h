@@ -1,0 +1,77 @@
+/* A store on the simulated machine, for tests that repeat a bug that was found. */
+#ifndef TESTS_REGRESS_SIM_STORE_H
+#define TESTS_REGRESS_SIM_STORE_H
+
+#include "support/test.h"
+
+#include "env/sim.h"
+
+#include <errno.h>
+
+#define DIR "/db"
+
+/* In a simulated task no assertion may jump out: end the process with a sentence. */
+#define need(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "%s:%d: not so: %s (last error: %s)\n", __FILE__,          \
+				__LINE__, #x, shale_last_error()->text);                           \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
+#define need_ok(rc) need((rc) == SHALE_OK)
+#define need_status(rc, expected) need((rc) == (expected))
+
+static inline shale_options small_options(struct sim *sim)
+{
+	shale_options o = SHALE_OPTIONS_INIT;
+
+	o.env = sim_env(sim);
+	o.memory_budget = 4 << 20;
+	o.memtable_bytes = 64 << 10;
+	o.background_threads = 2;
+	return o;
+}
+
+/* Run fn(sim) as the first task of a machine; `stuck` tells of a deadlock, which fails. */
+static inline void run_sim(uint64_t seed, void (*fn)(void *sim))
+{
+	struct sim *sim = NULL;
+	struct sim_schedule schedule = { .policy = SIM_RANDOM,
+					 .switch_permille = 250,
+					 .spurious_permille = 10,
+					 .steps_max = 20000000 };
+
+	assert_ok(sim_new(seed, &sim));
+	sim_set_schedule(sim, &schedule);
+	assert_int_equal(sim_run(sim, fn, sim), SIM_DONE);
+	assert_int_equal(sim_heap_live(sim_get_heap(sim)), 0);
+	sim_free(sim);
+}
+
+static inline void put(shale_db *db, shale_cf *cf, unsigned key, size_t size)
+{
+	static uint8_t value[64 << 10];
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+	char text[24];
+
+	o.cf = cf;
+	snprintf(text, sizeof(text), "key%08u", key);
+	need_ok(shale_put(db, &o, shale_str(text), slice_from(value, size)));
+}
+
+static inline shale_status has(shale_db *db, shale_cf *cf, unsigned key)
+{
+	shale_read_options o = SHALE_READ_OPTIONS_INIT;
+	shale_value value;
+	char text[24];
+	shale_status rc;
+
+	o.cf = cf;
+	snprintf(text, sizeof(text), "key%08u", key);
+	rc = shale_get(db, &o, shale_str(text), &value);
+	shale_value_release(&value);
+	return rc;
+}
+
+#endif
