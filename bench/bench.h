@@ -138,6 +138,7 @@ enum workload {
 	SEEKRANDOM,
 	SCAN,
 	OVERWRITE,
+	SETTLE_AGAIN, /* after overwrite, always: what it left owed belongs to its price */
 	WORKLOADS,
 };
 

@@ -103,7 +103,7 @@ static void add_engine(struct arguments *a, const char *name)
 static void add_workload(struct arguments *a, const char *name)
 {
 	for (int i = 0; i < WORKLOADS; i++) {
-		if (i != SETTLE && strcmp(workload_name[i], name) == 0) {
+		if (i != SETTLE && i != SETTLE_AGAIN && strcmp(workload_name[i], name) == 0) {
 			a->plan.wanted[i] = true;
 			return;
 		}
@@ -292,6 +292,7 @@ static void run_round(const struct arguments *a, unsigned round, const struct en
 		struct figures rest[WORKLOADS];
 
 		p.wanted[FILLRANDOM] = p.wanted[SETTLE] = true;
+		p.wanted[SETTLE_AGAIN] = p.wanted[OVERWRITE];
 		memset(rest, 0, sizeof(rest));
 		run_child(e, &p, a->dir, rest);
 		memcpy(out + FILLRANDOM, rest + FILLRANDOM,
@@ -300,7 +301,7 @@ static void run_round(const struct arguments *a, unsigned round, const struct en
 	fprintf(stderr, "round %u/%u %-8s %5.1f s ", round + 1, a->rounds, e->name,
 		(double)(now_ns() - start) / 1e9);
 	for (int w = 0; w < WORKLOADS; w++)
-		if (out[w].ran && w != SETTLE)
+		if (out[w].ran && w != SETTLE && w != SETTLE_AGAIN)
 			fprintf(stderr, " %s %.0fk", workload_name[w],
 				(double)out[w].ops / out[w].seconds / 1e3);
 	fputc('\n', stderr);

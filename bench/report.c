@@ -79,7 +79,7 @@ static void table_row(const struct results *r, unsigned e, enum workload w, FILE
 	char t[4][16];
 
 	fprintf(out, "%-12s %-8s ", workload_name[w], r->engine[e]->name);
-	if (w == SETTLE)
+	if (w == SETTLE || w == SETTLE_AGAIN)
 		fprintf(out, "%9.1f s %8s %8s %8s %8s ", median(r, e, w, SECONDS), "-", "-", "-",
 			"-");
 	else
@@ -92,7 +92,7 @@ static void table_row(const struct results *r, unsigned e, enum workload w, FILE
 	for (unsigned k = 0; k < r->engines; k++) {
 		double other = median(r, k, w, RATE);
 
-		if (w == SETTLE || other <= 0)
+		if (w == SETTLE || w == SETTLE_AGAIN || other <= 0)
 			fprintf(out, " %8s", "");
 		else
 			fprintf(out, " %7.2fx", rate / other);
