@@ -24,7 +24,7 @@
 enum { NEXTS = 50 };
 
 const char *const workload_name[WORKLOADS] = {
-	"fillseq",    "fillrandom", "settle",    "readrandom",   "readmissing",
+	"fillseq",    "fillrandom", "settle",    "readrandom", "readmissing",
 	"seekrandom", "scan",       "overwrite", "resettle",
 };
 
