@@ -32,7 +32,7 @@ static void sync_interval(shale_db *db, struct wal *wal, uint64_t *wait_ns)
 		*wait_ns = interval;
 	if (wal_durable_lsn(wal) < wal_completed_lsn(wal) &&
 	    wal_sync(wal, wal_completed_lsn(wal)) < 0)
-		db_stop_writes(db);
+		db_log_failed(db, wal);
 }
 
 bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)

@@ -40,9 +40,11 @@ static shale_status seal_full(shale_db *db, struct commit *c, shale_cf **full)
 
 		if (unlikely(atomic_load_explicit(&cf->dropped, memory_order_relaxed)))
 			return err_new(SHALE_INVALID, "column family '%s' was dropped", cf->name);
+		*full = cf;
+		if (unlikely(stall_is_full_of_others(db)))
+			return SHALE_MORE;
 		if (likely(memtable_bytes(cf->active->table) < db->options.memtable_bytes))
 			continue;
-		*full = cf;
 		rc = seal_family(db, cf, false);
 		if (rc != SHALE_OK)
 			return rc;
@@ -59,6 +61,7 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 {
 	for (;;) {
 		shale_cf *full = NULL;
+		struct wal *wal;
 		shale_status rc;
 
 		if (unlikely(atomic_load_explicit(&db->write_stopped, memory_order_relaxed)))
@@ -88,13 +91,13 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 		}
 		if (rc < 0 || !logged)
 			return rc;
-		rc = wal_reserve(atomic_load_explicit(&db->wal, memory_order_relaxed),
-				 c->payload.size, db->next_seq, slot);
+		wal = atomic_load_explicit(&db->wal, memory_order_relaxed);
+		rc = wal_reserve(wal, c->payload.size, db->next_seq, slot);
 		if (likely(rc == SHALE_OK))
 			return rc;
 		/* The log failed in somebody's sync who may not have come to say so. */
 		if (rc < 0) {
-			db_stop_writes(db);
+			db_log_failed(db, wal);
 			return rc;
 		}
 		mutex_unlock(&db->commit_mu);
@@ -173,7 +176,9 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 		if (logged && atomic_load_explicit(&m->log_first, memory_order_relaxed) == 0)
 			atomic_store_explicit(&m->log_first, segment, memory_order_relaxed);
 	}
-	if (unlikely(ticket % 1024 == 0)) {
+	db->since_look += c->payload.size;
+	if (unlikely(ticket % 1024 == 0 || db->since_look > db->memtables_max / 16)) {
+		db->since_look = 0;
 		seal_for_memory(db);
 		if (logged && wal_wants_segment(wal))
 			scheduler_kick(db->keeper);
@@ -198,7 +203,7 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	if (rc >= 0 && logged && wants_sync(db, durability)) {
 		rc = wal_sync(wal, slot.end);
 		if (rc < 0)
-			db_stop_writes(db);
+			db_log_failed(db, wal);
 	}
 	if (rc >= 0 && seq_out != NULL)
 		*seq_out = last;

@@ -150,6 +150,7 @@ struct shale_db {
 	/* The ordered step. */
 	_Alignas(64) struct mutex commit_mu;
 	uint64_t next_seq, next_ticket;
+	uint64_t since_look;          /* bytes written since seal_for_memory() */
 	_Atomic uint64_t log_segment; /* active one; read anywhere */
 	_Atomic(struct wal *) wal;
 
@@ -161,9 +162,9 @@ struct shale_db {
 
 	struct mutex install_mu;
 	struct manifest *manifest;
-	_Atomic uint64_t last_edit; /* of the manifest; read anywhere */
-	bool manifest_failed;       /* an append failed: write a new one first */
-	struct live_log *logs;      /* what the manifest lists, oldest first */
+	_Atomic uint64_t last_edit;   /* of the manifest; read anywhere */
+	_Atomic bool manifest_failed; /* an append failed: write a new one first */
+	struct live_log *logs;        /* what the manifest lists, oldest first */
 	size_t log_count, log_capacity;
 	uint32_t next_cf;
 
@@ -176,7 +177,7 @@ struct shale_db {
 	shale_error soft_error;
 	uint64_t retry_ns;
 	unsigned flushing, merging;
-	uint64_t sealed_bytes;
+	_Atomic uint64_t sealed_bytes; /* changed under mu */
 	_Atomic uint64_t longest_stop_ns;
 	_Atomic uint64_t level_read[SHALE_LEVELS_MAX], level_written[SHALE_LEVELS_MAX];
 
@@ -216,6 +217,8 @@ void db_fit_cache(shale_db *db);
 
 /* Record why writes stop for good; the first reason stays. */
 void db_stop_writes(shale_db *db);
+/* The same when a log failed, unless shale_resume() has replaced it meanwhile. */
+void db_log_failed(shale_db *db, const struct wal *wal);
 /* A background job failed (err_last() tells why): report it, try again later. */
 void db_soft_failure(shale_db *db, shale_status rc);
 
@@ -287,7 +290,7 @@ bool publish_wait(shale_db *db, uint64_t ticket);
 shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many);
 /* Seal the families whose data holds the oldest log, when the log outgrew its bound. */
 shale_status seal_for_log(shale_db *db);
-/* Seal the largest memtable when many families together hold too much. Under commit_mu. */
+/* Seal the largest memtables when many families together hold too much. Under commit_mu. */
 void seal_for_memory(shale_db *db);
 
 /* Make a log segment ready that takes a payload of that size. No lock held. */
@@ -311,6 +314,8 @@ void stall_delay(shale_db *db, shale_cf *cf, size_t bytes);
 void stall_update(shale_db *db, shale_cf *cf);
 /* Wait until something was flushed; the background failure if that stands in the way. */
 shale_status stall_stop(shale_db *db, shale_cf *cf);
+/* Whether the sealed memtables of many families fill what all may take; under mu or commit_mu. */
+bool stall_is_full_of_others(const shale_db *db);
 /* Whether a family may not seal another memtable now; under mu. */
 bool stall_is_full(const shale_db *db, const shale_cf *cf);
 
@@ -358,6 +363,8 @@ struct install {
 shale_status install_run(shale_db *db, const struct install *in);
 /* Append an edit to the manifest, or write a new manifest when it has grown. Under install_mu. */
 shale_status install_edit(shale_db *db, struct buf *payload);
+/* After a failed append: a new manifest, so that what is made next can be noted. No lock held. */
+shale_status install_heal(shale_db *db);
 /* A new manifest with all that is known. Under install_mu. */
 shale_status install_new_manifest(shale_db *db);
 

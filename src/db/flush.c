@@ -97,7 +97,7 @@ static void sync_log(shale_db *db)
 		return;
 	/* A log that failed cannot be synced; then the tables are what saves the data. */
 	if (wal_sync(wal, wal_completed_lsn(wal)) < 0)
-		db_stop_writes(db);
+		db_log_failed(db, wal);
 }
 
 /* Install what is built, from the oldest on. */

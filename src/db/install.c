@@ -115,6 +115,17 @@ shale_status install_new_manifest(shale_db *db)
 	return rc;
 }
 
+shale_status install_heal(shale_db *db)
+{
+	shale_status rc = SHALE_OK;
+
+	mutex_lock(&db->install_mu);
+	if (atomic_load(&db->manifest_failed))
+		rc = install_new_manifest(db);
+	mutex_unlock(&db->install_mu);
+	return rc;
+}
+
 shale_status install_edit(shale_db *db, struct buf *payload)
 {
 	shale_status rc = SHALE_OK;

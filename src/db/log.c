@@ -78,8 +78,11 @@ shale_status log_prepare(shale_db *db, uint64_t payload)
 	mutex_lock(&db->log_mu);
 	wal = atomic_load(&db->wal);
 	if (!wal_has_ready(wal, payload) || (payload == 0 && wal_wants_segment(wal))) {
+		/* A segment that cannot be noted would stay on the disk, one for every try. */
+		rc = install_heal(db);
 		number = db_new_number(db);
-		rc = wal_prepare(wal, number, atomic_load(&db->last_edit), payload);
+		if (rc >= 0)
+			rc = wal_prepare(wal, number, atomic_load(&db->last_edit), payload);
 		if (rc >= 0) {
 			rc = note_log(db, number);
 			wal_admit(wal, rc >= 0);
@@ -133,6 +136,7 @@ static shale_status seal_one(shale_db *db, bool *some)
 
 bool log_seal_some(shale_db *db)
 {
+	struct wal *wal = atomic_load(&db->wal);
 	shale_status rc;
 	bool some;
 
@@ -144,7 +148,7 @@ bool log_seal_some(shale_db *db)
 	/* Without a segment it was the sync that failed. A seal that could not be noted is
 	   missed only where the log is damaged. */
 	if (rc < 0 && !some)
-		db_stop_writes(db);
+		db_log_failed(db, wal);
 	return some && rc >= 0;
 }
 

@@ -198,7 +198,7 @@ shale_status shale_wait_durable(shale_db *db, shale_seq seq)
 		return SHALE_OK;
 	rc = wal_sync(wal, wal_completed_lsn(wal));
 	if (rc < 0)
-		db_stop_writes(db);
+		db_log_failed(db, wal);
 	return rc;
 }
 
@@ -226,7 +226,6 @@ static shale_status fresh_log(shale_db *db)
 
 	if (rc < 0)
 		return rc;
-	mutex_lock(&db->log_mu);
 	mutex_lock(&db->install_mu);
 	rc = keep_log(db);
 	if (rc >= 0)
@@ -242,7 +241,8 @@ static shale_status fresh_log(shale_db *db)
 	}
 	if (rc >= 0) {
 		mutex_lock(&db->commit_mu);
-		/* Writes are stopped, so nobody is between reserve and fill. */
+		mutex_lock(&db->mu);
+		/* Writes were stopped, so nobody is between reserve and fill. */
 		atomic_store(&db->wal, fresh);
 		atomic_store(&db->log_segment, 0);
 		/* Some may still wait in it to be told that it failed. */
@@ -250,11 +250,12 @@ static shale_status fresh_log(shale_db *db)
 		fresh = NULL; /* moved */
 		for (size_t i = 0; i < db->family_count; i++)
 			atomic_store(&db->families[i]->active->log_first, 0);
+		atomic_store(&db->write_stopped, false);
+		mutex_unlock(&db->mu);
 		mutex_unlock(&db->commit_mu);
 	}
 	wal_free(fresh);
 	mutex_unlock(&db->install_mu);
-	mutex_unlock(&db->log_mu);
 	return rc;
 }
 
@@ -273,15 +274,11 @@ shale_status shale_resume(shale_db *db)
 	db->soft_status = SHALE_OK;
 	mutex_unlock(&db->mu);
 	scheduler_kick(db->scheduler);
-	if (!atomic_load(&db->write_stopped))
-		return shale_flush(db, NULL);
-	rc = fresh_log(db);
-	if (rc < 0)
-		return rc;
-	mutex_lock(&db->mu);
-	atomic_store(&db->write_stopped, false);
-	mutex_unlock(&db->mu);
-	return SHALE_OK;
+	/* One at a time: a second one must not replace a log that is written again. */
+	mutex_lock(&db->log_mu);
+	rc = atomic_load(&db->write_stopped) ? fresh_log(db) : shale_flush(db, NULL);
+	mutex_unlock(&db->log_mu);
+	return rc;
 }
 
 static shale_status check_version(shale_db *db, const struct version *v,

@@ -278,6 +278,10 @@ static shale_status run_task(struct merge *t)
 {
 	shale_status rc;
 
+	/* Outputs that cannot be noted would stay on the disk, new ones for every try. */
+	rc = install_heal(t->db);
+	if (rc < 0)
+		return rc;
 	if (!t->pick.move)
 		return run_merge(t);
 	rc = install_task(t, NULL);

@@ -452,10 +452,10 @@ static shale_status remove_orphans(shale_db *db)
 
 	if (rc >= 0)
 		rc = store_list(db->store, note_orphan, &o);
-	for (size_t i = 0; i < o.count && rc >= 0; i++) {
-		rc = store_delete(db->store, o.found[i].kind, o.found[i].number);
-		db->orphans_removed += rc >= 0;
-	}
+	/* One that cannot be deleted now is found again at the next open. */
+	for (size_t i = 0; i < o.count && rc >= 0; i++)
+		if (store_delete(db->store, o.found[i].kind, o.found[i].number) >= 0)
+			db->orphans_removed++;
 	mem_free(db->env, o.found);
 	mem_free(db->env, o.tables);
 	return rc;

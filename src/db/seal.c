@@ -74,22 +74,27 @@ shale_status seal_for_log(shale_db *db)
 
 void seal_for_memory(shale_db *db)
 {
-	shale_cf *largest = NULL;
-	uint64_t sum = 0;
-	size_t most = 0;
+	shale_cf *largest;
 
 	mutex_assert_held(&db->commit_mu);
 	if (db->family_count < 2)
 		return;
-	for (size_t i = 0; i < db->family_count; i++) {
-		size_t bytes = memtable_bytes(db->families[i]->active->table);
+	do {
+		uint64_t sum = 0;
+		size_t most = 0;
 
-		sum += bytes;
-		if (bytes > most && db->families[i]->active->used) {
-			most = bytes;
-			largest = db->families[i];
+		largest = NULL;
+		for (size_t i = 0; i < db->family_count; i++) {
+			size_t bytes = memtable_bytes(db->families[i]->active->table);
+
+			sum += bytes;
+			if (bytes > most && db->families[i]->active->used) {
+				most = bytes;
+				largest = db->families[i];
+			}
 		}
-	}
-	if (sum > db->memtables_max / 2 && largest != NULL)
-		(void)seal_family(db, largest, false); /* tried again soon */
+		if (sum <= db->memtables_max / 2)
+			break;
+		/* When that fails it is tried again soon. */
+	} while (largest != NULL && seal_family(db, largest, true) == SHALE_OK);
 }

@@ -17,12 +17,18 @@ enum {
 	STOP_POLL_NS = 100000000,
 };
 
+bool stall_is_full_of_others(const shale_db *db)
+{
+	return db->family_count > 1 &&
+	       atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) > db->memtables_max;
+}
+
 bool stall_is_full(const shale_db *db, const shale_cf *cf)
 {
 	uint64_t after =
 		db->sealed_bytes + memtable_bytes(cf->active->table) + db->options.memtable_bytes;
 
-	if (cf->sealed_count == SEALED_MAX)
+	if (cf->sealed_count == SEALED_MAX || stall_is_full_of_others(db))
 		return true;
 	if (cf->version->level[0].runs >= (uint64_t)STOP_RUNS * cf->policy.top_runs)
 		return true;

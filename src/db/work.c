@@ -14,14 +14,28 @@ uint64_t work_new_number(void *db)
 	return db_new_number(db);
 }
 
-void db_stop_writes(shale_db *db)
+/* Under mu. */
+static void stop_writes(shale_db *db)
 {
-	mutex_lock(&db->mu);
 	if (!atomic_load(&db->write_stopped)) {
 		db->stop_error = *err_last();
 		atomic_store(&db->write_stopped, true);
 	}
 	cond_broadcast(&db->changed, db->env);
+}
+
+void db_stop_writes(shale_db *db)
+{
+	mutex_lock(&db->mu);
+	stop_writes(db);
+	mutex_unlock(&db->mu);
+}
+
+void db_log_failed(shale_db *db, const struct wal *wal)
+{
+	mutex_lock(&db->mu);
+	if (atomic_load(&db->wal) == wal)
+		stop_writes(db);
 	mutex_unlock(&db->mu);
 }
 

@@ -196,6 +196,143 @@ static void writers_may_still_wait_on_the_log_that_resume_replaces(void **state)
 		run_sim(seed + i, resume_among_writers);
 }
 
+/* ---- several resume at once, and all that was acknowledged is there after a power cut ---- */
+
+enum { RESUMERS = 3, KEYS_EACH = 30, WRITERS = 4 };
+
+struct race {
+	struct sim *sim;
+	shale_db *db;
+	unsigned next;
+	bool acknowledged[WRITERS * KEYS_EACH];
+};
+
+static void race_write(void *arg)
+{
+	struct race *r = arg;
+
+	for (int i = 0; i < KEYS_EACH; i++) {
+		shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+		unsigned key = r->next++;
+		char text[24];
+
+		snprintf(text, sizeof(text), "key%08u", key);
+		r->acknowledged[key] = shale_put(r->db, &o, shale_str(text), shale_str("v")) == 0;
+	}
+}
+
+static void race_resume(void *arg)
+{
+	struct race *r = arg;
+
+	for (int i = 0; i < 3; i++)
+		(void)shale_resume(r->db);
+}
+
+static void resume_race(void *arg)
+{
+	static struct race r;
+	struct sim *sim = arg;
+	const shale_env *env = sim_env(sim);
+	shale_options o = small_options(sim);
+	shale_thread *thread[WRITERS + RESUMERS];
+	uint32_t word = 0;
+
+	memset(&r, 0, sizeof(r));
+	r.sim = sim;
+	need_ok(shale_open(DIR, &o, &r.db));
+	for (int i = 0; i < WRITERS; i++)
+		need(env->executor.ops->spawn(env->executor.self, "writer", race_write, &r,
+					      &thread[i]) == 0);
+	env->executor.ops->wait(env->executor.self, &word, 0, 20000);
+	fault(sim, SIM_SYNC, ".log", false, false);
+	for (int i = 0; i < RESUMERS; i++)
+		need(env->executor.ops->spawn(env->executor.self, "resumer", race_resume, &r,
+					      &thread[WRITERS + i]) == 0);
+	for (int i = 0; i < WRITERS + RESUMERS; i++)
+		env->executor.ops->join(env->executor.self, thread[i]);
+	sim_kill_tasks(sim);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
+
+	need_ok(shale_open(DIR, &o, &r.db));
+	for (unsigned i = 0; i < WRITERS * KEYS_EACH; i++)
+		need(!r.acknowledged[i] || has(r.db, NULL, i) == SHALE_OK);
+	need_ok(shale_close(r.db));
+}
+
+static void many_may_resume_at_once(void **state)
+{
+	uint64_t seed = test_seed();
+
+	(void)state;
+	for (uint64_t i = 0; i < 150; i++)
+		run_sim(seed + i, resume_race);
+}
+
+/* ---- what is left behind ---- */
+
+static int count_logs(void *arg, const char *name, uint64_t size, bool is_dir)
+{
+	unsigned *n = arg;
+
+	(void)size;
+	(void)is_dir;
+	*n += strstr(name, ".log") != NULL;
+	return 0;
+}
+
+static void manifest_fails_for_long(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options wo = SHALE_WRITE_OPTIONS_INIT;
+	static uint8_t value[1000];
+	unsigned logs = 0;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 1000);
+	fault(sim, SIM_WRITE, ".man", true, false);
+	for (unsigned i = 0; i < 200; i++)
+		(void)shale_put(db, &wo, shale_str("key"), slice_from(value, sizeof(value)));
+	need(sim_fs_list(sim_get_fs(sim), DIR, count_logs, &logs) == 0);
+	need(logs < 8);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	(void)shale_resume(db);
+	put(db, NULL, 2, 1000);
+	need_ok(shale_close(db));
+}
+
+static void a_manifest_that_fails_for_long_fills_no_disk_with_logs(void **state)
+{
+	(void)state;
+	run_sim(6, manifest_fails_for_long);
+}
+
+static void orphan_stays(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 1000);
+	need_ok(shale_close(db));
+	fault(sim, SIM_UNLINK, ".log", true, false);
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(has(db, NULL, 1));
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_close(db));
+}
+
+static void a_file_that_cannot_be_removed_keeps_no_store_from_opening(void **state)
+{
+	(void)state;
+	run_sim(7, orphan_stays);
+}
+
 /* ---- what is told ---- */
 
 static unsigned stale_nth;
@@ -315,6 +452,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_flush_does_not_fail_for_the_logs_sake),
 		cmocka_unit_test(the_interval_is_kept_while_flushes_fail),
 		cmocka_unit_test(nobody_waits_for_what_can_never_be_flushed),
+		cmocka_unit_test(many_may_resume_at_once),
+		cmocka_unit_test(a_manifest_that_fails_for_long_fills_no_disk_with_logs),
+		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
 	};
 
