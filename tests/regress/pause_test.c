@@ -1,0 +1,122 @@
+/* A scan that is cut into pieces by skip_max sees what a scan in one piece sees. */
+#include "regress/sim_store.h"
+
+#include "base/rand.h"
+
+enum { SPACE = 120 };
+
+static void fill(struct rand *r, shale_db *db, int n)
+{
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+
+	for (int i = 0; i < n; i++) {
+		char lo[24], hi[24];
+		unsigned key = (unsigned)rand_below(r, SPACE);
+
+		snprintf(lo, sizeof(lo), "key%08u", key);
+		snprintf(hi, sizeof(hi), "key%08u", key + 1 + (unsigned)rand_below(r, 10));
+		switch (rand_below(r, 8)) {
+		case 0:
+		case 1:
+		case 2:
+		case 3:
+			need_ok(shale_delete(db, &o, shale_str(lo)));
+			break;
+		case 4:
+			need_ok(shale_delete_range(db, &o, shale_str(lo), shale_str(hi)));
+			break;
+		default:
+			put(db, NULL, key, 10);
+		}
+	}
+}
+
+/* Move until it is somewhere; a pause goes on in the same direction. */
+static shale_status move(shale_iter *it, bool forward)
+{
+	shale_status rc;
+
+	do
+		rc = forward ? shale_iter_next(it) : shale_iter_prev(it);
+	while (rc == SHALE_MORE);
+	return rc;
+}
+
+static void compare(struct rand *r, shale_db *db, const shale_snapshot *snapshot)
+{
+	shale_read_options o = SHALE_READ_OPTIONS_INIT;
+	shale_iter *whole, *pieces;
+	shale_status a, b;
+
+	o.snapshot = snapshot;
+	need_ok(shale_iter_new(db, &o, &whole));
+	o.skip_max = 1 + rand_below(r, 3);
+	need_ok(shale_iter_new(db, &o, &pieces));
+	for (int round = 0; round < 20; round++) {
+		char text[24];
+		bool forward = rand_below(r, 2) != 0;
+
+		snprintf(text, sizeof(text), "key%08u", (unsigned)rand_below(r, SPACE));
+		if (forward) {
+			a = shale_iter_seek(whole, shale_str(text));
+			b = shale_iter_seek(pieces, shale_str(text));
+		} else {
+			a = shale_iter_seek_prev(whole, shale_str(text));
+			b = shale_iter_seek_prev(pieces, shale_str(text));
+		}
+		if (b == SHALE_MORE)
+			b = move(pieces, forward);
+		for (int i = 0; i < 30; i++) {
+			need(a == b);
+			if (a != SHALE_OK)
+				break;
+			need(slice_eq(shale_iter_key(whole), shale_iter_key(pieces)));
+			if (rand_below(r, 6) == 0)
+				forward = !forward;
+			a = move(whole, forward);
+			b = move(pieces, forward);
+		}
+	}
+	shale_iter_free(whole);
+	shale_iter_free(pieces);
+}
+
+static void scan_in_pieces(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_snapshot *snapshot;
+	struct rand r;
+	shale_db *db;
+
+	rand_seed(&r, sim_get_stats(sim).now_ns + test_seed());
+	need_ok(shale_open(DIR, &o, &db));
+	fill(&r, db, 300);
+	need_ok(shale_snapshot_new(db, &snapshot));
+	fill(&r, db, 300);
+	need_ok(shale_flush(db, NULL));
+	fill(&r, db, 300);
+	for (int i = 0; i < 4; i++) {
+		compare(&r, db, NULL);
+		compare(&r, db, snapshot);
+		fill(&r, db, 50);
+	}
+	shale_snapshot_free(snapshot);
+	need_ok(shale_close(db));
+}
+
+static void a_scan_in_pieces_sees_what_one_in_a_piece_sees(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 10; i++)
+		run_sim(i + 1, scan_in_pieces);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_scan_in_pieces_sees_what_one_in_a_piece_sees),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
