@@ -13,7 +13,7 @@ static void write_many(void *arg)
 	o.memtable_bytes = 2 << 20;
 	need_ok(shale_open(DIR, &o, &db));
 	for (int i = 0; i < MANY; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "f%d", i);
 		need_ok(shale_cf_create(db, name, NULL, &cf[i]));
