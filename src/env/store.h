@@ -103,6 +103,8 @@ shale_status log_file_sync(struct log_file *f);
 shale_status log_file_read(struct log_file *f, uint64_t offset, void *buf, size_t n, size_t *got);
 /* Map [0, n) for stores; SHALE_UNSUPPORTED where the file system cannot. Once. */
 shale_status log_file_map(struct log_file *f, uint64_t n, void **addr);
+/* Take the mapping back; a sync still covers what was stored through it. */
+void log_file_unmap(struct log_file *f);
 const char *log_file_name(const struct log_file *f);
 
 #endif

@@ -165,8 +165,7 @@ void log_file_close(struct log_file *f)
 {
 	if (f == NULL)
 		return;
-	if (f->map != NULL)
-		f->env->fs.ops->unmap(f->env->fs.self, f->file, f->map, f->map_size);
+	log_file_unmap(f);
 	fs_close(f->env, f->file);
 	mem_free(f->env, f);
 }
@@ -230,4 +229,12 @@ shale_status log_file_map(struct log_file *f, uint64_t n, void **addr)
 const char *log_file_name(const struct log_file *f)
 {
 	return f->name.text;
+}
+
+void log_file_unmap(struct log_file *f)
+{
+	if (f->map == NULL)
+		return;
+	f->env->fs.ops->unmap(f->env->fs.self, f->file, f->map, f->map_size);
+	f->map = NULL;
 }

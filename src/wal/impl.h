@@ -127,6 +127,8 @@ void segment_retire(struct wal *w, struct wal_segment *s);
 /* Close and free it; its object stays. */
 void segment_free(struct wal *w, struct wal_segment *s);
 void segment_drop_image(struct wal *w, struct wal_segment *s);
+/* MAPPED: nothing will be stored any more. The leader's, or its stand-in's. */
+void segment_unmap(struct wal *w, struct wal_segment *s);
 
 /* Take and give up the lead of the chain, as a sync would. No lock held. */
 void wal_lead(struct wal *w);

@@ -158,13 +158,19 @@ shale_status segment_new(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 	return SHALE_OK;
 }
 
+void segment_unmap(struct wal *w, struct wal_segment *s)
+{
+	if (w->config.sink != WAL_MAPPED || s->image == NULL)
+		return;
+	s->image = NULL;
+	log_file_unmap(s->file);
+	wal_account(w, -(int64_t)s->capacity);
+}
+
 /* Close the file; of the image keep nothing that is not in it. */
 static void segment_close(struct wal *w, struct wal_segment *s)
 {
-	if (w->config.sink == WAL_MAPPED && s->image != NULL) {
-		s->image = NULL; /* goes with the file */
-		wal_account(w, -(int64_t)s->capacity);
-	}
+	segment_unmap(w, s);
 	segment_drop_image(w, s);
 	log_file_close(s->file);
 	s->file = NULL;

@@ -93,6 +93,26 @@ static bool segment_fits(uint64_t capacity, uint64_t size)
 	return size <= capacity - SEGMENT_FIRST - RECORD_HEADER;
 }
 
+/*
+ * Give back the mappings of segments that are complete. They would otherwise count
+ * as this process's memory until their memtables are flushed.
+ */
+static void unmap_complete(struct wal *w)
+{
+	struct wal_segment *s, *last;
+
+	wal_lead(w);
+	mutex_lock(&w->mu);
+	s = w->first;
+	mutex_unlock(&w->mu);
+	/* Acquire: the completer has left all before it, so every fill there is done. */
+	last = atomic_load_explicit(&w->completing, memory_order_acquire);
+	for (; s != NULL && s != last; s = atomic_load_explicit(&s->next, memory_order_acquire))
+		if (s->file != NULL)
+			segment_unmap(w, s);
+	wal_unlead(w);
+}
+
 shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload)
 {
 	uint64_t capacity = w->config.segment_bytes, size;
@@ -107,6 +127,8 @@ shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 	if (!segment_fits(capacity, size))
 		capacity =
 			(SEGMENT_FIRST + size + RECORD_HEADER + LOG_PAGE - 1) / LOG_PAGE * LOG_PAGE;
+	if (w->config.sink == WAL_MAPPED)
+		unmap_complete(w);
 	rc = segment_new(w, number, edit, capacity, &s);
 	if (rc != SHALE_OK)
 		return rc;
