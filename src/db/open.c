@@ -50,10 +50,14 @@ static uint64_t memtables_share(const shale_options *o)
 	return four < o->memory_budget / 2 ? four : o->memory_budget / 2;
 }
 
-/* What the memtables and the log leave of the budget, tables included, is the cache's. */
+/*
+ * What the memtables and the log leave of the budget, tables included, is the cache's;
+ * but for a twelfth, for the buffers of merges and what the heap loses.
+ */
 static uint64_t cache_bytes(const shale_db *db)
 {
-	uint64_t budget = db->options.memory_budget, taken = db->memtables_max + LOG_MEMORY;
+	uint64_t budget = db->options.memory_budget;
+	uint64_t taken = db->memtables_max + LOG_MEMORY + budget / 12;
 
 	return budget > taken + budget / 8 ? budget - taken : budget / 8;
 }
