@@ -195,11 +195,15 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	if (logged)
 		wal_fill(wal, &slot, first, c->count, c->payload, c->crc);
 	applied = apply(c, first);
-	rc = publish(db, ticket, last, slot.end, applied < 0);
 	if (unlikely(applied < 0)) {
+		shale_error why = *err_last(); /* publish() tells that nothing comes behind it */
+
+		(void)publish(db, ticket, last, slot.end, true);
+		*err_last() = why;
 		db_stop_writes(db);
 		return applied;
 	}
+	rc = publish(db, ticket, last, slot.end, false);
 	if (rc >= 0 && logged && wants_sync(db, durability)) {
 		rc = wal_sync(wal, slot.end);
 		if (rc < 0)

@@ -331,8 +331,8 @@ shale_status flush_mem(shale_db *db, struct mem *m);
 bool merge_some(shale_db *db);
 /* Merge a range down, in this thread. */
 shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi);
-/* Whether a merge runs or is due; under mu. */
-bool merge_is_owed(shale_db *db);
+/* Whether a merge runs or is due; SHALE_NO_MEMORY: that cannot be told. Under mu. */
+shale_status merge_is_owed(shale_db *db, bool *out);
 /* Append all range tombstones of a version's tables; slices last as long as its metas. */
 shale_status ranges_of_version(shale_db *db, const struct version *v, struct rangedel **list,
 			       size_t *count, size_t *capacity);

@@ -1,5 +1,5 @@
 /* Flush, compact, wait, resume, check: the verbs that see to the store itself. */
-#include "db/db.h"
+#include "db/work.h"
 
 static shale_status writable(shale_db *db)
 {
@@ -152,16 +152,6 @@ shale_status shale_compact(shale_db *db, const shale_compact_options *o)
 	return rc;
 }
 
-static bool is_idle(shale_db *db)
-{
-	if (db->flushing != 0 || merge_is_owed(db))
-		return false;
-	for (size_t i = 0; i < db->family_count; i++)
-		if (db->families[i]->oldest != NULL)
-			return false;
-	return true;
-}
-
 shale_status shale_wait_idle(shale_db *db)
 {
 	shale_status rc = db_enter(db);
@@ -169,12 +159,19 @@ shale_status shale_wait_idle(shale_db *db)
 	if (rc < 0 || db->options.read_only)
 		return rc;
 	mutex_lock(&db->mu);
-	while (rc >= 0 && !is_idle(db)) {
+	for (;;) {
+		bool owed = work_is_left(db);
+
+		if (!owed)
+			rc = merge_is_owed(db, &owed);
+		if (rc < 0 || !owed)
+			break;
 		rc = background_failure(db);
 		if (rc >= 0)
 			rc = unflushable(db);
-		if (rc >= 0)
-			cond_wait(&db->changed, &db->mu);
+		if (rc < 0)
+			break;
+		cond_wait(&db->changed, &db->mu);
 	}
 	mutex_unlock(&db->mu);
 	return rc;

@@ -290,14 +290,14 @@ static shale_status run_task(struct merge *t)
 	return rc;
 }
 
-/* The most urgent pick of all families that is not held up; under mu. */
-static bool choose(shale_db *db, struct merge *best)
+/* The most urgent pick of all families that is not held up; SHALE_END: none is. Under mu. */
+static shale_status choose(shale_db *db, struct merge *best)
 {
 	unsigned limit =
 		db->options.background_threads > 1 ? db->options.background_threads - 1 : 1;
 
 	if (db->merging >= limit)
-		return false;
+		return SHALE_END;
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
 		struct merge t = { .db = db, .cf = cf };
@@ -305,8 +305,11 @@ static bool choose(shale_db *db, struct merge *best)
 		if (cf->exclusive || cf->version->run_count == 0)
 			continue;
 		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
-		if (t.inputs == NULL)
-			break; /* tried again at the next kick */
+		if (t.inputs == NULL) {
+			if (best->inputs == NULL)
+				return err_memory("a merge");
+			break;
+		}
 		if (policy_pick(&cf->policy, cf->version, atomic_load(&db->next_run), t.inputs,
 				&t.pick) &&
 		    (best->inputs == NULL || t.pick.score > best->pick.score)) {
@@ -317,46 +320,52 @@ static bool choose(shale_db *db, struct merge *best)
 		}
 	}
 	if (best->inputs == NULL)
-		return false;
+		return SHALE_END;
 	atomic_fetch_add(&db->next_run, 1);
 	begin(best);
-	return true;
+	return SHALE_OK;
 }
 
 bool merge_some(shale_db *db)
 {
 	struct merge t = { .inputs = NULL };
 	shale_status rc;
-	bool some;
 
 	mutex_lock(&db->mu);
-	some = choose(db, &t);
+	rc = choose(db, &t);
+	/* What failed before is not owed any more. */
+	if (rc == SHALE_END && !work_is_left(db))
+		work_succeeded(db);
 	mutex_unlock(&db->mu);
-	if (!some)
+	if (rc < 0)
+		db_soft_failure(db, rc);
+	if (rc != SHALE_OK)
 		return false;
 	rc = run_task(&t);
 	end(&t, rc);
 	return rc >= 0;
 }
 
-bool merge_is_owed(shale_db *db)
+shale_status merge_is_owed(shale_db *db, bool *out)
 {
 	struct merge t = { .inputs = NULL };
 	bool owed = db->merging != 0;
 
 	mutex_assert_held(&db->mu);
+	*out = true;
 	for (size_t i = 0; i < db->family_count && !owed; i++) {
 		shale_cf *cf = db->families[i];
 
 		if (cf->version->run_count == 0)
 			continue;
 		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
-		/* Without memory the safe answer is to go on waiting. */
-		owed = t.inputs == NULL || cf->exclusive ||
-		       policy_pick(&cf->policy, cf->version, 1, t.inputs, &t.pick);
+		if (t.inputs == NULL)
+			return err_memory("a look for merges");
+		owed = cf->exclusive || policy_pick(&cf->policy, cf->version, 1, t.inputs, &t.pick);
 		mem_free(db->env, t.inputs);
 	}
-	return owed;
+	*out = owed;
+	return SHALE_OK;
 }
 
 shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi)

@@ -57,6 +57,15 @@ void work_succeeded(shale_db *db)
 	db->soft_status = SHALE_OK;
 }
 
+bool work_is_left(const shale_db *db)
+{
+	bool left = db->flushing != 0 || db->merging != 0;
+
+	for (size_t i = 0; i < db->family_count && !left; i++)
+		left = db->families[i]->oldest != NULL;
+	return left;
+}
+
 bool work_must_wait(shale_db *db, uint64_t *wait_ns)
 {
 	uint64_t now;
