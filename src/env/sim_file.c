@@ -54,7 +54,8 @@ static bool grow(struct sim_fs *fs, struct inode *i, uint64_t size)
 {
 	uint64_t more = size > i->cur.size ? size - i->cur.size : 0;
 
-	if (more > fs->capacity || fs->bytes > fs->capacity - more)
+	/* What needs no room fits also where capacity was taken away. */
+	if (more != 0 && (more > fs->capacity || fs->bytes > fs->capacity - more))
 		return false;
 	fs->bytes += more;
 	return true;

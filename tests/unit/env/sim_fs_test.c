@@ -153,6 +153,11 @@ static void a_full_disk_takes_what_fits(void **state)
 	assert_int_equal(ops->pwrite(fs, f, buf, 100, 150), -ENOSPC);
 	assert_int_equal(ops->pwrite(fs, f, buf, 100, 20), 100);
 	assert_int_equal(ops->allocate(fs, f, 100, 100), -ENOSPC);
+	/* Room that was taken away counts for new bytes alone. */
+	sim_fs_set_capacity(fs, 10);
+	assert_int_equal(ops->pwrite(fs, f, buf, 20, 20), 20);
+	assert_int_equal(ops->pwrite(fs, f, buf, 20, 150), -ENOSPC);
+	sim_fs_set_capacity(fs, 150);
 	assert_int_equal(ops->truncate(fs, f, 0), 0);
 	assert_int_equal(ops->allocate(fs, f, 0, 150), 0);
 	ops->close(fs, f);
