@@ -1,26 +1,53 @@
+/*
+ * The outputs divide the keys among them: the first begins before all keys, each
+ * ends where the next begins (`boundary`), the last has no end. A range tombstone
+ * that lies across a boundary is cut there, so that every table is right about
+ * its own part of the keys. Range tombstones are written when their output is
+ * closed; before that they are passed in step with the entries, because they
+ * weigh as much as entries do and an output can be cut between two of them.
+ *
+ * How large an output has become is asked of its builder only when the entries
+ * given to it since could have made it too large.
+ */
 #include "compact/job.h"
 
 #include "base/hash.h"
 
-enum { PAUSE_BYTES = 64 * 1024 };
+enum {
+	PAUSE_BYTES = 64 * 1024,
+	ENTRY_BYTES = 24, /* what an entry may take beside key and value */
+};
 
 /* State of one run of a job. */
 struct merge {
 	struct job *job;
 	const shale_env *env;
 	struct keep keep;
+	uint64_t passed, pause_at; /* bytes of the inputs */
+
 	struct table_builder *builder; /* the open output, or NULL */
-	struct buf boundary;           /* outputs so far end before this key */
+	uint64_t added, ask_at;        /* bytes given to it; when to ask for its size */
+	uint64_t range_bytes;          /* of range tombstones that it will get */
+	bool half;                     /* it is large enough to end at a boundary beneath */
+	size_t beneath;                /* then: the first table there not behind us */
+
+	bool fresh;          /* no version of the current key is written yet */
+	uint64_t hash;       /* of the current key, once one is */
+	struct buf boundary; /* outputs so far end before this key */
 	bool has_boundary;
 	size_t fragment; /* next range tombstone fragment to write */
-	size_t beneath;  /* table of the run beneath that holds the last key */
-	uint64_t since_pause;
+	size_t ahead;    /* next one to pass */
 };
+
+/* ---- outputs ---- */
 
 static shale_status output_open(struct merge *m)
 {
 	struct job *j = m->job;
 
+	m->added = m->range_bytes = 0;
+	m->half = false;
+	m->ask_at = j->table_bytes / 2;
 	return table_builder_new(j->te, j->new_number(j->arg), &j->build, &m->builder);
 }
 
@@ -37,15 +64,6 @@ static shale_status outputs_grow(struct job *j)
 	j->outputs = more;
 	j->output_capacity = capacity;
 	return SHALE_OK;
-}
-
-/* Whether any tombstone of the fragment is still needed. */
-static bool fragment_needed(struct merge *m, const struct rangedel_fragment *f)
-{
-	for (size_t i = 0; i < f->seq_count; i++)
-		if (keep_range(&m->keep, f, i))
-			return true;
-	return false;
 }
 
 /*
@@ -116,55 +134,148 @@ static shale_status output_close(struct merge *m, shale_slice end)
 	return SHALE_OK;
 }
 
-/* Whether `key`, the first version of a new user key, should begin a new output. */
-static bool should_cut(struct merge *m, shale_slice key)
+static uint64_t output_size(const struct merge *m)
+{
+	return table_builder_size(m->builder) + m->range_bytes;
+}
+
+/* ---- where to cut ---- */
+
+/* Whether tables of the run beneath end between the last key asked about and this one. */
+static bool boundary_passed(struct merge *m, shale_slice key)
 {
 	const struct run *r = m->job->beneath;
-	uint64_t size = table_builder_size(m->builder);
-	bool crossed = false;
+	size_t before = m->beneath;
 
-	if (r != NULL)
-		for (; m->beneath < r->count &&
-		       slice_cmp(r->tables[m->beneath]->props.largest, key) < 0;
-		     m->beneath++)
-			crossed = true;
+	while (r != NULL && m->beneath < r->count) {
+		const struct table_props *p = &r->tables[m->beneath]->props;
+		int c = slice_cmp(p->largest, key);
+
+		if (c > 0 || (c == 0 && !p->largest_excluded))
+			break;
+		m->beneath++;
+	}
+	return m->beneath != before;
+}
+
+/* Whether `key`, of which nothing is written yet, should begin a new output. */
+static bool should_cut(struct merge *m, shale_slice key)
+{
+	uint64_t most = m->job->table_bytes, size;
+
 	/* A boundary beneath is worth a table that is only half full. */
-	return size >= m->job->table_bytes || (crossed && size >= m->job->table_bytes / 2);
+	if (m->half && boundary_passed(m, key))
+		return true;
+	if (likely(m->added < m->ask_at))
+		return false;
+	size = output_size(m);
+	if (!m->half && size >= most / 2) {
+		m->half = true;
+		m->beneath = m->job->beneath != NULL ? run_lower(m->job->beneath, key) : 0;
+	}
+	if (size >= most)
+		return true;
+	m->ask_at = m->added + (m->half ? most : most / 2) - size;
+	return false;
 }
 
-static shale_status pause(struct merge *m, size_t bytes)
+/* What the still needed tombstones of a fragment take in a table. */
+static uint64_t fragment_bytes(struct merge *m, const struct rangedel_fragment *f)
 {
-	m->since_pause += bytes;
-	if (m->since_pause < PAUSE_BYTES || m->job->pause == NULL)
-		return SHALE_OK;
-	m->since_pause = 0;
-	return m->job->pause(m->job->arg);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < f->seq_count; i++)
+		n += keep_range(&m->keep, f, i);
+	return n * (f->lo.size + f->hi.size + ENTRY_BYTES);
 }
 
-static shale_status merge_entry(struct merge *m, struct iter *it)
+/*
+ * Pass the range tombstones that begin up to `key` (data NULL: all), which is
+ * about to be written. What is written already lies before them.
+ */
+static shale_status pass_ranges(struct merge *m, shale_slice key)
 {
-	struct job *j = m->job;
+	const struct rangedel_set *set = m->job->ranges;
+	shale_status rc;
+
+	for (; m->ahead < set->count; m->ahead++) {
+		const struct rangedel_fragment *f = &set->fragments[m->ahead];
+		uint64_t bytes;
+
+		if (key.data != NULL && slice_cmp(f->lo, key) > 0)
+			break;
+		bytes = fragment_bytes(m, f);
+		if (bytes == 0)
+			continue;
+		if (m->builder != NULL && output_size(m) >= m->job->table_bytes) {
+			rc = output_close(m, f->lo);
+			if (rc < 0)
+				return rc;
+		}
+		if (m->builder == NULL) {
+			rc = output_open(m);
+			if (rc < 0)
+				return rc;
+		}
+		m->range_bytes += bytes;
+		m->added += bytes;
+	}
+	return SHALE_OK;
+}
+
+/* ---- the merge ---- */
+
+/* Before the first version of a key is written: the right output for it. */
+static shale_status begin_key(struct merge *m, shale_slice key)
+{
+	shale_status rc;
+
+	if (unlikely(m->job->ranges != NULL)) {
+		rc = pass_ranges(m, key);
+		if (rc < 0)
+			return rc;
+	}
+	if (m->builder != NULL && unlikely(should_cut(m, key))) {
+		rc = output_close(m, key);
+		if (rc < 0)
+			return rc;
+	}
+	m->fresh = false;
+	m->hash = hash_key(key);
+	return m->builder != NULL ? SHALE_OK : output_open(m);
+}
+
+static shale_status pause_job(struct merge *m)
+{
+	m->pause_at = m->passed + PAUSE_BYTES;
+	return m->job->pause != NULL ? m->job->pause(m->job->arg) : SHALE_OK;
+}
+
+static inline shale_status merge_entry(struct merge *m, const struct iter *it)
+{
 	enum keep_verdict verdict;
-	uint64_t st = it->seqtype;
+	uint64_t st = it->seqtype, bytes = it->key.size + it->value.size + ENTRY_BYTES;
 	shale_slice value = it->value;
 	bool new_key;
 	shale_status rc;
 
-	j->entries_in++;
-	rc = pause(m, it->key.size + it->value.size + 16);
-	if (rc < 0)
-		return rc;
-	rc = keep_decide(&m->keep, it->key, st, value, &verdict, &new_key);
-	if (rc < 0 || verdict >= DROP_SHADOWED)
-		return rc;
-	if (new_key && m->builder != NULL && should_cut(m, it->key)) {
-		rc = output_close(m, it->key);
+	m->job->entries_in++;
+	m->passed += bytes;
+	if (unlikely(m->passed >= m->pause_at)) {
+		rc = pause_job(m);
 		if (rc < 0)
 			return rc;
 	}
-	if (m->builder == NULL) {
-		rc = output_open(m);
-		if (rc < 0)
+	rc = keep_decide(&m->keep, it->key, st, value, &verdict, &new_key);
+	if (unlikely(rc < 0))
+		return rc;
+	/* A key begins with the first of its versions that is kept, not with the first. */
+	m->fresh |= new_key;
+	if (verdict >= DROP_SHADOWED)
+		return SHALE_OK;
+	if (m->fresh) {
+		rc = begin_key(m, it->key);
+		if (unlikely(rc < 0))
 			return rc;
 	}
 	if (verdict == KEEP_AS_DELETE) {
@@ -173,33 +284,26 @@ static shale_status merge_entry(struct merge *m, struct iter *it)
 	} else if (verdict == KEEP_AS_OLDEST) {
 		st = seqtype(0, seqtype_type(st));
 	}
-	j->entries_out++;
-	return table_builder_add(m->builder, it->key, hash_key(it->key), st, value);
+	m->job->entries_out++;
+	m->added += bytes;
+	return table_builder_add(m->builder, it->key, m->hash, st, value);
 }
 
 static shale_status merge_all(struct merge *m)
 {
-	struct job *j = m->job;
-	struct iter *it = j->source;
+	const shale_slice end = { NULL, 0 };
+	struct iter *it = m->job->source;
 	shale_status rc = SHALE_OK;
 
 	for (iter_first(it); it->valid && rc >= 0; iter_next(it))
 		rc = merge_entry(m, it);
 	if (rc >= 0 && it->status < 0)
 		rc = it->status;
-	if (rc < 0)
-		return rc;
 	/* Range tombstones may go on behind the last entry, or stand alone. */
-	if (m->builder == NULL && j->ranges != NULL) {
-		size_t i = m->fragment;
-
-		while (i < j->ranges->count && !fragment_needed(m, &j->ranges->fragments[i]))
-			i++;
-		if (i < j->ranges->count)
-			rc = output_open(m);
-	}
+	if (rc >= 0 && m->job->ranges != NULL)
+		rc = pass_ranges(m, end);
 	if (rc >= 0 && m->builder != NULL)
-		rc = output_close(m, slice_from(NULL, 0));
+		rc = output_close(m, end);
 	return rc;
 }
 
@@ -234,6 +338,7 @@ shale_status job_run(struct job *j)
 	j->keep.ranges = j->ranges;
 	keep_init(&m.keep, m.env, &j->keep);
 	buf_init(&m.boundary, m.env);
+	m.pause_at = PAUSE_BYTES;
 	rc = merge_all(&m);
 	memcpy(j->counts, m.keep.counts, sizeof(j->counts));
 	if (rc >= 0)
@@ -272,7 +377,11 @@ shale_status bottom_init(struct bottom *b, const shale_env *env, const struct ve
 	if (v == NULL || v->run_count == 0)
 		return SHALE_OK;
 	b->position = mem_array(env, v->run_count, sizeof(*b->position));
-	return b->position != NULL ? SHALE_OK : err_memory("a merge's view of older runs");
+	if (b->position == NULL)
+		return err_memory("a merge's view of older runs");
+	for (size_t i = 0; i < v->run_count; i++)
+		b->position[i] = SIZE_MAX;
+	return SHALE_OK;
 }
 
 void bottom_fini(struct bottom *b, const shale_env *env)
@@ -280,22 +389,60 @@ void bottom_fini(struct bottom *b, const shale_env *env)
 	mem_free(env, b->position);
 }
 
+/* The first table of an older run that does not end before the key; NULL if all do. */
+static const struct table_props *bottom_advance(struct bottom *b, size_t i, shale_slice key)
+{
+	const struct run *r = b->version->runs[i];
+	size_t *at = &b->position[i];
+
+	if (*at == SIZE_MAX)
+		*at = run_lower(r, key); /* not looked at before */
+	while (*at < r->count) {
+		const struct table_props *p = &r->tables[*at]->props;
+		int c = slice_cmp(p->largest, key);
+
+		if (c > 0 || (c == 0 && !p->largest_excluded))
+			return p;
+		(*at)++;
+	}
+	return NULL;
+}
+
+/*
+ * The last answer holds up to a key: a "no" to the end of the table that is in
+ * the way, a "yes" to before the first table to come.
+ */
 bool bottom_key(void *bottom, shale_slice key)
 {
 	struct bottom *b = bottom;
 
 	if (b->version == NULL)
 		return false;
-	for (size_t i = b->first_run; i < b->version->run_count; i++) {
-		const struct run *r = b->version->runs[i];
-		size_t *at = &b->position[i];
+	if (b->asked) {
+		/* Keys rise, so only the end of what the answer holds for matters. */
+		int c = b->until.data != NULL ? slice_cmp(key, b->until) : -1;
 
-		while (*at < r->count && slice_cmp(r->tables[*at]->props.largest, key) < 0)
-			(*at)++;
-		if (*at < r->count && slice_cmp(r->tables[*at]->props.smallest, key) <= 0)
-			return false;
+		if (c < 0 || (c == 0 && b->until_included))
+			return b->answer;
 	}
-	return true;
+	b->asked = b->answer = true;
+	b->until = slice_from(NULL, 0);
+	b->until_included = false;
+	for (size_t i = b->first_run; i < b->version->run_count; i++) {
+		const struct table_props *p = bottom_advance(b, i, key);
+
+		if (p == NULL)
+			continue;
+		if (slice_cmp(p->smallest, key) <= 0) {
+			b->answer = false;
+			b->until = p->largest;
+			b->until_included = !p->largest_excluded;
+			break;
+		}
+		if (b->until.data == NULL || slice_cmp(p->smallest, b->until) < 0)
+			b->until = p->smallest;
+	}
+	return b->answer;
 }
 
 bool bottom_range(void *bottom, shale_slice lo, shale_slice hi)

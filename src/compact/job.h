@@ -5,7 +5,7 @@
  *
  * Outputs are cut at about table_bytes, between user keys, where possible at the
  * boundaries of the tables in the run beneath the output, so that a later merge
- * meets few tables.
+ * meets few tables. Range tombstones weigh what entries of their size would.
  *
  * Thread: one job one thread.
  */
@@ -50,6 +50,10 @@ struct bottom {
 	const struct version *version; /* NULL: nothing is ever the bottom */
 	size_t first_run;              /* runs from here on are older than the inputs */
 	size_t *position;              /* per run, how far its tables are passed */
+
+	/* The last answer, and the key up to which it holds (data NULL: all keys). */
+	bool asked, answer, until_included;
+	shale_slice until;
 };
 shale_status bottom_init(struct bottom *b, const shale_env *env, const struct version *v,
 			 size_t first_run);

@@ -1,3 +1,8 @@
+/*
+ * Entries come in entry order: the versions of a key newest first, the keys
+ * rising. So one key and one stripe of memory are enough to tell what is
+ * shadowed, and one position in the range tombstones moves along with the keys.
+ */
 #include "compact/keep.h"
 
 void keep_init(struct keep *k, const shale_env *env, const struct keep_config *config)
@@ -12,36 +17,88 @@ void keep_fini(struct keep *k)
 }
 
 /* Index of the oldest snapshot that sees seq; the count of snapshots if none does. */
-static size_t stripe_of(const struct keep_config *c, uint64_t seq)
+static inline size_t stripe_of(const struct keep_config *c, uint64_t seq)
 {
-	size_t lo = 0, hi = c->snapshot_count;
+	const uint64_t *p = c->snapshots;
+	size_t n = c->snapshot_count;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
+	if (n == 0)
+		return 0;
+	/* Any answer is as likely as any other: no branch to mispredict. */
+	while (n > 1) {
+		size_t half = n / 2;
 
-		if (c->snapshots[mid] < seq)
-			lo = mid + 1;
-		else
-			hi = mid;
+		p += (size_t)(p[half - 1] < seq) * half;
+		n -= half;
 	}
-	return lo;
+	return (size_t)(p - c->snapshots) + (*p < seq);
 }
 
-static bool covered(const struct keep_config *c, shale_slice key, uint64_t seq, size_t stripe)
-{
-	uint64_t above;
+/* ---- the key ---- */
 
-	if (c->ranges == NULL || c->ranges->count == 0)
+/* Keys that come one after another differ at their ends as a rule. */
+static inline bool is_last_key(const struct keep *k, shale_slice key)
+{
+	const uint8_t *last = k->last_key.data;
+	size_t n = key.size;
+
+	if (n != k->last_key.size || !k->has_last)
 		return false;
-	above = rangedel_next_above(c->ranges, key, seq);
-	return above != UINT64_MAX && stripe_of(c, above) == stripe;
+	if (n >= 8 && get_u64le(last + n - 8) != get_u64le((const uint8_t *)key.data + n - 8))
+		return false;
+	return n == 0 || memcmp(last, key.data, n) == 0;
+}
+
+static shale_status begin_key(struct keep *k, shale_slice key)
+{
+	const struct rangedel_set *ranges = k->config.ranges;
+
+	buf_reset(&k->last_key);
+	if (unlikely(!buf_reserve(&k->last_key, key.size)))
+		return err_memory("a merge's last key");
+	if (key.size != 0)
+		memcpy(k->last_key.data, key.data, key.size);
+	k->last_key.size = key.size;
+	k->has_last = true;
+
+	k->over = NULL;
+	if (likely(ranges == NULL))
+		return SHALE_OK;
+	while (k->next_range < ranges->count &&
+	       slice_cmp(ranges->fragments[k->next_range].hi, key) <= 0)
+		k->next_range++;
+	if (k->next_range < ranges->count &&
+	    slice_cmp(ranges->fragments[k->next_range].lo, key) <= 0)
+		k->over = &ranges->fragments[k->next_range];
+	return SHALE_OK;
+}
+
+/* ---- the rules ---- */
+
+/* Whether the oldest of the fragment's tombstones that are newer than seq is in its stripe. */
+static bool covered(const struct keep_config *c, const struct rangedel_fragment *f, uint64_t seq,
+		    size_t stripe)
+{
+	size_t above = 0, end = f->seq_count;
+
+	while (above < end) {
+		size_t mid = above + (end - above) / 2;
+
+		if (f->seqs[mid] > seq)
+			above = mid + 1;
+		else
+			end = mid;
+	}
+	return above != 0 && stripe_of(c, f->seqs[above - 1]) == stripe;
 }
 
 /* The verdict on the newest version of a key in its stripe. */
-static enum keep_verdict judge(const struct keep_config *c, shale_slice key, uint64_t seq,
-			       enum op_type type, shale_slice value, size_t stripe)
+static inline enum keep_verdict judge(const struct keep *k, shale_slice key, uint64_t seq,
+				      enum op_type type, shale_slice value, size_t stripe)
 {
-	if (covered(c, key, seq, stripe))
+	const struct keep_config *c = &k->config;
+
+	if (unlikely(k->over != NULL) && covered(c, k->over, seq, stripe))
 		return DROP_RANGE;
 	/* In the oldest stripe all older versions in this merge are dropped as shadowed. */
 	if (type == OP_DELETE)
@@ -49,8 +106,7 @@ static enum keep_verdict judge(const struct keep_config *c, shale_slice key, uin
 	if (entry_expired(type, value, c->now_ms))
 		return stripe == 0 && c->bottom_key(c->arg, key) ? DROP_EXPIRED : KEEP_AS_DELETE;
 	/* A range tombstone older than this version may be kept; it must stay older. */
-	if (stripe == 0 && seq != 0 && rangedel_find(c->ranges, key) == NULL &&
-	    c->bottom_key(c->arg, key))
+	if (stripe == 0 && seq != 0 && k->over == NULL && c->bottom_key(c->arg, key))
 		return KEEP_AS_OLDEST;
 	return KEEP;
 }
@@ -60,20 +116,19 @@ shale_status keep_decide(struct keep *k, shale_slice key, uint64_t st, shale_sli
 {
 	uint64_t seq = seqtype_seq(st);
 	size_t stripe = stripe_of(&k->config, seq);
+	shale_status rc;
 
-	*new_key = !k->has_last || !slice_eq(key, buf_view(&k->last_key));
+	*new_key = !is_last_key(k, key);
 	if (*new_key) {
-		buf_reset(&k->last_key);
-		buf_append(&k->last_key, key.data, key.size);
-		if (k->last_key.failed)
-			return err_memory("a merge's last key");
-		k->has_last = true;
+		rc = begin_key(k, key);
+		if (unlikely(rc < 0))
+			return rc;
 	} else if (stripe == k->last_stripe) {
 		k->counts[ *verdict = DROP_SHADOWED]++;
 		return SHALE_OK;
 	}
 	k->last_stripe = stripe;
-	*verdict = judge(&k->config, key, seq, seqtype_type(st), value, stripe);
+	*verdict = judge(k, key, seq, seqtype_type(st), value, stripe);
 	k->counts[*verdict]++;
 	return SHALE_OK;
 }

@@ -53,6 +53,8 @@ struct keep {
 	struct buf last_key;
 	bool has_last;
 	size_t last_stripe; /* of the newest version of last_key seen so far in it */
+	size_t next_range;  /* the first fragment of config.ranges that ends behind last_key */
+	const struct rangedel_fragment *over; /* the one over last_key; may be NULL */
 	uint64_t counts[KEEP_VERDICTS];
 };
 

@@ -99,6 +99,22 @@ bool pick_is_disjoint(const struct version *v, const struct pick *p)
 	return true;
 }
 
+bool pick_is_bottom(const struct version *v, size_t run, size_t table, uint32_t level)
+{
+	const struct table_props *p = &v->runs[run]->tables[table]->props;
+
+	for (size_t i = 0; i < v->run_count; i++) {
+		struct pick_input hit;
+
+		if (v->runs[i]->level < level)
+			continue;
+		pick_add_overlap(v, i, p->smallest, p->largest, p->largest_excluded, &hit);
+		if (hit.count != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Grow [lo, hi] to hold all the inputs' keys; true if it grew. */
 static bool widen(const struct version *v, const struct pick_input *in, shale_slice *lo,
 		  shale_slice *hi, bool *hi_excluded)
@@ -130,17 +146,16 @@ bool policy_pick_range(const struct policy_options *o, const struct version *v, 
 	uint64_t target[SHALE_LEVELS_MAX];
 	uint32_t base = leveled_targets(o, v, target);
 	bool hi_excluded = true, grew = true;
-	size_t n = 0, tables = 0;
+	size_t n = 0;
 	const struct run *last;
 
 	while (grew) {
 		grew = false;
-		n = tables = 0;
+		n = 0;
 		for (size_t i = 0; i < v->run_count; i++) {
 			pick_add_overlap(v, i, lo, hi, hi_excluded, &inputs[n]);
 			if (inputs[n].count == 0)
 				continue;
-			tables += inputs[n].count;
 			grew |= widen(v, &inputs[n++], &lo, &hi, &hi_excluded);
 		}
 	}

@@ -85,6 +85,8 @@ bool pick_add_overlap(const struct version *v, size_t i, shale_slice lo, shale_s
 		      bool hi_excluded, struct pick_input *out);
 /* Whether all tables of the inputs have disjoint key ranges. */
 bool pick_is_disjoint(const struct version *v, const struct pick *p);
+/* Whether nothing at `level` or beneath overlaps a table that lies above. */
+bool pick_is_bottom(const struct version *v, size_t run, size_t table, uint32_t level);
 bool pick_is_busy(const struct version *v, const struct pick_input *in);
 /* Smallest and largest key of a stretch of tables. */
 void pick_bounds(const struct version *v, const struct pick_input *in, shale_slice *lo,

@@ -10,6 +10,13 @@
  * 1 + 1/size_ratio whatever the size of the database, and a small database has
  * one level only. (Dong et al., "Optimizing Space Amplification in RocksDB",
  * CIDR 2017.)
+ *
+ * Jobs at once. A job's tables are busy, so no other job takes what it overlaps in
+ * its own levels. Three more things keep the stack in order: all of level 0 goes
+ * down together, so what a top merge leaves above is newer than it; a top merge
+ * goes to the first level that holds anything, so it passes over nothing older than
+ * itself; and a level's run is begun only when nothing above it is under way, since
+ * two jobs that both begin one would give the level two runs.
  */
 #include "compact/policy.h"
 
@@ -46,21 +53,36 @@ uint32_t leveled_targets(const struct policy_options *o, const struct version *v
 	return base;
 }
 
-static double level_score(const struct version *v, const uint64_t *target, uint32_t level)
+/* A level above the base drains; but level 0 must not wait for it when writers soon will. */
+static double level_score(const struct policy_options *o, const struct version *v,
+			  const uint64_t *target, uint32_t level)
 {
 	uint64_t bytes = v->level[level].bytes;
 
-	if (bytes == 0 || target[level] == UINT64_MAX)
+	if (bytes <= target[level]) /* as leveled_debt() counts */
 		return 0;
-	return target[level] == 0 ? 2 + (double)bytes : (double)bytes / (double)target[level];
+	if (target[level] == 0)
+		return 1 + (double)bytes / (double)o->base_bytes;
+	return (double)bytes / (double)target[level];
 }
 
-/* Where the output of a merge into `level` goes. */
-static uint64_t output_run(const struct version *v, uint32_t level, uint64_t next_run)
+/* Where the output of a merge into `level` goes; false if that cannot be known yet. */
+static bool find_output(const struct version *v, uint32_t level, uint64_t next_run, struct pick *p)
 {
 	size_t i = run_of_level(v, level);
 
-	return i < v->run_count ? v->runs[i]->id : next_run;
+	p->output_level = level;
+	p->output_run = i < v->run_count ? v->runs[i]->id : next_run;
+	if (i < v->run_count)
+		return true;
+	/* A job under way above may be about to begin the run, under an id of its own. */
+	for (i = 0; i < v->run_count && v->runs[i]->level < level; i++) {
+		struct pick_input all = { .run = i, .first = 0, .count = v->runs[i]->count };
+
+		if (pick_is_busy(v, &all))
+			return false;
+	}
+	return true;
 }
 
 /* Add the overlap of a level's run to a pick; false if some of it is busy. */
@@ -87,39 +109,77 @@ static uint32_t first_level_with_data(const struct version *v, uint32_t base)
 	return base;
 }
 
-static bool pick_top(const struct version *v, uint32_t base, uint64_t next_run, struct pick *p)
+/*
+ * Whether the pick's tables, of which none overlaps another, should go down as they
+ * are. Not those with many tombstones when nothing is left beneath for these to
+ * hide: nothing would ever overlap them there, and they would stay for good.
+ */
+static bool worth_moving(const struct version *v, const struct pick *p)
 {
-	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
-	bool hi_excluded = false;
+	uint64_t entries = 0, tombstones = 0;
 
-	p->reason = PICK_TOP_RUNS;
-	p->output_level = first_level_with_data(v, base);
-	p->output_run = output_run(v, p->output_level, next_run);
-	p->input_count = 0;
+	for (size_t i = 0; i < p->input_count; i++) {
+		const struct pick_input *in = &p->inputs[i];
+
+		for (size_t t = in->first; t < in->first + in->count; t++) {
+			const struct table_props *props = &v->runs[in->run]->tables[t]->props;
+			uint64_t dead = props->tombstones + props->range_tombstones;
+
+			if (dead != 0 && pick_is_bottom(v, in->run, t, p->output_level))
+				tombstones += dead;
+			entries += props->entries + props->range_tombstones;
+		}
+	}
+	return tombstones * 8 <= entries;
+}
+
+/* Add all of level 0; [*lo, *hi] is their key range. False if some of it is busy. */
+static bool add_top(const struct version *v, struct pick *p, shale_slice *lo, shale_slice *hi,
+		    bool *hi_excluded)
+{
 	for (size_t i = 0; i < v->run_count && v->runs[i]->level == 0; i++) {
-		struct pick_input *in = &p->inputs[p->input_count];
+		struct pick_input in = { .run = i, .first = 0, .count = v->runs[i]->count };
 		shale_slice a, b;
 		bool excluded;
 		int c;
 
-		*in = (struct pick_input){ .run = i, .first = 0, .count = v->runs[i]->count };
-		if (in->count == 0)
-			continue;
-		if (pick_is_busy(v, in))
+		if (pick_is_busy(v, &in))
 			return false;
-		pick_bounds(v, in, &a, &b, &excluded);
-		if (lo.data == NULL || slice_cmp(a, lo) < 0)
-			lo = a;
-		c = hi.data == NULL ? 1 : slice_cmp(b, hi);
-		if (c > 0 || (c == 0 && hi_excluded)) {
-			hi_excluded = c > 0 ? excluded : hi_excluded && excluded;
-			hi = b;
+		pick_bounds(v, &in, &a, &b, &excluded);
+		if (p->input_count == 0 || slice_cmp(a, *lo) < 0)
+			*lo = a;
+		c = p->input_count == 0 ? 1 : slice_cmp(b, *hi);
+		if (c > 0 || (c == 0 && *hi_excluded)) {
+			*hi_excluded = excluded;
+			*hi = b;
 		}
-		p->input_count++;
+		p->inputs[p->input_count++] = in;
 	}
-	if (p->input_count == 0 || !add_level(v, p, p->output_level, lo, hi, hi_excluded))
+	return p->input_count != 0;
+}
+
+static bool pick_top(const struct version *v, uint32_t base, uint64_t next_run, struct pick *p)
+{
+	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
+	bool hi_excluded = false;
+	size_t top;
+
+	p->reason = PICK_TOP_RUNS;
+	if (!add_top(v, p, &lo, &hi, &hi_excluded) ||
+	    !find_output(v, first_level_with_data(v, base), next_run, p))
+		return false;
+	top = p->input_count;
+	if (!add_level(v, p, p->output_level, lo, hi, hi_excluded))
 		return false;
 	p->move = pick_is_disjoint(v, p);
+	if (p->move) {
+		struct pick above = *p;
+
+		above.input_count = top;
+		p->move = worth_moving(v, &above);
+	}
+	if (p->move)
+		p->input_count = top; /* what lies between them down there stays as it is */
 	return true;
 }
 
@@ -130,6 +190,9 @@ static bool pick_level(const struct version *v, uint32_t level, uint64_t next_ru
 	const struct run *r = v->runs[run];
 	double best = -1;
 
+	p->reason = PICK_LEVEL_SIZE;
+	if (!find_output(v, level + 1, next_run, p))
+		return false;
 	for (size_t t = 0; t < r->count; t++) {
 		struct pick_input own = { .run = run, .first = t, .count = 1 }, below = { 0 };
 		const struct table_meta *m = r->tables[t];
@@ -147,14 +210,14 @@ static bool pick_level(const struct version *v, uint32_t level, uint64_t next_ru
 			continue;
 		best = cost;
 		p->inputs[0] = own;
-		p->inputs[1] = below;
-		p->input_count = below.count != 0 ? 2 : 1;
+		p->input_count = 1;
+		if (below.count != 0)
+			p->inputs[p->input_count++] = below;
 	}
-	p->reason = PICK_LEVEL_SIZE;
-	p->output_level = level + 1;
-	p->output_run = output_run(v, level + 1, next_run);
-	p->move = best >= 0 && p->input_count == 1;
-	return best >= 0;
+	if (best < 0)
+		return false;
+	p->move = p->input_count == 1 && worth_moving(v, p);
+	return true;
 }
 
 bool leveled_pick(const struct policy_options *o, const struct version *v, uint64_t next_run,
@@ -166,7 +229,7 @@ bool leveled_pick(const struct policy_options *o, const struct version *v, uint6
 
 	score[0] = (double)v->level[0].runs / o->top_runs;
 	for (uint32_t l = 1; l < LEVEL_LAST; l++)
-		score[l] = level_score(v, target, l);
+		score[l] = level_score(o, v, target, l);
 	for (;;) {
 		uint32_t top = 0;
 

@@ -1,3 +1,8 @@
+/*
+ * Every worker sleeps on one word, the number of kicks. It reads the word, asks
+ * for work, and only then goes to sleep, if the word still is what it read: a kick
+ * between asking and sleeping ends the sleep at once, so none is lost.
+ */
 #include "compact/scheduler.h"
 
 #include <stdio.h>
@@ -14,8 +19,9 @@ struct scheduler {
 	void *arg;
 	_Atomic bool stopping;
 	_Atomic uint32_t kicks; /* workers sleep on this word */
-	unsigned count;
-	struct worker workers[];
+	unsigned count;         /* of the threads that were started */
+	unsigned workers;       /* how many there are to be */
+	struct worker worker[];
 };
 
 static void work(void *arg)
@@ -38,15 +44,18 @@ static void work(void *arg)
 shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_step step, void *arg,
 			     struct scheduler **out)
 {
-	struct scheduler *s = mem_zalloc(env, sizeof(*s) + workers * sizeof(s->workers[0]));
+	struct scheduler *s = mem_zalloc(env, sizeof(*s) + workers * sizeof(s->worker[0]));
 
 	if (s == NULL)
 		return err_memory("the background threads");
 	s->env = env;
 	s->step = step;
 	s->arg = arg;
+	s->workers = workers;
+	/* The workers look for the scheduler where the owner will have it, and kick it. */
+	*out = s;
 	for (unsigned i = 0; i < workers; i++) {
-		struct worker *w = &s->workers[i];
+		struct worker *w = &s->worker[i];
 		char name[24];
 		int rc;
 
@@ -55,11 +64,11 @@ shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_s
 		rc = env->executor.ops->spawn(env->executor.self, name, work, w, &w->thread);
 		if (rc < 0) {
 			scheduler_stop(s);
+			*out = NULL;
 			return err_sys(-rc, "", "cannot start background thread %u", i);
 		}
 		s->count++;
 	}
-	*out = s;
 	return SHALE_OK;
 }
 
@@ -69,7 +78,7 @@ void scheduler_kick(struct scheduler *s)
 		return;
 	atomic_fetch_add(&s->kicks, 1);
 	s->env->executor.ops->wake(s->env->executor.self, (const uint32_t *)&s->kicks,
-				   (int)s->count);
+				   (int)s->workers);
 }
 
 bool scheduler_stopping(const struct scheduler *s)
@@ -84,6 +93,6 @@ void scheduler_stop(struct scheduler *s)
 	atomic_store(&s->stopping, true);
 	scheduler_kick(s);
 	for (unsigned i = 0; i < s->count; i++)
-		s->env->executor.ops->join(s->env->executor.self, s->workers[i].thread);
+		s->env->executor.ops->join(s->env->executor.self, s->worker[i].thread);
 	mem_free(s->env, s);
 }

@@ -20,7 +20,7 @@ struct scheduler;
  */
 typedef bool (*scheduler_step)(void *arg, unsigned worker, uint64_t *wait_ns);
 
-/* Starts `workers` threads; on failure none is left running. */
+/* Starts `workers` threads; on failure none is left running. *out is set before the first runs. */
 shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_step step, void *arg,
 			     struct scheduler **out);
 /* Something may be owed now. Any thread, also with locks held. */
