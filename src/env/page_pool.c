@@ -37,9 +37,17 @@ static void *pool_pages(void *self, size_t n)
 		mutex_lock(&p->mu);
 		if (p->count > 0)
 			piece = p->free[--p->count];
+		p->out++;
 		mutex_unlock(&p->mu);
 	}
-	return piece != NULL ? piece : mem_pages(p->under, n);
+	if (piece == NULL)
+		piece = mem_pages(p->under, n);
+	if (piece == NULL && n == MEM_PAGES) {
+		mutex_lock(&p->mu);
+		p->out--;
+		mutex_unlock(&p->mu);
+	}
+	return piece;
 }
 
 static void pool_pages_free(void *self, void *piece, size_t n)
@@ -48,7 +56,8 @@ static void pool_pages_free(void *self, void *piece, size_t n)
 
 	if (n == MEM_PAGES) {
 		mutex_lock(&p->mu);
-		if (p->count < p->max) {
+		p->out--;
+		if (p->count + p->out < p->max) {
 			p->free[p->count++] = piece;
 			piece = NULL;
 		}

@@ -20,12 +20,12 @@ struct page_pool {
 	shale_env env;
 	size_t max; /* pieces of MEM_PAGES bytes; constant */
 
-	struct mutex mu; /* rank LEAF; guards the rest */
-	size_t count;
+	struct mutex mu;   /* rank LEAF; guards the rest */
+	size_t count, out; /* kept; in use */
 	void *free[PAGE_POOL_MAX];
 };
 
-/* Keeps at most `bytes`, and never more than PAGE_POOL_MAX pieces. */
+/* Keeps what is in use and what is kept together within `bytes`, and at most PAGE_POOL_MAX pieces. */
 void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes);
 /* All that was taken must have been given back. */
 void page_pool_fini(struct page_pool *p);
