@@ -259,7 +259,13 @@ static shale_status read_manifest(shale_db *db, uint64_t number)
 	struct recovery r = { .db = db, .manifest = shale_str(name.text) };
 	shale_status rc = manifest_replay(db->store, number, db->store_id, apply_field, &r,
 					  &db->recovered_manifest);
+	uint64_t unknown = db->recovered_manifest.unknown_to_writers;
 
+	if (rc >= 0 && unknown != 0 && !db->options.read_only)
+		rc = err_at(SHALE_UNSUPPORTED, name.text, 0,
+			    "%s: the store uses features %#" PRIx64
+			    " of a newer program; this one can only open it read-only",
+			    name.text, unknown);
 	for (size_t i = 0; i < r.count && rc >= 0; i++)
 		rc = settle_family(db, &r.drafts[i]);
 	for (size_t i = 0; i < r.count; i++) {

@@ -30,6 +30,8 @@ struct manifest_report {
 	uint64_t last_edit, records, bytes;
 	uint64_t torn_bytes; /* dropped at the tail */
 	bool clean;          /* ended with CLEAN_CLOSE */
+	/* Features of a newer program that one may read past, but not write to. */
+	uint64_t unknown_to_writers;
 };
 
 /*

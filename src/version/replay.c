@@ -54,7 +54,8 @@ static shale_status read_whole(struct log_file *f, const shale_env *env, uint8_t
 	return SHALE_OK;
 }
 
-static shale_status check_header(const struct replay *r, uint64_t store_id)
+static shale_status check_header(const struct replay *r, uint64_t store_id,
+				 uint64_t *unknown_to_writers)
 {
 	struct manifest_header h;
 	shale_status rc;
@@ -72,6 +73,7 @@ static shale_status check_header(const struct replay *r, uint64_t store_id)
 			      "the file is foreign: it is of store %016" PRIx64
 			      ", this is %016" PRIx64,
 			      h.store_id, store_id);
+	*unknown_to_writers = h.read_only & ~(uint64_t)FEATURES_READ_ONLY;
 	return SHALE_OK;
 }
 
@@ -186,6 +188,7 @@ shale_status manifest_replay(struct store *store, uint64_t number, uint64_t stor
 	struct replay r = { .number = number, .each = each, .arg = arg };
 	struct log_file *f = NULL;
 	uint8_t *data = NULL;
+	uint64_t unknown = 0;
 	size_t tail = 0;
 	shale_status rc;
 
@@ -197,13 +200,13 @@ shale_status manifest_replay(struct store *store, uint64_t number, uint64_t stor
 		goto out;
 	r.data = data;
 	r.name = log_file_name(f);
-	rc = check_header(&r, store_id);
+	rc = check_header(&r, store_id, &unknown);
 	if (rc >= 0)
 		rc = replay_records(&r, &tail);
 	if (rc < 0)
 		goto out;
-	*report =
-		(struct manifest_report){ r.last_edit, r.records, r.size, r.size - tail, r.clean };
+	*report = (struct manifest_report){ r.last_edit,   r.records, r.size,
+					    r.size - tail, r.clean,   unknown };
 out:
 	mem_free(env, data);
 	log_file_close(f);
