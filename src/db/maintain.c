@@ -10,6 +10,18 @@ static shale_status writable(shale_db *db)
 	return rc;
 }
 
+/* What the options of a verb here begin with, checked alike. */
+static shale_status check_options(const shale_db *db, const char *name, size_t size, size_t right,
+				  const shale_cf *cf)
+{
+	if (size != right)
+		return err_new(SHALE_INVALID,
+			       "%s.struct_size is %zu; set it up with its _INIT macro", name, size);
+	if (cf != NULL && cf->db != db)
+		return err_new(SHALE_INVALID, "the column family belongs to another store");
+	return SHALE_OK;
+}
+
 static shale_status background_failure(shale_db *db)
 {
 	mutex_assert_held(&db->mu);
@@ -109,6 +121,8 @@ shale_status shale_flush(shale_db *db, const shale_flush_options *o)
 	size_t n;
 	shale_status rc = writable(db);
 
+	if (rc >= 0 && o != NULL)
+		rc = check_options(db, "shale_flush_options", o->struct_size, sizeof(*o), o->cf);
 	if (rc < 0)
 		return rc;
 	if (o != NULL && o->cf != NULL)
@@ -134,6 +148,8 @@ shale_status shale_compact(shale_db *db, const shale_compact_options *o)
 	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
 	shale_status rc = writable(db);
 
+	if (rc >= 0 && o != NULL)
+		rc = check_options(db, "shale_compact_options", o->struct_size, sizeof(*o), o->cf);
 	if (rc < 0)
 		return rc;
 	if (o != NULL) {

@@ -174,9 +174,14 @@ shale_status shale_multi_get(shale_db *db, const shale_read_options *o, size_t n
 	struct get g = { .db = db };
 	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
 	shale_status rc = read_enter(db, o), first = SHALE_OK;
+	shale_error why;
 	size_t found = 0;
 	unsigned slot;
 
+	for (size_t i = 0; unlikely(rc < 0) && i < n; i++) {
+		out[i] = (shale_value){ .data = NULL };
+		each[i] = rc;
+	}
 	if (rc < 0)
 		return rc;
 	if (o != NULL)
@@ -193,10 +198,14 @@ shale_status shale_multi_get(shale_db *db, const shale_read_options *o, size_t n
 			rc = get_one(&g, &out[i]);
 		each[i] = rc;
 		found += rc == SHALE_OK;
-		if (rc < 0 && first == SHALE_OK)
+		if (unlikely(rc < 0) && first == SHALE_OK) {
 			first = rc;
+			why = *err_last();
+		}
 	}
 	epoch_exit(&db->readers, slot);
+	if (unlikely(first < 0))
+		*err_last() = why; /* of the one that is returned, if more failed */
 	stats_add(&db->stats, STAT_GETS, n);
 	stats_add(&db->stats, STAT_GETS_FOUND, found);
 	return first;
