@@ -17,6 +17,7 @@ enum { ACCOUNTS = 64, START = 1000, CHURN = 3000 };
 
 struct stress {
 	struct fixture *f;
+	shale_cf *mirror;       /* every account once more */
 	pthread_mutex_t moving; /* read, then write: one mover at a time */
 	_Atomic bool done;
 	_Atomic uint64_t operations, views;
@@ -57,13 +58,22 @@ static uint64_t balance(shale_db *db, const shale_read_options *o, uint64_t i)
 	return amount;
 }
 
+static void set_balance(shale_batch *b, const shale_write_options *to_mirror, const char *key,
+			const uint64_t value[16])
+{
+	MUST(shale_batch_put(b, NULL, shale_str(key), shale_bytes(value, 128)) == SHALE_OK);
+	MUST(shale_batch_put(b, to_mirror, shale_str(key), shale_bytes(value, 128)) == SHALE_OK);
+}
+
 static void *move(void *arg)
 {
 	struct part *p = arg;
 	struct stress *s = p->s;
+	shale_write_options to_mirror = SHALE_WRITE_OPTIONS_INIT;
 	shale_db *db = s->f->db;
 	shale_batch *b;
 
+	to_mirror.cf = s->mirror;
 	MUST(shale_batch_new(&b) == SHALE_OK);
 	while (!atomic_load(&s->done)) {
 		uint64_t from = rand_below(&p->rand, ACCOUNTS), to = rand_below(&p->rand, ACCOUNTS);
@@ -78,12 +88,10 @@ static void *move(void *arg)
 		if (value[0] > 0) {
 			value[0]--;
 			account_key(key, from);
-			MUST(shale_batch_put(b, NULL, shale_str(key), shale_bytes(value, 128)) ==
-			     0);
+			set_balance(b, &to_mirror, key, value);
 			value[0] = balance(db, NULL, to) + 1;
 			account_key(key, to);
-			MUST(shale_batch_put(b, NULL, shale_str(key), shale_bytes(value, 128)) ==
-			     0);
+			set_balance(b, &to_mirror, key, value);
 			MUST(shale_write(db, NULL, b) == SHALE_OK);
 		}
 		pthread_mutex_unlock(&s->moving);
@@ -125,7 +133,7 @@ static void *view(void *arg)
 	shale_db *db = s->f->db;
 
 	while (!atomic_load(&s->done)) {
-		shale_read_options o = SHALE_READ_OPTIONS_INIT;
+		shale_read_options o = SHALE_READ_OPTIONS_INIT, in_mirror;
 		shale_slice keys[ACCOUNTS];
 		shale_value values[ACCOUNTS];
 		shale_status each[ACCOUNTS];
@@ -140,6 +148,12 @@ static void *view(void *arg)
 			sum += balance(db, &o, i);
 		MUST(sum == (uint64_t)ACCOUNTS * START);
 		sum_by_iterator(p, &o);
+		/* A batch over two families is whole in both. */
+		in_mirror = o;
+		in_mirror.cf = s->mirror;
+		for (uint64_t i = 0; i < ACCOUNTS; i++)
+			MUST(balance(db, &in_mirror, i) == balance(db, &o, i));
+		sum_by_iterator(p, &in_mirror);
 		shale_snapshot_free(snapshot);
 		for (uint64_t i = 0; i < ACCOUNTS; i++) {
 			account_key(key[i], i);
@@ -161,45 +175,132 @@ static void *view(void *arg)
 	return NULL;
 }
 
+static bool is_churn(shale_slice key, const void *value, size_t size)
+{
+	return size == 200 && memcmp(value, key.data, 13) == 0;
+}
+
+/* A piece of the churn, in steps that end after some dead entries, either way. */
+static void scan_churn(struct part *p)
+{
+	shale_read_options o = SHALE_READ_OPTIONS_INIT;
+	uint64_t from = rand_below(&p->rand, CHURN);
+	bool backward = rand_below(&p->rand, 2) != 0;
+	char lo[32], hi[32], last[32] = "";
+	shale_status rc;
+	shale_iter *it;
+
+	sprintf(lo, "churn%08u", (unsigned)from);
+	sprintf(hi, "churn%08u", (unsigned)from + 300);
+	o.lower = shale_str(lo);
+	o.upper = shale_str(hi);
+	o.skip_max = 20;
+	o.verify = rand_below(&p->rand, 4) == 0;
+	MUST(shale_iter_new(p->s->f->db, &o, &it) == SHALE_OK);
+	rc = backward ? shale_iter_seek_prev(it, shale_str(hi))
+		      : shale_iter_seek(it, shale_str(lo));
+	for (; rc != SHALE_END; rc = backward ? shale_iter_prev(it) : shale_iter_next(it)) {
+		shale_slice key = shale_iter_key(it), value;
+
+		MUST(rc == SHALE_OK || rc == SHALE_MORE);
+		if (rc == SHALE_MORE)
+			continue;
+		MUST(shale_iter_value(it, &value) == SHALE_OK);
+		MUST(key.size == 13 && is_churn(key, value.data, value.size));
+		MUST(memcmp(key.data, lo, 13) >= 0 && memcmp(key.data, hi, 13) < 0);
+		MUST(last[0] == '\0' || (memcmp(key.data, last, 13) > 0) != backward);
+		memcpy(last, key.data, 13);
+	}
+	shale_iter_free(it);
+}
+
+/* Use a family that another thread makes and drops all the time. */
+static void visit_passing(struct part *p)
+{
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_read_options r = SHALE_READ_OPTIONS_INIT;
+	shale_db *db = p->s->f->db;
+	shale_iter *it = NULL;
+	shale_status rc;
+	shale_cf *cf;
+
+	rc = shale_cf_open(db, "passing", &cf);
+	MUST(rc == SHALE_OK || rc == SHALE_NOT_FOUND);
+	if (rc != SHALE_OK)
+		return;
+	w.cf = r.cf = cf;
+	rc = shale_put(db, &w, shale_str("visit"), shale_str("v"));
+	MUST(rc == SHALE_OK || rc == SHALE_INVALID); /* it was dropped */
+	rc = shale_iter_new(db, &r, &it);
+	MUST(rc == SHALE_OK || rc == SHALE_INVALID);
+	if (rc == SHALE_OK)
+		for (rc = shale_iter_first(it); rc != SHALE_END; rc = shale_iter_next(it))
+			MUST(rc == SHALE_OK);
+	if (it != NULL)
+		shale_iter_free(it);
+	shale_cf_release(cf);
+}
+
+enum { PINS = 16 };
+
+struct pin {
+	char key[16];
+	shale_value value;
+};
+
+static void churn_one(struct part *p, struct pin *pin)
+{
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_db *db = p->s->f->db;
+	char end[32], value[200] = { 0 };
+	uint64_t k = rand_below(&p->rand, CHURN), dice = rand_below(&p->rand, 400);
+	shale_slice key;
+	shale_seq seq;
+	shale_status rc;
+
+	/* What is pinned stays as it was, however long. */
+	if (pin->value.data != NULL)
+		MUST(is_churn(shale_str(pin->key), pin->value.data, pin->value.size));
+	shale_value_release(&pin->value);
+	sprintf(pin->key, "churn%08u", (unsigned)k);
+	key = shale_str(pin->key);
+	if (dice < 10) {
+		sprintf(end, "churn%08u", (unsigned)(k + rand_below(&p->rand, 50) + 1));
+		MUST(shale_delete_range(db, NULL, key, shale_str(end)) == SHALE_OK);
+	} else if (dice < 50) {
+		MUST(shale_delete(db, NULL, key) == SHALE_OK);
+	} else if (dice < 150) {
+		rc = shale_get(db, NULL, key, &pin->value);
+		MUST(rc == SHALE_OK || rc == SHALE_NOT_FOUND);
+	} else if (dice < 155) {
+		scan_churn(p);
+	} else if (dice < 160) {
+		visit_passing(p);
+	} else {
+		/* Some live for a moment, some are durable, some wait to be so. */
+		w.ttl_ms = dice < 180 ? 1 + rand_below(&p->rand, 50) : 0;
+		w.durability = dice == 180   ? SHALE_DURABLE
+			       : dice == 181 ? SHALE_INTERVAL
+					     : SHALE_DEFAULT_DURABILITY;
+		w.seq_out = &seq;
+		memcpy(value, pin->key, 13);
+		MUST(shale_put(db, &w, key, shale_bytes(value, 200)) == SHALE_OK);
+		if (dice == 182)
+			MUST(shale_wait_durable(db, seq) == SHALE_OK);
+	}
+}
+
 static void *churn(void *arg)
 {
 	struct part *p = arg;
-	struct stress *s = p->s;
-	shale_db *db = s->f->db;
-	char key[32], end[32], value[200] = { 0 };
+	struct pin pins[PINS] = { { { 0 }, { .data = NULL } } };
 
-	while (!atomic_load(&s->done)) {
-		uint64_t k = rand_below(&p->rand, CHURN);
-		shale_value v;
-		shale_status rc;
-
-		sprintf(key, "churn%08u", (unsigned)k);
-		switch (rand_below(&p->rand, 40)) {
-		case 0:
-			sprintf(end, "churn%08u", (unsigned)(k + rand_below(&p->rand, 50) + 1));
-			MUST(shale_delete_range(db, NULL, shale_str(key), shale_str(end)) == 0);
-			break;
-		case 1:
-		case 2:
-		case 3:
-		case 4:
-			MUST(shale_delete(db, NULL, shale_str(key)) == SHALE_OK);
-			break;
-		case 5:
-		case 6:
-		case 7:
-		case 8:
-			rc = shale_get(db, NULL, shale_str(key), &v);
-			MUST(rc >= 0);
-			MUST(rc != SHALE_OK || (v.size == 200 && memcmp(v.data, key, 13) == 0));
-			shale_value_release(&v);
-			break;
-		default:
-			memcpy(value, key, 13);
-			MUST(shale_put(db, NULL, shale_str(key), shale_bytes(value, 200)) == 0);
-		}
-		atomic_fetch_add(&s->operations, 1);
+	for (uint64_t i = 0; !atomic_load(&p->s->done); i++) {
+		churn_one(p, &pins[i % PINS]);
+		atomic_fetch_add(&p->s->operations, 1);
 	}
+	for (int i = 0; i < PINS; i++)
+		shale_value_release(&pins[i].value);
 	return NULL;
 }
 
@@ -235,6 +336,9 @@ static void *tend(void *arg)
 			w.cf = cf;
 			for (int i = 0; i < 50; i++)
 				MUST(shale_put(db, &w, shale_str("k"), shale_str("v")) == SHALE_OK);
+			fo.cf = cf;
+			fo.no_wait = rand_below(&p->rand, 2) != 0;
+			MUST(shale_flush(db, &fo) == SHALE_OK);
 			MUST(shale_cf_drop(db, "passing") == SHALE_OK);
 			shale_cf_release(cf);
 			break;
@@ -254,21 +358,31 @@ static void *tend(void *arg)
 	return NULL;
 }
 
-static void every_verb_at_once_keeps_every_view_whole(void **state)
+static void run(void **state, shale_durability durability, uint64_t ms)
 {
 	static void *(*const parts[])(void *) = { move, move, view, view, churn, churn, tend };
 	enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 	struct stress s = { .f = *state, .moving = PTHREAD_MUTEX_INITIALIZER };
-	uint64_t ms = test_scale(3000), seed = test_seed(), value[16] = { START };
+	shale_read_options o = SHALE_READ_OPTIONS_INIT;
+	shale_stats stats = SHALE_STATS_INIT;
+	uint64_t seed = test_seed(), value[16] = { START };
 	struct timespec pause = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+	shale_write_options to_mirror = SHALE_WRITE_OPTIONS_INIT;
 	pthread_t threads[PARTS];
 	struct part part[PARTS];
 
+	fixture_close(s.f);
+	s.f->options.durability = durability;
+	s.f->options.sync_interval_ms = 5;
+	fixture_open(s.f);
+	assert_ok(shale_cf_create(s.f->db, "mirror", &s.f->options.default_cf, &s.mirror));
+	to_mirror.cf = s.mirror;
 	for (uint64_t i = 0; i < ACCOUNTS; i++) {
 		char key[32];
 
 		account_key(key, i);
 		assert_ok(shale_put(s.f->db, NULL, shale_str(key), shale_bytes(value, 128)));
+		assert_ok(shale_put(s.f->db, &to_mirror, shale_str(key), shale_bytes(value, 128)));
 	}
 	for (int i = 0; i < PARTS; i++) {
 		part[i].s = &s;
@@ -283,16 +397,45 @@ static void every_verb_at_once_keeps_every_view_whole(void **state)
 	       atomic_load(&s.views));
 	assert_true(atomic_load(&s.operations) > 0 && atomic_load(&s.views) > 0);
 	assert_ok(shale_wait_idle(s.f->db));
+	assert_ok(shale_stats_get(s.f->db, &stats));
+	printf("%" PRIu64 " flushes, %" PRIu64 " merges\n", stats.flushes, stats.compactions);
+	assert_int_equal(stats.snapshots, 0);
+	shale_cf_release(s.mirror);
 	fixture_close(s.f);
 	fixture_open(s.f);
 	assert_ok(shale_check(s.f->db, NULL, NULL, NULL));
+	sum_by_iterator(&part[0], &o);
 }
+
+static void every_verb_at_once_keeps_every_view_whole(void **state)
+{
+	run(state, SHALE_PROCESS, test_scale(2000));
+}
+
+static void so_it_is_where_commits_wait_for_the_disk(void **state)
+{
+	run(state, SHALE_DURABLE, test_scale(1000));
+}
+
+static void so_it_is_where_the_disk_follows_in_intervals(void **state)
+{
+	run(state, SHALE_INTERVAL, test_scale(500));
+}
+
+static void so_it_is_without_a_log(void **state)
+{
+	run(state, SHALE_EPHEMERAL, test_scale(500));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_verb_at_once_keeps_every_view_whole,
-						fixture_setup, fixture_teardown),
+		TEST(every_verb_at_once_keeps_every_view_whole),
+		TEST(so_it_is_where_commits_wait_for_the_disk),
+		TEST(so_it_is_where_the_disk_follows_in_intervals),
+		TEST(so_it_is_without_a_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
