@@ -3,8 +3,8 @@
  * acknowledged batch over a pipe; it is killed at a random moment; the store is
  * opened again and must hold what its durability promises of a dead process:
  *
- *   DURABLE, INTERVAL, PROCESS   every acknowledged batch, whole
- *   EPHEMERAL                    opens; of each writer's batches some prefix
+ *   DURABLE, INTERVAL, PROCESS   every acknowledged batch, whole, over two families
+ *   EPHEMERAL                    opens; of each family and writer some prefix
  *
  * Small memtables, so that flushes, merges and new log segments are under way.
  * Power cuts cannot be made here: the model test does that on the simulated disk.
@@ -30,6 +30,7 @@ struct ack {
 
 struct writer {
 	shale_db *db;
+	shale_cf *second; /* every other entry of a batch is in this family */
 	int pipe;
 	uint32_t id, first;
 };
@@ -48,9 +49,11 @@ static void make_value(uint8_t *out, uint32_t writer, uint32_t number)
 		out[i] = (uint8_t)rand_next(&r);
 }
 
-static void open_store(const char *dir, shale_durability durability, shale_db **db)
+static void open_store(const char *dir, shale_durability durability, shale_db **db,
+		       shale_cf **second)
 {
 	shale_options o = SHALE_OPTIONS_INIT;
+	shale_status rc;
 
 	o.durability = durability;
 	o.sync_interval_ms = 5;
@@ -59,10 +62,15 @@ static void open_store(const char *dir, shale_durability durability, shale_db **
 	o.default_cf.compaction.table_bytes = 128 << 10;
 	o.default_cf.compaction.base_bytes = 512 << 10;
 	assert_ok(shale_open(dir, &o, db));
+	rc = shale_cf_open(*db, "second", second);
+	if (rc == SHALE_NOT_FOUND)
+		rc = shale_cf_create(*db, "second", &o.default_cf, second);
+	assert_ok(rc);
 }
 
 static void *write_on(void *arg)
 {
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
 	struct writer *w = arg;
 	uint8_t value[VALUE];
 	char key[32];
@@ -77,7 +85,8 @@ static void *write_on(void *arg)
 		make_value(value, w->id, n);
 		for (uint32_t part = 0; part < BATCH; part++) {
 			make_key(key, w->id, n, part);
-			if (shale_batch_put(b, NULL, shale_str(key), shale_bytes(value, VALUE)) < 0)
+			o.cf = part % 2 != 0 ? w->second : NULL;
+			if (shale_batch_put(b, &o, shale_str(key), shale_bytes(value, VALUE)) < 0)
 				_exit(3);
 		}
 		if (shale_write(w->db, NULL, b) < 0) {
@@ -95,11 +104,12 @@ static _Noreturn void child(const char *dir, shale_durability durability, int pi
 {
 	static struct writer writers[WRITERS];
 	pthread_t threads[WRITERS];
+	shale_cf *second;
 	shale_db *db;
 
-	open_store(dir, durability, &db);
+	open_store(dir, durability, &db, &second);
 	for (uint32_t i = 0; i < WRITERS; i++) {
-		writers[i] = (struct writer){ db, pipe, i, first[i] };
+		writers[i] = (struct writer){ db, second, pipe, i, first[i] };
 		if (pthread_create(&threads[i], NULL, write_on, &writers[i]) != 0)
 			_exit(2);
 	}
@@ -116,7 +126,7 @@ static uint64_t now_ms(void)
 }
 
 /* Run a child, kill it, and return how far each writer's acknowledgements went. */
-static void run_and_kill(const char *dir, shale_durability durability, uint64_t ms,
+static void run_and_kill(const char *dir, shale_durability durability, uint64_t ms, bool early,
 			 uint32_t next[WRITERS])
 {
 	struct ack ack;
@@ -132,11 +142,15 @@ static void run_and_kill(const char *dir, shale_durability durability, uint64_t 
 		child(dir, durability, fd[1], next);
 	}
 	close(fd[1]);
-	/* The first acknowledgement says that it is at work. */
-	assert_int_equal(read(fd[0], &ack, sizeof(ack)), sizeof(ack));
-	next[ack.writer] = ack.number + 1;
+	/* The first acknowledgement says that it is at work; or it dies while it opens the store. */
+	if (!early) {
+		assert_int_equal(read(fd[0], &ack, sizeof(ack)), sizeof(ack));
+		next[ack.writer] = ack.number + 1;
+	} else {
+		usleep((useconds_t)ms * 100);
+	}
 	/* The pipe must not fill up meanwhile: read until the time is over. */
-	for (uint64_t end = now_ms() + ms; now_ms() < end;) {
+	for (uint64_t end = now_ms() + ms; !early && now_ms() < end;) {
 		if (read(fd[0], &ack, sizeof(ack)) != sizeof(ack))
 			fail_msg("the child ended by itself");
 		next[ack.writer] = ack.number + 1;
@@ -149,9 +163,10 @@ static void run_and_kill(const char *dir, shale_durability durability, uint64_t 
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* How many of a batch's entries are there; those that are must be right. */
-static uint32_t parts_present(shale_db *db, uint32_t writer, uint32_t number)
+/* Which of a batch's entries are there, as bits; those that are must be right. */
+static uint32_t parts_present(shale_db *db, shale_cf *second, uint32_t writer, uint32_t number)
 {
+	shale_read_options o = SHALE_READ_OPTIONS_INIT;
 	uint8_t value[VALUE];
 	uint32_t present = 0;
 	char key[32];
@@ -161,45 +176,79 @@ static uint32_t parts_present(shale_db *db, uint32_t writer, uint32_t number)
 		shale_value v;
 		shale_status rc;
 
+		o.cf = part % 2 != 0 ? second : NULL;
 		make_key(key, writer, number, part);
-		rc = shale_get(db, NULL, shale_str(key), &v);
+		rc = shale_get(db, &o, shale_str(key), &v);
 		if (rc == SHALE_NOT_FOUND)
 			continue;
 		assert_ok(rc);
 		assert_int_equal(v.size, VALUE);
 		assert_memory_equal(v.data, value, VALUE);
 		shale_value_release(&v);
-		present++;
+		present |= 1u << part;
 	}
 	return present;
 }
 
-static void check_store(const char *dir, shale_durability durability, uint32_t next[WRITERS])
+enum { ALL = (1 << BATCH) - 1, FIRST = 5, SECOND = 2 /* the parts of each family */ };
+
+/* All acknowledged, then perhaps some that were under way, each whole; then nothing. */
+static void check_logged(shale_db *db, shale_cf *second, uint32_t w, uint32_t *next)
 {
+	uint32_t n = 0, present;
+
+	while ((present = parts_present(db, second, w, n)) == ALL)
+		n++;
+	assert_int_equal(present, 0);
+	if (n < *next)
+		fail_msg("writer %u: batch %u of %u acknowledged is lost", w, n, *next);
+	for (uint32_t k = n; k < n + 100; k++)
+		assert_int_equal(parts_present(db, second, w, k), 0);
+	*next = n;
+}
+
+/*
+ * Of each family some prefix of what this child wrote, since each is flushed by itself.
+ * The next child leaves a gap, so that it does not fill up what this one lost.
+ */
+static void check_unlogged(shale_db *db, shale_cf *second, uint32_t w, uint32_t from,
+			   uint32_t *next)
+{
+	uint32_t family[2] = { FIRST, SECOND }, most = 0;
+
+	for (int f = 0; f < 2; f++) {
+		uint32_t n = from;
+
+		while ((parts_present(db, second, w, n) & family[f]) == family[f])
+			n++;
+		for (uint32_t k = n; k < *next + 100; k++)
+			assert_int_equal(parts_present(db, second, w, k) & family[f], 0);
+		most = n > most ? n : most;
+	}
+	*next = most + 200;
+}
+
+static void check_store(const char *dir, shale_durability durability, const uint32_t first[WRITERS],
+			uint32_t next[WRITERS])
+{
+	shale_cf *second;
 	shale_db *db;
 
-	open_store(dir, durability, &db);
+	open_store(dir, durability, &db, &second);
 	for (uint32_t w = 0; w < WRITERS; w++) {
-		uint32_t n = 0, present;
-
-		/* All acknowledged, then perhaps some that were under way; each whole. */
-		while ((present = parts_present(db, w, n)) == BATCH)
-			n++;
-		assert_int_equal(present, 0);
-		if (durability != SHALE_EPHEMERAL && n < next[w])
-			fail_msg("writer %u: batch %u of %u acknowledged is lost", w, n, next[w]);
-		next[w] = n;
-		/* Behind the first that is missing there is nothing. */
-		for (uint32_t k = n; k < n + 100; k++)
-			assert_int_equal(parts_present(db, w, k), 0);
+		if (durability != SHALE_EPHEMERAL)
+			check_logged(db, second, w, &next[w]);
+		else
+			check_unlogged(db, second, w, first[w], &next[w]);
 	}
 	assert_ok(shale_check(db, NULL, NULL, NULL));
+	shale_cf_release(second);
 	assert_ok(shale_close(db));
 }
 
 static void kill_rounds(shale_durability durability)
 {
-	uint64_t seed = test_seed(), rounds = test_scale(5), total = 0;
+	uint64_t seed = test_seed(), rounds = test_scale(8), total = 0;
 	uint32_t next[WRITERS] = { 0 };
 	char *dir = test_dir_new(), path[600];
 	struct rand r;
@@ -207,8 +256,11 @@ static void kill_rounds(shale_durability durability)
 	rand_seed(&r, seed + (uint64_t)durability);
 	snprintf(path, sizeof(path), "%s/db", dir);
 	for (uint64_t i = 0; i < rounds; i++) {
-		run_and_kill(path, durability, 20 + rand_below(&r, 250), next);
-		check_store(path, durability, next);
+		uint32_t first[WRITERS];
+
+		memcpy(first, next, sizeof(first));
+		run_and_kill(path, durability, 20 + rand_below(&r, 250), i % 3 == 2, next);
+		check_store(path, durability, first, next);
 	}
 	for (int w = 0; w < WRITERS; w++)
 		total += next[w];
