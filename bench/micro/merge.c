@@ -236,7 +236,7 @@ int main(int argc, char **argv)
 	qsort(keys, entries, KEY, compare_keys);
 	(void)store_destroy(te.env, path);
 	check(store_open(te.env, path, &(struct store_options){ .create = true }, &te.store), path);
-	check(cache_new(te.env, 8 << 20, 4096, table_block_free, &budget, &te.cache), "cache");
+	check(cache_new(te.env, 8 << 20, 4096, &budget, &te.cache), "cache");
 	printf("%zu entries, %d runs\n%-38s %6s   %6s\n", entries, RUNS, "ns an entry", "job",
 	       "reading");
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)

@@ -21,9 +21,12 @@
  *   atomic for that first look only.
  * - `displaced` of a slot counts the items whose probe sequence passed over it; at
  *   zero a lookup stops. An item's passes are counted before it is VISIBLE.
- * - `used` never exceeds the capacity by an insert: room is taken by a
- *   compare-and-swap, and what an inserter evicts stays its own until then. Items
- *   that are standalone are in `used` as well, and may exceed it.
+ * - `used` is the charge of all memory handed out. It exceeds the capacity only when
+ *   all else is pinned or what was asked for is larger than the cache; what is
+ *   inserted then is standalone.
+ * - A visible slot that lies in a frame has left its number there. Shrinking takes
+ *   whole chunks by it, since what the clock evicts here and there would free no
+ *   chunk for long.
  *
  * Two threads that insert one key at the same instant may both succeed. Blocks are
  * immutable, so this costs the room of one until it ages out; refusing it would
@@ -37,8 +40,9 @@ enum {
 	COUNT_BITS = 31,
 	LIFE_SHIFT = 62,
 	SLOTS_MIN = 64,
-	HEIGHT_MAX = 3, /* passes of the hand that the hottest item survives */
-	HAND_STEP = 8,  /* slots taken from the hand at once */
+	FRAMES_FROM = 64 << 20, /* capacity from which items lie in frames */
+	HEIGHT_MAX = 3,         /* passes of the hand that the hottest item survives */
+	HAND_STEP = 8,          /* slots taken from the hand at once */
 };
 
 #define COUNT_MASK ((1ull << COUNT_BITS) - 1)
@@ -52,7 +56,7 @@ struct slot {
 	_Alignas(64) _Atomic uint64_t state;
 	_Atomic uint64_t number, offset;
 	void *data;
-	uint64_t charge;
+	uint64_t size; /* as asked for */
 	_Atomic uint32_t displaced;
 };
 _Static_assert(sizeof(struct slot) == 64, "a slot is a cache line");
@@ -60,7 +64,6 @@ _Static_assert(sizeof(struct slot) == 64, "a slot is a cache line");
 struct cache {
 	/* Set by cache_new(), then constant. */
 	const shale_env *env;
-	cache_free_fn free_fn;
 	struct budget *budget;
 	struct slot *slots;
 	size_t mask; /* slots - 1 */
@@ -71,6 +74,7 @@ struct cache {
 	_Atomic uint64_t capacity;
 	_Atomic size_t occupied;
 	_Alignas(64) _Atomic uint64_t hand;
+	struct frames frames;
 };
 
 struct evicted {
@@ -115,6 +119,7 @@ static inline bool slot_has_key(struct slot *s, uint64_t number, uint64_t offset
 
 static inline void cache_account(struct cache *c, int64_t bytes)
 {
+	atomic_fetch_add_explicit(&c->used, (uint64_t)bytes, memory_order_relaxed);
 	if (c->budget != NULL)
 		budget_add(c->budget, BUDGET_CACHE, bytes);
 }
@@ -136,6 +141,19 @@ static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset)
 	return false;
 }
 
+/* Pin the item if this slot has it. */
+static inline bool slot_get(struct slot *s, uint64_t number, uint64_t offset,
+			    struct cache_item *out)
+{
+	if (!slot_has_key(s, number, offset) ||
+	    life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) != VISIBLE ||
+	    !slot_pin(s, number, offset))
+		return false;
+	out->data = s->data;
+	out->token = (uintptr_t)s;
+	return true;
+}
+
 bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out)
 {
 	struct probe p = probe_start(c, number, offset);
@@ -143,13 +161,8 @@ bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_i
 	for (size_t n = 0; n <= c->mask; n++) {
 		struct slot *s = &c->slots[p.at];
 
-		if (slot_has_key(s, number, offset) &&
-		    life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) == VISIBLE &&
-		    slot_pin(s, number, offset)) {
-			out->data = s->data;
-			out->token = (uintptr_t)s;
+		if (slot_get(s, number, offset, out))
 			return true;
-		}
 		/* Stale at worst: a miss for an item that is just being put in. */
 		if (atomic_load_explicit(&s->displaced, memory_order_relaxed) == 0)
 			break;
@@ -158,11 +171,45 @@ bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_i
 	return false;
 }
 
+/* All of a hint is relaxed: its slot is checked like any other, its data is only prefetched. */
+bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number, uint64_t offset,
+		      struct cache_item *out)
+{
+	size_t at = atomic_load_explicit(&hint->slot, memory_order_relaxed);
+
+	if (likely(slot_get(&c->slots[at & c->mask], number, offset, out)))
+		return true;
+	if (!cache_get(c, number, offset, out))
+		return false;
+	at = (size_t)((struct slot *)out->token - c->slots);
+	atomic_store_explicit(&hint->slot, (uint32_t)at, memory_order_relaxed);
+	atomic_store_explicit(&hint->data, (uintptr_t)out->data, memory_order_relaxed);
+	return true;
+}
+
+void cache_prefetch(const struct cache *c, const struct cache_hint *hint, size_t lines)
+{
+	size_t at = atomic_load_explicit(&hint->slot, memory_order_relaxed);
+	uintptr_t data = atomic_load_explicit(&hint->data, memory_order_relaxed);
+
+	if (data == 0)
+		return;
+	/* For writing: a pin follows. What the data has become does not matter. */
+	__builtin_prefetch(&c->slots[at & c->mask], 1);
+	for (size_t i = 0; i < lines; i++)
+		__builtin_prefetch((const uint8_t *)data + i * 64);
+}
+
+/* Give the memory of an item back. */
+static void item_free(struct cache *c, void *data, size_t size)
+{
+	cache_account(c, -(int64_t)frames_charge(&c->frames, size));
+	frames_free(&c->frames, data, size);
+}
+
 static void __attribute__((noinline)) standalone_free(struct cache *c, struct slot *s)
 {
-	atomic_fetch_sub_explicit(&c->used, s->charge, memory_order_relaxed);
-	cache_account(c, -(int64_t)s->charge);
-	c->free_fn(c->env, s->data, s->charge);
+	item_free(c, s->data, s->size);
 	mem_free(c->env, s);
 }
 
@@ -222,51 +269,58 @@ static void slot_empty(struct cache *c, struct slot *s)
 	atomic_store_explicit(&s->state, LIFE(EMPTY), memory_order_release);
 }
 
-/* One touch of the hand. True if the slot was aged or taken. */
-static bool slot_visit(struct cache *c, struct slot *s, struct evicted *got)
+/* Take a slot that nothing pins out of the cache and free its item. */
+static bool slot_evict(struct cache *c, struct slot *s, uint64_t old, struct evicted *got)
 {
-	uint64_t old = atomic_load_explicit(&s->state, memory_order_relaxed);
-	uint64_t height = acquires_of(old), charge;
+	size_t size;
+	void *data;
 
-	if (life_of(old) != VISIBLE || pins_of(old) != 0)
-		return false;
-	if (height > 0) {
-		height = (height < HEIGHT_MAX ? height : HEIGHT_MAX) - 1;
-		return atomic_compare_exchange_strong_explicit(&s->state, &old,
-							       LIFE(VISIBLE) |
-								       height * ACQUIRE_ONE |
-								       height * RELEASE_ONE,
-							       memory_order_relaxed,
-							       memory_order_relaxed);
-	}
 	/* Acquire: pairs with the releases of all who had it pinned. */
 	if (!atomic_compare_exchange_strong_explicit(&s->state, &old, LIFE(BUILDING),
 						     memory_order_acquire, memory_order_relaxed))
 		return false;
-	charge = s->charge;
-	c->free_fn(c->env, s->data, charge);
+	size = s->size;
+	data = s->data;
 	s->data = NULL;
 	slot_empty(c, s);
-	got->bytes += charge;
+	atomic_fetch_sub_explicit(&c->occupied, 1, memory_order_relaxed);
+	item_free(c, data, size);
+	got->bytes += frames_charge(&c->frames, size);
 	got->slots++;
 	return true;
 }
 
-/*
- * Move the hand until `bytes` more and at least one slot are freed. False when
- * once around there was nothing to age or to take. What is freed stays in
- * c->used and c->occupied: the caller settles that with its own need.
- */
-static bool cache_evict(struct cache *c, uint64_t bytes, struct evicted *got)
+/* One touch of the hand. True if the slot was aged or taken. */
+static bool slot_visit(struct cache *c, struct slot *s, struct evicted *got)
 {
-	uint64_t enough = got->bytes + bytes;
-	size_t slots = got->slots, idle = 0;
+	uint64_t old = atomic_load_explicit(&s->state, memory_order_relaxed);
+	uint64_t height = acquires_of(old);
 
-	while (got->slots == slots || got->bytes < enough) {
+	if (life_of(old) != VISIBLE || pins_of(old) != 0)
+		return false;
+	if (height == 0)
+		return slot_evict(c, s, old, got);
+	height = (height < HEIGHT_MAX ? height : HEIGHT_MAX) - 1;
+	return atomic_compare_exchange_strong_explicit(&s->state, &old,
+						       LIFE(VISIBLE) | height * ACQUIRE_ONE |
+							       height * RELEASE_ONE,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
+/*
+ * Move the hand until `bytes` and at least one slot are freed. False when once
+ * around there was nothing to age or to take.
+ */
+static bool cache_evict(struct cache *c, uint64_t bytes)
+{
+	struct evicted got = { 0, 0 };
+	size_t idle = 0;
+
+	while (got.slots == 0 || got.bytes < bytes) {
 		uint64_t at = atomic_fetch_add_explicit(&c->hand, HAND_STEP, memory_order_relaxed);
 
 		for (int i = 0; i < HAND_STEP; i++) {
-			if (slot_visit(c, &c->slots[(at + (uint64_t)i) & c->mask], got))
+			if (slot_visit(c, &c->slots[(at + (uint64_t)i) & c->mask], &got))
 				idle = 0;
 			else
 				idle++;
@@ -277,42 +331,61 @@ static bool cache_evict(struct cache *c, uint64_t bytes, struct evicted *got)
 	return true;
 }
 
-static void settle(struct cache *c, const struct evicted *got)
+/* Free a whole chunk after another until `used` is within the capacity. */
+static __attribute__((noinline)) void evict_chunks(struct cache *c, uint64_t capacity)
 {
-	atomic_fetch_sub_explicit(&c->used, got->bytes, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&c->occupied, got->slots, memory_order_relaxed);
-	cache_account(c, -(int64_t)got->bytes);
+	struct frames_owned owned[FRAMES_CHUNK_FRAMES];
+	struct evicted got = { 0, 0 };
+	size_t turn = 0;
+	bool more = true;
+
+	while (cache_used(c) > capacity) {
+		size_t n = frames_next_chunk(&c->frames, &turn, owned, &more);
+
+		if (!more)
+			return;
+		for (size_t i = 0; i < n; i++) {
+			struct slot *s = &c->slots[(owned[i].owner - 1) & c->mask];
+			uint64_t old = atomic_load_explicit(&s->state, memory_order_relaxed);
+
+			/* Whatever it holds by now; mostly that frame. */
+			if (life_of(old) == VISIBLE && pins_of(old) == 0)
+				slot_evict(c, s, old, &got);
+		}
+	}
 }
 
-/* Take room for one item of `charge`, evicting as needed. */
-static bool room_take(struct cache *c, uint64_t charge)
-{
-	uint64_t used = atomic_load_explicit(&c->used, memory_order_relaxed);
-	struct evicted got = { 0, 0 };
+/* ---- memory of items ---- */
 
+/* Evict until `charge` more fits, if it can be. */
+static void room_make(struct cache *c, uint64_t charge)
+{
 	for (;;) {
 		uint64_t capacity = atomic_load_explicit(&c->capacity, memory_order_relaxed);
-		uint64_t after = used - got.bytes + charge;
-		size_t occupied = atomic_load_explicit(&c->occupied, memory_order_relaxed);
+		uint64_t used = cache_used(c);
 
-		if (charge > capacity)
-			break;
-		if (after <= capacity && occupied - got.slots < c->occupied_max) {
-			if (!atomic_compare_exchange_weak_explicit(&c->used, &used, after,
-								   memory_order_relaxed,
-								   memory_order_relaxed))
-				continue;
-			atomic_fetch_add_explicit(&c->occupied, 1 - got.slots,
-						  memory_order_relaxed);
-			cache_account(c, (int64_t)charge - (int64_t)got.bytes);
-			return true;
-		}
-		if (!cache_evict(c, after > capacity ? after - capacity : 0, &got))
-			break;
-		used = atomic_load_explicit(&c->used, memory_order_relaxed);
+		if (charge > capacity || used + charge <= capacity ||
+		    !cache_evict(c, used + charge - capacity))
+			return;
 	}
-	settle(c, &got);
-	return false;
+}
+
+void *cache_alloc(struct cache *c, size_t n)
+{
+	uint64_t charge = frames_charge(&c->frames, n);
+	void *data;
+
+	room_make(c, charge);
+	data = frames_alloc(&c->frames, n);
+	if (data != NULL)
+		cache_account(c, (int64_t)charge);
+	return data;
+}
+
+void cache_discard(struct cache *c, void *data, size_t n)
+{
+	if (data != NULL)
+		item_free(c, data, n);
 }
 
 /* ---- insertion ---- */
@@ -341,7 +414,7 @@ static struct slot *slot_claim(struct cache *c, uint64_t number, uint64_t offset
 	return NULL;
 }
 
-static bool insert_standalone(struct cache *c, void *data, uint64_t charge, struct cache_item *out)
+static bool insert_standalone(struct cache *c, void *data, size_t n, struct cache_item *out)
 {
 	struct slot *s = mem_aligned(c->env, 64, sizeof(*s));
 
@@ -349,36 +422,52 @@ static bool insert_standalone(struct cache *c, void *data, uint64_t charge, stru
 		return false;
 	memset(s, 0, sizeof(*s));
 	s->data = data;
-	s->charge = charge;
+	s->size = n;
 	atomic_init(&s->state, LIFE(INVISIBLE) | ACQUIRE_ONE);
-	atomic_fetch_add_explicit(&c->used, charge, memory_order_relaxed);
-	cache_account(c, (int64_t)charge);
 	*out = (struct cache_item){ data, (uintptr_t)s };
 	return true;
 }
 
-bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t charge,
+/* Count one slot more, if one may be taken. */
+static bool slots_left(struct cache *c)
+{
+	size_t occupied = atomic_load_explicit(&c->occupied, memory_order_relaxed);
+
+	do {
+		while (occupied >= c->occupied_max) {
+			if (!cache_evict(c, 0))
+				return false;
+			occupied = atomic_load_explicit(&c->occupied, memory_order_relaxed);
+		}
+	} while (!atomic_compare_exchange_weak_explicit(&c->occupied, &occupied, occupied + 1,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
+bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n,
 		  bool keep, struct cache_item *out)
 {
-	struct slot *s;
+	struct slot *s = NULL;
 
-	if (!keep)
-		return insert_standalone(c, data, charge, out);
-	if (cache_get(c, number, offset, out)) {
-		c->free_fn(c->env, data, charge);
+	if (keep && cache_get(c, number, offset, out)) {
+		item_free(c, data, n);
 		return true;
 	}
-	if (!room_take(c, charge))
-		return insert_standalone(c, data, charge, out);
-	s = slot_claim(c, number, offset);
-	if (s == NULL) {
-		settle(c, &(struct evicted){ charge, 1 });
-		return insert_standalone(c, data, charge, out);
+	if (!keep || cache_used(c) > atomic_load_explicit(&c->capacity, memory_order_relaxed))
+		return insert_standalone(c, data, n, out);
+	if (slots_left(c)) {
+		s = slot_claim(c, number, offset);
+		if (s == NULL)
+			atomic_fetch_sub_explicit(&c->occupied, 1, memory_order_relaxed);
 	}
+	if (s == NULL)
+		return insert_standalone(c, data, n, out);
 	atomic_store_explicit(&s->number, number, memory_order_relaxed);
 	atomic_store_explicit(&s->offset, offset, memory_order_relaxed);
 	s->data = data;
-	s->charge = charge;
+	s->size = n;
+	frames_own(&c->frames, data, n, (uint32_t)(s - c->slots) + 1);
 	/*
 	 * Height one after its release: what is read once, as by a scan, survives
 	 * one touch of the hand, and what is read again survives more.
@@ -390,8 +479,20 @@ bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data,
 
 /* ---- life of the cache ---- */
 
+/* Address sanitizers watch the heap only: items stay there for them. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FRAMES_HIDE_ERRORS true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FRAMES_HIDE_ERRORS true
+#endif
+#endif
+#ifndef FRAMES_HIDE_ERRORS
+#define FRAMES_HIDE_ERRORS false
+#endif
+
 shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_bytes,
-		       cache_free_fn free_fn, struct budget *budget, struct cache **out)
+		       struct budget *budget, struct cache **out)
 {
 	struct cache *c = mem_aligned(env, 64, sizeof(*c));
 	uint64_t items = capacity / (item_bytes != 0 ? item_bytes : 1);
@@ -410,7 +511,7 @@ shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_byte
 	}
 	memset(c->slots, 0, slots * sizeof(struct slot));
 	c->env = env;
-	c->free_fn = free_fn;
+	frames_init(&c->frames, env, FRAMES_HIDE_ERRORS || capacity < FRAMES_FROM);
 	c->budget = budget;
 	c->mask = slots - 1;
 	c->occupied_max = slots - slots / 8;
@@ -432,26 +533,27 @@ void cache_free(struct cache *c)
 		if (life_of(state) == EMPTY)
 			continue;
 		ASSERT(life_of(state) == VISIBLE && pins_of(state) == 0);
-		settle(c, &(struct evicted){ s->charge, 1 });
-		c->free_fn(c->env, s->data, s->charge);
+		item_free(c, s->data, s->size);
 	}
 	ASSERT(cache_used(c) == 0); /* else a standalone item is pinned */
 	if (c->budget != NULL)
 		budget_add(c->budget, BUDGET_OTHER,
 			   -(int64_t)((c->mask + 1) * sizeof(struct slot)));
+	frames_fini(&c->frames);
 	mem_free(c->env, c->slots);
 	mem_free(c->env, c);
 }
 
 void cache_set_capacity(struct cache *c, uint64_t capacity)
 {
-	uint64_t used = atomic_load_explicit(&c->used, memory_order_relaxed);
-	struct evicted got = { 0, 0 };
+	uint64_t used;
 
 	atomic_store_explicit(&c->capacity, capacity, memory_order_relaxed);
+	if (!c->frames.heap_only && cache_used(c) > capacity)
+		evict_chunks(c, capacity);
+	used = cache_used(c);
 	if (used > capacity)
-		cache_evict(c, used - capacity, &got);
-	settle(c, &got);
+		cache_evict(c, used - capacity);
 }
 
 uint64_t cache_used(const struct cache *c)

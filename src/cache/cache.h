@@ -8,17 +8,18 @@
  * hand over the slots, ages what is not pinned and takes what has aged out.
  * (The scheme of RocksDB's HyperClockCache, described in its release notes.)
  *
- * The charge of an item is its bytes; inserting evicts until there is room; when
- * all is pinned the item is handed out uncached ("standalone") and freed at its
- * release. Numbers are never reused, so an entry is never stale.
+ * The cache owns the memory of its items (frames.h). The charge of an item is its
+ * bytes; taking memory evicts until there is room; when all is pinned the item is
+ * handed out uncached ("standalone") and freed at its release. Numbers are never
+ * reused, so an entry is never stale.
  *
  * Thread: any.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
 
-#include "base/lock.h"
 #include "cache/budget.h"
+#include "cache/frames.h"
 
 struct cache;
 
@@ -28,27 +29,42 @@ struct cache_item {
 	uintptr_t token; /* private: slot or standalone record */
 };
 
-/* How items are given back to the heap. */
-typedef void (*cache_free_fn)(const shale_env *env, void *data, size_t charge);
+/* Where an item was when it was last found: a guess, tried first. All zero: none yet. */
+struct cache_hint {
+	_Atomic uint32_t slot;
+	_Atomic uintptr_t data;
+};
 
 /*
  * `item_bytes`: expected charge of an item, from which the number of slots
  * follows. `budget` (part BUDGET_CACHE) is told of every change; may be NULL.
  */
 shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_bytes,
-		       cache_free_fn free_fn, struct budget *budget, struct cache **out);
+		       struct budget *budget, struct cache **out);
 void cache_free(struct cache *c); /* nothing may be pinned; NULL is allowed */
 
 /* Pin the item if it is there. */
 bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out);
+/* The same, by a hint that belongs to this key alone; it learns from what is found. */
+bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number, uint64_t offset,
+		      struct cache_item *out);
+/* Bring what the hint leads to, `lines` cache lines of it, towards the processor. */
+void cache_prefetch(const struct cache *c, const struct cache_hint *hint, size_t lines);
 
 /*
- * Give `data` to the cache and pin it. If another thread put the same key in
- * first, `data` is freed and that item is pinned. Never fails: without room (or
- * with `keep` false) the item is standalone; only when even that needs memory
- * that is not there, returns false and data stays the caller's.
+ * Memory for an item of n bytes; room is made for it. NULL: there is no memory.
+ * It goes back by cache_discard() or into cache_insert().
  */
-bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t charge,
+void *cache_alloc(struct cache *c, size_t n);
+void cache_discard(struct cache *c, void *data, size_t n); /* NULL is allowed */
+
+/*
+ * Give `data`, n bytes by cache_alloc(), to the cache and pin it. If another
+ * thread put the same key in first, `data` is freed and that item is pinned.
+ * Without room (or with `keep` false) the item is standalone; when even that
+ * needs memory that is not there, returns false and data stays the caller's.
+ */
+bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n,
 		  bool keep, struct cache_item *out);
 
 /* An item with a NULL data is allowed. Zeroes it. */
@@ -58,6 +74,7 @@ struct cache_item cache_again(struct cache *c, const struct cache_item *item);
 
 /* The limit may change at any time; shrinking evicts. */
 void cache_set_capacity(struct cache *c, uint64_t capacity);
+/* Bytes of all items, with what their places in memory lose. */
 uint64_t cache_used(const struct cache *c);
 
 #endif

@@ -13,6 +13,7 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 	bool held_up = work_must_wait(db, wait_ns), did;
 
 	(void)worker;
+	memory_balance(db, wait_ns);
 	if (!held_up && flush_some(db))
 		return true;
 	did = garbage_some(db);

@@ -124,7 +124,10 @@ struct shale_db {
 	struct scheduler *keeper;    /* of the log: one thread; NULL without a log */
 	uint32_t epoch;              /* of the store's owner */
 	uint64_t store_id;
-	uint64_t memtables_max; /* bytes */
+	uint64_t memtables_max;           /* bytes */
+	_Atomic uint64_t memtables_share; /* bytes set aside for them now (memory.c) */
+	_Atomic uint64_t memory_calm_ns;  /* since then they need less */
+	_Atomic bool memory_busy;
 	struct rate rate;
 	uint64_t recovery_ns, orphans_removed;
 	struct wal_report recovered;
@@ -213,7 +216,14 @@ shale_status value_check(shale_slice value);
 
 uint64_t db_new_number(shale_db *db);
 /* Give the cache what the open tables leave of its share. */
-void db_fit_cache(shale_db *db);
+/* How the budget is divided (memory.c). */
+void memory_init(shale_db *db);
+uint64_t memory_cache_most(const shale_db *db); /* the cache's largest share ever */
+void memory_fit(shale_db *db);                  /* set the cache's capacity by today's shares */
+/* Whether the memtables need more than their share: kick the background. */
+bool memory_is_short(const shale_db *db);
+/* Shift between memtables and cache as need be; bounds *wait_ns. Background only. */
+void memory_balance(shale_db *db, uint64_t *wait_ns);
 
 /* Record why writes stop for good; the first reason stays. */
 void db_stop_writes(shale_db *db);

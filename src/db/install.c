@@ -281,7 +281,7 @@ shale_status install_run(shale_db *db, const struct install *in)
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	version_unref(old);
-	db_fit_cache(db);
+	memory_fit(db);
 	if (in->flushed != NULL)
 		log_apply_removals(db, below);
 out:

@@ -42,30 +42,10 @@ static void init(shale_db *db)
 						     : NULL;
 }
 
-/* Half of the budget at most; four memtables keep a flush and the writers apart. */
-static uint64_t memtables_share(const shale_options *o)
-{
-	uint64_t four = 4 * o->memtable_bytes;
-
-	return four < o->memory_budget / 2 ? four : o->memory_budget / 2;
-}
-
-/*
- * What the memtables and the log leave of the budget, tables included, is the cache's;
- * but for a twelfth, for the buffers of merges and what the heap loses.
- */
-static uint64_t cache_bytes(const shale_db *db)
-{
-	uint64_t budget = db->options.memory_budget;
-	uint64_t taken = db->memtables_max + LOG_MEMORY + budget / 12;
-
-	return budget > taken + budget / 8 ? budget - taken : budget / 8;
-}
-
 static shale_status make_cache(shale_db *db)
 {
-	shale_status rc = cache_new(db->env, cache_bytes(db), 4096 + 512, table_block_free,
-				    &db->budget, &db->cache);
+	shale_status rc = cache_new(db->pages.under, memory_cache_most(db), 4096 + 512, &db->budget,
+				    &db->cache);
 
 	if (rc < 0)
 		return rc;
@@ -73,20 +53,13 @@ static shale_status make_cache(shale_db *db)
 	if (db->ring == NULL)
 		return err_memory("the commit ring");
 	memset(db->ring, 0, RING_SIZE * sizeof(*db->ring));
+	memory_fit(db);
 	db->table_env = (struct table_env){ .env = db->env,
 					    .store = db->store,
 					    .cache = db->cache,
 					    .budget = &db->budget,
 					    .stats = &db->stats };
 	return SHALE_OK;
-}
-
-void db_fit_cache(shale_db *db)
-{
-	uint64_t room = cache_bytes(db), tables = budget_used(&db->budget, BUDGET_TABLES);
-
-	/* Indexes and filters come out of the cache's share, down to a sixteenth of it. */
-	cache_set_capacity(db->cache, room > tables + room / 16 ? room - tables : room / 16);
 }
 
 static shale_status start(shale_db *db)
@@ -141,7 +114,7 @@ static shale_status open_with(const char *path, const shale_options *options, sh
 		return err_memory("a store");
 	memset(db, 0, sizeof(*db));
 	db->options = *options;
-	db->memtables_max = memtables_share(options);
+	memory_init(db);
 	page_pool_init(&db->pages, env, db->memtables_max);
 	db->env = &db->pages.env;
 	init(db);

@@ -77,6 +77,8 @@ void seal_for_memory(shale_db *db)
 	shale_cf *largest;
 
 	mutex_assert_held(&db->commit_mu);
+	if (memory_is_short(db))
+		scheduler_kick(db->scheduler);
 	if (db->family_count < 2)
 		return;
 	do {

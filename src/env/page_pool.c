@@ -96,6 +96,21 @@ void page_pool_fini(struct page_pool *p)
 		mem_pages_free(p->under, p->free[--p->count], MEM_PAGES);
 }
 
+void page_pool_trim(struct page_pool *p, uint64_t bytes)
+{
+	for (;;) {
+		void *piece = NULL;
+
+		mutex_lock(&p->mu);
+		if (p->count > 0 && (p->count + p->out) * MEM_PAGES > bytes)
+			piece = p->free[--p->count];
+		mutex_unlock(&p->mu);
+		if (piece == NULL)
+			return;
+		mem_pages_free(p->under, piece, MEM_PAGES);
+	}
+}
+
 uint64_t page_pool_bytes(struct page_pool *p)
 {
 	uint64_t bytes;

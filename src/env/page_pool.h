@@ -29,6 +29,8 @@ struct page_pool {
 void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes);
 /* All that was taken must have been given back. */
 void page_pool_fini(struct page_pool *p);
+/* Give back to the system what is kept beyond `bytes`, in use and kept together. */
+void page_pool_trim(struct page_pool *p, uint64_t bytes);
 uint64_t page_pool_bytes(struct page_pool *p);
 
 #endif

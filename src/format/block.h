@@ -79,6 +79,8 @@ shale_status block_parse(const void *raw, size_t size, struct block *out);
 
 /* Index of the first entry whose user key is >= key; count if there is none. */
 size_t block_lower_bound(const struct block *b, shale_slice key);
+/* The same by a sample of the heads (format/heads.h): faster in a large block. */
+size_t block_lower_bound_sampled(const struct block *b, const uint64_t *sample, shale_slice key);
 /* Index of the first entry whose user key is > key; count if there is none. */
 size_t block_upper_bound(const struct block *b, shale_slice key);
 

@@ -4,14 +4,14 @@
  * accessors index without checks.
  *
  * Searching: the prefix decides first, for the whole block. Then the eight bytes
- * behind it are one integer, and a binary search without branches over the array
- * of heads finds the place in log2(n) steps. Only entries with an equal head are
- * looked at further. Among those a shorter head comes first (its key ends there,
+ * behind it are one integer, and a search over the array of heads (heads.h) finds
+ * the place. Only entries with an equal head are looked at further. Among those a shorter head comes first (its key ends there,
  * zero bytes only pad it), and full heads are followed by the rests in order.
  */
 #include "format/block.h"
 
 #include "format/block_layout.h"
+#include "format/heads.h"
 
 /* ---- access ---- */
 
@@ -103,25 +103,6 @@ static inline struct block_target block_target(shale_slice key, size_t prefix)
 	return t;
 }
 
-/*
- * First of n heads that is >= head. The comparison goes either way equally often, so
- * it must not become a branch: the step is computed from it, and the empty asm keeps
- * the compiler from seeing that it is one of two values.
- */
-static inline size_t block_heads_lower(const uint64_t *heads, size_t n, uint64_t head)
-{
-	const uint64_t *p = heads;
-
-	while (n > 1) {
-		size_t half = n / 2, less = p[half - 1] < head;
-
-		__asm__("" : "+r"(less));
-		p += half & -less;
-		n -= half;
-	}
-	return (size_t)(p - heads) + (*p < head);
-}
-
 /* Order of entry i, whose head is the target's, and the target. */
 static inline int block_tail_cmp(const struct block *b, size_t i, const struct block_target *t)
 {
@@ -148,7 +129,7 @@ static size_t block_tail_search(const struct block *b, size_t i, const struct bl
 	if (i == end || b->heads[i] != t->head)
 		return i;
 	if (t->head != UINT64_MAX)
-		end = i + block_heads_lower(b->heads + i, end - i, t->head + 1);
+		end = i + heads_lower(b->heads + i, end - i, t->head + 1);
 	while (i < end) {
 		size_t mid = i + (end - i) / 2;
 
@@ -160,28 +141,38 @@ static size_t block_tail_search(const struct block *b, size_t i, const struct bl
 	return i;
 }
 
-static inline size_t block_search(const struct block *b, shale_slice key, int bound)
+/* `sample` is of the heads (heads.h), or NULL. */
+static inline size_t block_search(const struct block *b, const uint64_t *sample, shale_slice key,
+				  int bound)
 {
 	size_t shared = key.size < b->prefix_size ? key.size : b->prefix_size;
 	int c = shared != 0 ? memcmp(key.data, b->prefix, shared) : 0;
 	struct block_target t;
+	size_t i;
 
 	if (c != 0)
 		return c < 0 ? 0 : b->count;
 	if (key.size < b->prefix_size)
 		return 0;
 	t = block_target(key, b->prefix_size);
-	return block_tail_search(b, block_heads_lower(b->heads, b->count, t.head), &t, bound);
+	i = sample != NULL ? heads_lower_sampled(b->heads, b->count, sample, t.head)
+			   : heads_lower(b->heads, b->count, t.head);
+	return block_tail_search(b, i, &t, bound);
 }
 
 size_t block_lower_bound(const struct block *b, shale_slice key)
 {
-	return block_search(b, key, 0);
+	return block_search(b, NULL, key, 0);
 }
 
 size_t block_upper_bound(const struct block *b, shale_slice key)
 {
-	return block_search(b, key, 1);
+	return block_search(b, NULL, key, 1);
+}
+
+size_t block_lower_bound_sampled(const struct block *b, const uint64_t *sample, shale_slice key)
+{
+	return block_search(b, sample, key, 0);
 }
 
 bool block_key_equals(const struct block *b, size_t i, shale_slice key)

@@ -159,7 +159,7 @@ static shale_status check_block(struct check *c, size_t i)
 		rc = check_separator(c, i, NULL);
 out:
 	mem_free(c->t->te.env, stored);
-	mem_free(c->t->te.env, b);
+	cache_discard(c->t->te.cache, b, table_block_bytes(e.raw_size));
 	return rc;
 }
 

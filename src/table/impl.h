@@ -11,14 +11,23 @@ enum {
 	BLOCK_SLACK = BLOCK_TRAILER, /* readable bytes behind a raw block, see iter.c */
 };
 
+/* Where a block is in the file, and where it was in the cache. */
+struct block_place {
+	uint64_t offset;
+	uint32_t size, raw_size;
+	struct cache_hint hint;
+};
+_Static_assert(sizeof(struct block_place) == 32, "a place is described in one cache line");
+
 struct table {
 	/* Constant while it is open; first what every get touches. */
 	const uint8_t *filter; /* NULL: none */
 	uint64_t filter_lines;
 	unsigned filter_probes;
 	size_t blocks;
-	struct block index;     /* meaningless when there are no blocks */
-	const uint8_t *extents; /* EXTENT_SIZE bytes a block, within the index */
+	uint64_t *sample;           /* of the heads of the index */
+	struct block index;         /* meaningless when there are no blocks */
+	struct block_place *places; /* of each block */
 	uint64_t number, size;
 	struct object *object;
 	struct table_env te;
@@ -52,13 +61,18 @@ static inline uint64_t extent_end(const struct extent *e)
 
 static inline struct extent table_extent(const struct table *t, size_t i)
 {
-	struct extent e;
+	const struct block_place *r = &t->places[i];
 
-	extent_decode(t->extents + i * EXTENT_SIZE, &e);
-	return e;
+	return (struct extent){ r->offset, r->size, r->raw_size };
 }
 
-static inline size_t table_block_charge(size_t raw_size)
+/* The first block that ends at or behind the key; t->blocks if there is none. */
+static inline size_t table_find_block(const struct table *t, shale_slice key)
+{
+	return t->blocks != 0 ? block_lower_bound_sampled(&t->index, t->sample, key) : 0;
+}
+
+static inline size_t table_block_bytes(size_t raw_size)
 {
 	return sizeof(struct table_block) + raw_size + BLOCK_SLACK;
 }

@@ -182,9 +182,9 @@ static void keep_block(struct table_iter *ti, const struct extent *e, const uint
 	ti->it.status = table_block_new(t, e, stored, &b);
 	if (ti->it.status < 0)
 		return;
-	if (!cache_insert(t->te.cache, t->number, e->offset, b, table_block_charge(e->raw_size),
+	if (!cache_insert(t->te.cache, t->number, e->offset, b, table_block_bytes(e->raw_size),
 			  true, &ti->pin)) {
-		mem_free(t->te.env, b);
+		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
 		ti->it.status = err_memory("a cached block");
 		return;
 	}
@@ -218,7 +218,8 @@ static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 	if (ti->sequential) {
 		ti->direction = direction;
 	} else {
-		if (!ti->read.verify && cache_get(t->te.cache, t->number, e.offset, &ti->pin)) {
+		if (!ti->read.verify && cache_get_hinted(t->te.cache, &t->places[i].hint, t->number,
+							 e.offset, &ti->pin)) {
 			stats_add(t->te.stats, STAT_CACHE_HITS, 1);
 			ti->misses = 0;
 			ti->b = &((const struct table_block *)ti->pin.data)->view;
@@ -378,7 +379,7 @@ static bool seek_block(struct table_iter *ti, size_t i, int direction)
 static void table_iter_seek(struct iter *it, shale_slice key)
 {
 	struct table_iter *ti = (struct table_iter *)it;
-	size_t block = ti->t->blocks != 0 ? block_lower_bound(&ti->t->index, key) : 0, at;
+	size_t block = table_find_block(ti->t, key), at;
 
 	if (!seek_block(ti, block, 1))
 		return;

@@ -11,6 +11,7 @@
 #include "table/impl.h"
 
 #include "format/codec.h"
+#include "format/heads.h"
 
 shale_status table_damaged(const struct table *t, uint64_t offset, const char *what)
 {
@@ -139,6 +140,7 @@ static shale_status load_footer(struct table *t)
 static shale_status load_index(struct table *t)
 {
 	const struct extent *e = &t->footer.index;
+	size_t samples;
 	shale_status rc;
 
 	if (e->size == 0)
@@ -150,11 +152,25 @@ static shale_status load_index(struct table *t)
 	if (rc < 0)
 		return rc == SHALE_CORRUPT ? table_damaged(t, e->offset, "index") : rc;
 	t->blocks = t->index.count;
-	for (size_t i = 0; i < t->blocks; i++)
-		if (block_value(&t->index, i).size != EXTENT_SIZE)
+	samples = heads_samples(t->blocks) * sizeof(*t->sample);
+	t->places = mem_aligned(t->te.env, 64, t->blocks * sizeof(*t->places));
+	t->sample = mem_alloc(t->te.env, samples);
+	if (t->places == NULL || t->sample == NULL)
+		return err_memory("an index");
+	heads_sample(t->index.heads, t->blocks, t->sample);
+	memset(t->places, 0, t->blocks * sizeof(*t->places));
+	for (size_t i = 0; i < t->blocks; i++) {
+		shale_slice value = block_value(&t->index, i);
+		struct extent block;
+
+		if (value.size != EXTENT_SIZE)
 			return bad(t, e->offset, "an index entry is no extent");
-	t->extents = block_value(&t->index, 0).data;
-	t->charge += e->size + BLOCK_TRAILER;
+		extent_decode(value.data, &block);
+		t->places[i].offset = block.offset;
+		t->places[i].size = block.size;
+		t->places[i].raw_size = block.raw_size;
+	}
+	t->charge += e->size + BLOCK_TRAILER + samples + t->blocks * sizeof(*t->places);
 	return SHALE_OK;
 }
 
@@ -366,6 +382,8 @@ void table_unref(struct table *t)
 	object_close(t->object);
 	rangedel_free(t->ranges);
 	mem_free(env, t->index_memory);
+	mem_free(env, t->places);
+	mem_free(env, t->sample);
 	mem_free(env, t->filter_memory);
 	mem_free(env, t->props_memory);
 	mem_free(env, t);

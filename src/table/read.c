@@ -9,13 +9,8 @@
  */
 #include "table/impl.h"
 
+/* Of a block, for a get: its columns, which lie in front, and some of its keys. */
 enum { PREFETCH_LINES = 12 };
-
-void table_block_free(const shale_env *env, void *data, size_t charge)
-{
-	(void)charge;
-	mem_free(env, data);
-}
 
 void table_filter_prefetch(const struct table *t, uint64_t hash)
 {
@@ -41,7 +36,7 @@ static shale_status parse(const struct table *t, const struct extent *e, struct 
 shale_status table_block_new(const struct table *t, const struct extent *e, const uint8_t *stored,
 			     struct table_block **out)
 {
-	struct table_block *b = mem_alloc(t->te.env, table_block_charge(e->raw_size));
+	struct table_block *b = cache_alloc(t->te.cache, table_block_bytes(e->raw_size));
 	shale_status rc;
 
 	if (b == NULL)
@@ -50,7 +45,7 @@ shale_status table_block_new(const struct table *t, const struct extent *e, cons
 	if (rc >= 0)
 		rc = parse(t, e, b);
 	if (rc < 0) {
-		mem_free(t->te.env, b);
+		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
 		return rc;
 	}
 	*out = b;
@@ -61,7 +56,7 @@ shale_status table_block_new(const struct table *t, const struct extent *e, cons
 static shale_status read_raw(const struct table *t, const struct extent *e,
 			     struct table_block **out)
 {
-	struct table_block *b = mem_alloc(t->te.env, table_block_charge(e->raw_size));
+	struct table_block *b = cache_alloc(t->te.cache, table_block_bytes(e->raw_size));
 	shale_status rc;
 
 	if (b == NULL)
@@ -72,7 +67,7 @@ static shale_status read_raw(const struct table *t, const struct extent *e,
 	if (rc >= 0)
 		rc = parse(t, e, b);
 	if (rc < 0) {
-		mem_free(t->te.env, b);
+		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
 		return rc;
 	}
 	*out = b;
@@ -111,9 +106,9 @@ static __attribute__((noinline)) shale_status pin_slow(const struct table *t,
 	if (rc < 0)
 		return rc;
 	/* A verified block stays beside the cache: what is handed out is what was checked. */
-	if (!cache_insert(t->te.cache, t->number, e->offset, b, table_block_charge(e->raw_size),
+	if (!cache_insert(t->te.cache, t->number, e->offset, b, table_block_bytes(e->raw_size),
 			  !r->no_fill_cache && !r->verify, out)) {
-		mem_free(t->te.env, b);
+		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
 		return err_memory("a cached block");
 	}
 	return SHALE_OK;
@@ -147,21 +142,10 @@ static size_t visible(const struct block *b, size_t at, shale_slice key, uint64_
 	return high < end ? high : b->count;
 }
 
-/*
- * Bring the front of a block, where its columns are, towards the processor: what
- * is searched is otherwise found missing line after line. A prefetch of what lies
- * behind a small block does no harm.
- */
-static inline void prefetch_block(const void *block)
-{
-	for (size_t i = 0; i < PREFETCH_LINES; i++)
-		__builtin_prefetch((const uint8_t *)block + i * 64);
-}
-
 shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,
 		       struct table_lookup *out)
 {
-	size_t i = t->blocks != 0 ? block_lower_bound(&t->index, key) : 0, at;
+	size_t i = table_find_block(t, key), at;
 	struct cache_item pin = { 0 };
 	const struct block *b;
 	struct extent e;
@@ -173,16 +157,17 @@ shale_status table_get(struct table *t, const struct table_read *r, shale_slice 
 			i++;
 	if (i >= t->blocks)
 		return SHALE_NOT_FOUND;
-	e = table_extent(t, i);
-	if (likely(!r->verify) && likely(cache_get(t->te.cache, t->number, e.offset, &pin))) {
+	cache_prefetch(t->te.cache, &t->places[i].hint, PREFETCH_LINES);
+	if (likely(!r->verify) && likely(cache_get_hinted(t->te.cache, &t->places[i].hint,
+							  t->number, t->places[i].offset, &pin))) {
 		stats_add(t->te.stats, STAT_CACHE_HITS, 1);
 	} else {
+		e = table_extent(t, i);
 		rc = pin_slow(t, r, &e, &pin);
 		if (unlikely(rc < 0))
 			return rc;
 	}
 
-	prefetch_block(pin.data);
 	b = &((const struct table_block *)pin.data)->view;
 	at = block_lower_bound(b, key);
 	if (at < b->count && block_key_equals(b, at, key)) {

@@ -27,9 +27,6 @@ struct table_env {
 	struct stats *stats;
 };
 
-/* The cache's items are blocks of this kind; given to cache_new(). */
-void table_block_free(const shale_env *env, void *data, size_t charge);
-
 /* ---- building ---- */
 
 struct table_builder;

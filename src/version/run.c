@@ -2,13 +2,15 @@
  * Searching a run, and iterating over it.
  *
  * A search looks at two arrays: the heads of the largest keys (the eight bytes
- * behind the prefix that all of them share) are searched first, without branches;
+ * behind the prefix that all of them share) are searched first (heads.h);
  * only tables whose head is the key's own are looked at themselves.
  *
  * The iterator has one table open at a time. Its own entry is a copy of that
  * table's: a step costs one more call than in a table.
  */
 #include "version/version.h"
+
+#include "format/heads.h"
 
 /* Whether the table at i lies wholly below the key. */
 static bool ends_below(const struct run *r, size_t i, shale_slice key)
@@ -17,20 +19,6 @@ static bool ends_below(const struct run *r, size_t i, shale_slice key)
 	int c = slice_cmp(p->largest, key);
 
 	return c < 0 || (c == 0 && p->largest_excluded);
-}
-
-/* First of n > 0 heads that is >= head; the comparison must not become a branch. */
-static size_t heads_lower(const uint64_t *heads, size_t n, uint64_t head)
-{
-	const uint64_t *p = heads;
-
-	while (n > 1) {
-		size_t half = n / 2;
-
-		p += (size_t)(p[half - 1] < head) * half;
-		n -= half;
-	}
-	return (size_t)(p - heads) + (*p < head);
 }
 
 size_t run_lower(const struct run *r, shale_slice key)

@@ -11,37 +11,22 @@ enum { ITEM_BYTES = 4096 };
 /* An item that knows whose it is. */
 struct item {
 	uint64_t number, offset;
-	uint64_t check; /* derived from the key; wiped when freed */
+	uint64_t check; /* derived from the key */
 };
-
-static _Atomic int64_t live_items;
 
 static uint64_t check_of(uint64_t number, uint64_t offset)
 {
 	return number * 0x9e3779b97f4a7c15ull ^ (offset + 0x123456789abcdefull);
 }
 
-static void *item_new(uint64_t number, uint64_t offset)
+static void *item_new(struct cache *c, uint64_t number, uint64_t offset, size_t n)
 {
-	const shale_env *env = shale_env_default();
-	struct item *i = mem_alloc(env, sizeof(*i));
+	struct item *i = cache_alloc(c, n);
 
 	i->number = number;
 	i->offset = offset;
 	i->check = check_of(number, offset);
-	atomic_fetch_add(&live_items, 1);
 	return i;
-}
-
-static void item_free(const shale_env *env, void *data, size_t charge)
-{
-	struct item *i = data;
-
-	assert_true(charge != 0);
-	assert_true(i->check == check_of(i->number, i->offset));
-	i->check = 0;
-	atomic_fetch_sub(&live_items, 1);
-	mem_free(env, i);
 }
 
 static bool item_is(const struct cache_item *it, uint64_t number, uint64_t offset)
@@ -55,20 +40,19 @@ static struct cache *open_cache(uint64_t capacity, struct budget *budget)
 {
 	struct cache *c = NULL;
 
-	assert_ok(cache_new(shale_env_default(), capacity, ITEM_BYTES, item_free, budget, &c));
+	assert_ok(cache_new(shale_env_default(), capacity, ITEM_BYTES, budget, &c));
 	return c;
 }
 
 static void close_cache(struct cache *c)
 {
 	cache_free(c);
-	assert_int_equal(atomic_load(&live_items), 0);
 }
 
 static void insert(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out)
 {
-	assert_true(
-		cache_insert(c, number, offset, item_new(number, offset), ITEM_BYTES, true, out));
+	assert_true(cache_insert(c, number, offset, item_new(c, number, offset, ITEM_BYTES),
+				 ITEM_BYTES, true, out));
 	assert_true(item_is(out, number, offset));
 }
 
@@ -118,7 +102,6 @@ static void keeps_its_capacity(void **state)
 		put(c, 1, i);
 		assert_true(cache_used(c) <= 100 * ITEM_BYTES);
 		assert_int_equal(budget_used(&budget, BUDGET_CACHE), cache_used(c));
-		assert_true((uint64_t)atomic_load(&live_items) * ITEM_BYTES == cache_used(c));
 	}
 	for (uint64_t i = 0; i < 5000; i++)
 		found += has(c, 1, i);
@@ -135,9 +118,9 @@ static void more_small_items_than_slots_evict_by_number(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 10000; i++) {
-		assert_true(cache_insert(c, 1, i, item_new(1, i), 1, true, &it));
+		assert_true(cache_insert(c, 1, i, item_new(c, 1, i, 32), 32, true, &it));
 		cache_release(c, &it);
-		assert_true(atomic_load(&live_items) <= 128);
+		assert_true(cache_used(c) <= 128 * 32);
 	}
 	assert_true(has(c, 1, 9999));
 	close_cache(c);
@@ -215,13 +198,14 @@ static void does_not_keep_what_it_is_told_not_to(void **state)
 	struct cache_item it;
 
 	(void)state;
-	assert_true(cache_insert(c, 1, 1, item_new(1, 1), ITEM_BYTES, false, &it));
+	assert_true(cache_insert(c, 1, 1, item_new(c, 1, 1, ITEM_BYTES), ITEM_BYTES, false, &it));
 	assert_false(has(c, 1, 1));
 	cache_release(c, &it);
 	assert_int_equal(cache_used(c), 0);
 	/* Larger than the whole cache: the rest stays. */
 	put(c, 2, 2);
-	assert_true(cache_insert(c, 1, 1, item_new(1, 1), 11 * ITEM_BYTES, true, &it));
+	assert_true(cache_insert(c, 1, 1, item_new(c, 1, 1, 11 * ITEM_BYTES), 11 * ITEM_BYTES, true,
+				 &it));
 	assert_false(has(c, 1, 1));
 	cache_release(c, &it);
 	assert_true(has(c, 2, 2));
@@ -237,7 +221,7 @@ static void the_first_of_two_with_one_key_stays(void **state)
 	insert(c, 3, 4, &first);
 	insert(c, 3, 4, &second);
 	assert_ptr_equal(first.data, second.data);
-	assert_int_equal(atomic_load(&live_items), 1);
+	assert_int_equal(cache_used(c), ITEM_BYTES);
 	cache_release(c, &first);
 	cache_release(c, &second);
 	close_cache(c);
@@ -259,6 +243,77 @@ static void a_smaller_capacity_evicts_and_zero_holds_nothing(void **state)
 	cache_set_capacity(c, 50 * ITEM_BYTES);
 	put(c, 1, 1);
 	assert_true(has(c, 1, 1));
+	close_cache(c);
+}
+
+/* A cache whose items lie in frames; sanitizers that watch the heap have none. */
+static struct cache *open_framed(struct budget *budget)
+{
+	return open_cache((uint64_t)64 << 20, budget);
+}
+
+static void a_large_cache_keeps_its_capacity_for_items_of_any_size(void **state)
+{
+	struct budget budget = { .total = 0 };
+	struct cache *c = open_framed(&budget);
+	struct cache_item it, pinned = { NULL, 0 };
+	struct rand rnd;
+
+	(void)state;
+	rand_seed(&rnd, test_seed());
+	for (uint64_t i = 0; i < 60000; i++) {
+		size_t n = rand_below(&rnd, 10) != 0 ? 4000 + rand_below(&rnd, 200)
+						     : 32 + rand_below(&rnd, 80000);
+
+		assert_true(cache_insert(c, 1, i, item_new(c, 1, i, n), n, true, &it));
+		assert_true(item_is(&it, 1, i));
+		memset((struct item *)it.data + 1, 0x5a, n - sizeof(struct item));
+		if (i % 5000 == 0) {
+			cache_release(c, &pinned);
+			pinned = it;
+		} else {
+			cache_release(c, &it);
+		}
+		assert_true(cache_used(c) <= (uint64_t)64 << 20);
+		has(c, 1, rand_below(&rnd, i + 1));
+	}
+	cache_release(c, &pinned);
+	/* Shrinking frees what lies together; what is left can be found. */
+	cache_set_capacity(c, (uint64_t)20 << 20);
+	assert_true(cache_used(c) <= (uint64_t)20 << 20 && cache_used(c) > (uint64_t)10 << 20);
+	for (uint64_t i = 0; i < 60000; i++)
+		has(c, 1, i);
+	close_cache(c);
+	assert_int_equal(budget_all(&budget), 0);
+}
+
+static void a_hint_finds_its_item_wherever_that_is(void **state)
+{
+	struct cache *c = open_cache(50 * ITEM_BYTES, NULL);
+	struct cache_hint hint[200];
+	struct cache_item it;
+
+	(void)state;
+	memset(hint, 0, sizeof(hint));
+	for (int round = 0; round < 4; round++) {
+		for (uint64_t i = 0; i < 200; i++) {
+			bool hit = cache_get_hinted(c, &hint[i], 1, i, &it);
+
+			cache_prefetch(c, &hint[i], 4);
+			if (!hit)
+				insert(c, 1, i, &it);
+			assert_true(item_is(&it, 1, i));
+			cache_release(c, &it);
+			assert_true(cache_get_hinted(c, &hint[i], 1, i, &it));
+			assert_true(item_is(&it, 1, i));
+			cache_release(c, &it);
+		}
+	}
+	/* A hint that is wrong, even one that leads nowhere, costs a look and no more. */
+	atomic_store(&hint[199].slot, UINT32_MAX);
+	assert_true(cache_get_hinted(c, &hint[199], 1, 199, &it));
+	assert_true(item_is(&it, 1, 199));
+	cache_release(c, &it);
 	close_cache(c);
 }
 
@@ -297,7 +352,8 @@ static void stress_task(void *arg)
 		cache_release(s->c, &held[h]);
 		if (cache_get(s->c, key % 16, key, &held[h]))
 			hits++;
-		else if (!cache_insert(s->c, key % 16, key, item_new(key % 16, key), ITEM_BYTES,
+		else if (!cache_insert(s->c, key % 16, key,
+				       item_new(s->c, key % 16, key, ITEM_BYTES), ITEM_BYTES,
 				       rand_below(&rnd, 20) != 0, &held[h]))
 			wrong++;
 		held_key[h] = key;
@@ -332,7 +388,6 @@ static void stress(uint64_t items, uint64_t keys, uint64_t rounds, bool resize)
 	assert_true(atomic_load(&s.hits) > 0);
 	assert_true(cache_used(s.c) <= s.capacity);
 	assert_int_equal(budget_used(&budget, BUDGET_CACHE), cache_used(s.c));
-	assert_true((uint64_t)atomic_load(&live_items) * ITEM_BYTES == cache_used(s.c));
 	close_cache(s.c);
 }
 
@@ -346,6 +401,12 @@ static void threads_that_fight_for_a_few_slots_lose_nothing(void **state)
 {
 	(void)state;
 	stress(8, 400, 40000, false);
+}
+
+static void threads_survive_a_large_cache_that_changes(void **state)
+{
+	(void)state;
+	stress((64u << 20) / ITEM_BYTES, 30000, 60000, true);
 }
 
 static void threads_survive_a_capacity_that_changes(void **state)
@@ -393,10 +454,13 @@ int main(void)
 		cmocka_unit_test(does_not_keep_what_it_is_told_not_to),
 		cmocka_unit_test(the_first_of_two_with_one_key_stays),
 		cmocka_unit_test(a_smaller_capacity_evicts_and_zero_holds_nothing),
+		cmocka_unit_test(a_large_cache_keeps_its_capacity_for_items_of_any_size),
+		cmocka_unit_test(a_hint_finds_its_item_wherever_that_is),
 		cmocka_unit_test(releasing_nothing_is_allowed),
 		cmocka_unit_test(threads_see_only_the_items_they_asked_for),
 		cmocka_unit_test(threads_that_fight_for_a_few_slots_lose_nothing),
 		cmocka_unit_test(threads_survive_a_capacity_that_changes),
+		cmocka_unit_test(threads_survive_a_large_cache_that_changes),
 		cmocka_unit_test(counters_survive_more_uses_than_they_can_count),
 	};
 

@@ -26,7 +26,7 @@ static inline void fixture_cache(struct fixture *x, uint64_t capacity)
 {
 	cache_free(x->te.cache);
 	x->te.cache = NULL;
-	assert_ok(cache_new(&x->env, capacity, 4096, table_block_free, &x->budget, &x->te.cache));
+	assert_ok(cache_new(&x->env, capacity, 4096, &x->budget, &x->te.cache));
 }
 
 static inline void fixture_init(struct fixture *x, uint64_t seed, uint64_t cache_bytes)

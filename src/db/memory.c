@@ -1,0 +1,107 @@
+/*
+ * One budget for all memory. Tables, log and the buffers of merges have what they
+ * need; memtables and the block cache share the rest, and that share moves: a store
+ * that is written to may fill several memtables before a flush ends, one that is
+ * only read has the use of one, and the cache has what they leave.
+ *
+ * The memtables' share follows their need upwards at once, when the background is
+ * woken by a seal: an active memtable takes far longer to fill than the cache to
+ * shrink. It follows downwards when the need has been lower for some seconds, so
+ * that a flush now and then does not cost the cache its contents. The pages that
+ * the pool keeps for memtables are part of their share.
+ */
+#include "db/db.h"
+
+#define CALM_NS UINT64_C(5000000000)
+
+/* Of a store at rest. */
+static uint64_t memtables_least(const shale_db *db)
+{
+	uint64_t one = db->options.read_only ? 0 : db->options.memtable_bytes;
+
+	return one < db->memtables_max ? one : db->memtables_max;
+}
+
+/* Half of the budget at most; four memtables keep a flush and the writers apart. */
+void memory_init(shale_db *db)
+{
+	const shale_options *o = &db->options;
+	uint64_t four = 4 * o->memtable_bytes;
+
+	db->memtables_max = four < o->memory_budget / 2 ? four : o->memory_budget / 2;
+	atomic_init(&db->memtables_share, memtables_least(db));
+}
+
+/* But for a twelfth, which is for the buffers of merges and what the heap loses. */
+static uint64_t cache_beside(const shale_db *db, uint64_t memtables)
+{
+	uint64_t budget = db->options.memory_budget;
+	uint64_t taken = memtables + LOG_MEMORY + budget / 12;
+
+	return budget > taken + budget / 8 ? budget - taken : budget / 8;
+}
+
+uint64_t memory_cache_most(const shale_db *db)
+{
+	return cache_beside(db, memtables_least(db));
+}
+
+void memory_fit(shale_db *db)
+{
+	uint64_t memtables = atomic_load_explicit(&db->memtables_share, memory_order_relaxed);
+	uint64_t room = cache_beside(db, memtables);
+	uint64_t tables = budget_used(&db->budget, BUDGET_TABLES);
+
+	/* Indexes and filters come out of the cache's share, down to a sixteenth of it. */
+	cache_set_capacity(db->cache, room > tables + room / 16 ? room - tables : room / 16);
+}
+
+static void give(shale_db *db, uint64_t memtables)
+{
+	atomic_store_explicit(&db->memtables_share, memtables, memory_order_relaxed);
+	page_pool_trim(&db->pages, memtables);
+	memory_fit(db);
+}
+
+/* What the memtables hold, or will soon: beside the sealed ones an active one fills up. */
+static uint64_t memtables_need(const shale_db *db)
+{
+	uint64_t used = budget_used(&db->budget, BUDGET_MEMTABLES);
+	uint64_t soon = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
+			db->options.memtable_bytes;
+	uint64_t need = used > soon ? used : soon;
+
+	return need < db->memtables_max ? need : db->memtables_max;
+}
+
+bool memory_is_short(const shale_db *db)
+{
+	return memtables_need(db) >
+	       atomic_load_explicit(&db->memtables_share, memory_order_relaxed);
+}
+
+static void balance(shale_db *db, uint64_t *wait_ns)
+{
+	uint64_t now = env_now_ns(db->env);
+	uint64_t share = atomic_load_explicit(&db->memtables_share, memory_order_relaxed);
+	uint64_t since = atomic_load_explicit(&db->memory_calm_ns, memory_order_relaxed);
+	uint64_t need = memtables_need(db);
+
+	if (need >= share || since == 0) {
+		atomic_store_explicit(&db->memory_calm_ns, now, memory_order_relaxed);
+		since = now;
+	}
+	if (need > share || now - since >= CALM_NS)
+		give(db, need);
+	else if (need<share && * wait_ns> CALM_NS - (now - since))
+		*wait_ns = CALM_NS - (now - since);
+}
+
+void memory_balance(shale_db *db, uint64_t *wait_ns)
+{
+	/* One at a time; the others have nothing to add. Acquire and release as of a lock. */
+	if (atomic_exchange_explicit(&db->memory_busy, true, memory_order_acquire))
+		return;
+	balance(db, wait_ns);
+	atomic_store_explicit(&db->memory_busy, false, memory_order_release);
+}
