@@ -124,6 +124,7 @@ void sim_fs_fault(struct sim_fs *fs, const struct sim_fault *rule);
 void sim_fs_faults_clear(struct sim_fs *fs); /* the rules; counts stay */
 uint64_t sim_fs_fault_hits(struct sim_fs *fs);
 uint64_t sim_fs_calls(struct sim_fs *fs, enum sim_op op);
+uint64_t sim_fs_open_handles(struct sim_fs *fs); /* files and locks that were not given back */
 /* Chance in 1000 that a read or a write of more than one byte is cut short. */
 void sim_fs_short_io(struct sim_fs *fs, unsigned reads, unsigned writes);
 /* Room for file contents in bytes; what does not fit is -ENOSPC. */

@@ -197,6 +197,19 @@ uint64_t sim_fs_hash(struct sim_fs *fs)
 	return h;
 }
 
+uint64_t sim_fs_open_handles(struct sim_fs *fs)
+{
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&fs->mu);
+	for (const struct sim_file *f = fs->files; f != NULL; f = f->next)
+		n++;
+	for (const struct sim_lock *l = fs->locks; l != NULL; l = l->next)
+		n++;
+	pthread_mutex_unlock(&fs->mu);
+	return n;
+}
+
 static void dump_op(FILE *out, const struct op *op, int depth)
 {
 	static const char *const kind[] = { "write", "truncate", "extend",
