@@ -201,6 +201,7 @@ static void measure_merge(const char *name, size_t run)
 		a[i] = calloc(1, sizeof(*a[i]));
 		a[i]->keys = malloc(entries * KEY);
 		a[i]->it.ops = &array_ops;
+		a[i]->it.top = &a[i]->it;
 		a[i]->it.seqtype = seqtype(1, OP_PUT);
 		child[i] = &a[i]->it;
 	}

@@ -296,7 +296,7 @@ static shale_status merge_all(struct merge *m)
 	shale_status rc = SHALE_OK;
 
 	for (iter_first(it); it->valid && rc >= 0; iter_next(it))
-		rc = merge_entry(m, it);
+		rc = merge_entry(m, it->top);
 	if (rc >= 0 && it->status < 0)
 		rc = it->status;
 	/* Range tombstones may go on behind the last entry, or stand alone. */

@@ -4,8 +4,9 @@
  * picks of each key the newest version that is visible and shows it unless it is
  * a tombstone, expired, or covered by a range tombstone.
  *
- * Forward, the merge stands on the version shown; the key is kept aside so that
- * its older versions can be passed. Backward, a key's versions come oldest first,
+ * Forward, the merge stands on the version shown, and what is shown lies in the
+ * merge; the key is copied aside before the merge moves on, so that its older
+ * versions can be passed. Backward, a key's versions come oldest first,
  * so the merge must run through all of them and stands before the key shown;
  * key and value are copies then.
  *
@@ -23,14 +24,17 @@ struct shale_iter {
 	struct iter *merged;
 	struct rangedel_set *ranges; /* NULL: none */
 	uint64_t seq, now_ms, skip_max, skipped;
+	uint64_t moves;          /* not yet counted in the store's figures */
 	struct buf lower, upper; /* bounds, where has_* */
 	bool has_lower, has_upper;
 
 	enum iter_place place;
-	bool backward; /* direction of the last move */
-	struct buf key, value;
+	bool backward;         /* direction of the last move */
+	struct buf key, value; /* key: the last one judged, once the merge has left it */
 	shale_slice shown_key, shown_value;
 };
+
+enum { MOVES_MAX = 1024 };
 
 /* ---- making one ---- */
 
@@ -119,12 +123,15 @@ static shale_status open_sources(struct shale_iter *it, const struct table_read 
 	const struct view *v = it->view;
 	size_t most = 1 + v->sealed_count + v->version->run_count, n = 0;
 	struct iter **children = mem_array(it->db->env, most, sizeof(*children));
-	shale_status rc;
+	shale_status rc = SHALE_OK;
 
 	if (children == NULL)
 		return err_memory("an iterator");
-	rc = memtable_iter_new(v->active, it->seq, true, &children[n]);
-	n += rc >= 0;
+	/* What comes into an empty one from now on is newer than this reader may see. */
+	if (memtable_count(v->active) != 0) {
+		rc = memtable_iter_new(v->active, it->seq, true, &children[n]);
+		n += rc >= 0;
+	}
 	for (size_t i = 0; i < v->sealed_count && rc >= 0; i++) {
 		rc = memtable_iter_new(v->sealed[i], it->seq, true, &children[n]);
 		n += rc >= 0;
@@ -186,10 +193,18 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 	return SHALE_OK;
 }
 
+/* Counters that all threads share are not touched at every step. */
+static void count_moves(struct shale_iter *it)
+{
+	stats_add(&it->db->stats, STAT_NEXTS, it->moves);
+	it->moves = 0;
+}
+
 void shale_iter_free(shale_iter *it)
 {
 	if (it == NULL)
 		return;
+	count_moves(it);
 	iter_free(it->merged);
 	rangedel_free(it->ranges);
 	view_unref(it->view);
@@ -203,20 +218,32 @@ void shale_iter_free(shale_iter *it)
 
 /* ---- what is seen ---- */
 
-static bool is_live(const struct shale_iter *it, shale_slice key, uint64_t st, shale_slice stored)
+static __attribute__((noinline)) bool is_live_slow(const struct shale_iter *it,
+						   const struct iter *e)
 {
-	enum op_type type = seqtype_type(st);
+	enum op_type type = seqtype_type(e->seqtype);
 
-	if (type == OP_DELETE || entry_expired(type, stored, it->now_ms))
+	if (type == OP_DELETE || entry_expired(type, e->value, it->now_ms))
 		return false;
-	return it->ranges == NULL || rangedel_newest(it->ranges, key, it->seq) <= seqtype_seq(st);
+	return it->ranges == NULL ||
+	       rangedel_newest(it->ranges, e->key, it->seq) <= seqtype_seq(e->seqtype);
 }
 
-static shale_status finish(struct shale_iter *it, shale_status rc)
+static inline bool is_live(const struct shale_iter *it, const struct iter *e)
 {
-	it->place = rc == SHALE_OK ? AT_ENTRY : rc == SHALE_MORE ? AT_PAUSE : AT_NOTHING;
-	if (rc != SHALE_OK)
-		it->shown_key = it->shown_value = slice_from(NULL, 0);
+	if (likely(seqtype_type(e->seqtype) == OP_PUT && it->ranges == NULL))
+		return true;
+	return is_live_slow(it, e);
+}
+
+static inline shale_status finish(struct shale_iter *it, shale_status rc)
+{
+	if (likely(rc == SHALE_OK)) {
+		it->place = AT_ENTRY;
+		return rc;
+	}
+	it->place = rc == SHALE_MORE ? AT_PAUSE : AT_NOTHING;
+	it->shown_key = it->shown_value = slice_from(NULL, 0);
 	return rc;
 }
 
@@ -226,40 +253,74 @@ static bool budget_spent(struct shale_iter *it)
 	return it->skip_max != 0 && ++it->skipped > it->skip_max;
 }
 
-static bool remember(struct buf *b, shale_slice s)
+/* n is 16 to 32: two copies that may overlap, instead of a call. */
+static inline void copy_short(uint8_t *to, const uint8_t *from, size_t n)
 {
+	memcpy(to, from, 16);
+	memcpy(to + n - 16, from + n - 16, 16);
+}
+
+static inline bool remember(struct buf *b, shale_slice s)
+{
+	if (likely(s.size >= 16 && s.size <= 32 && s.size <= b->capacity)) {
+		uint8_t *to = b->data;
+
+		copy_short(to, s.data, s.size);
+		b->size = s.size;
+		return true;
+	}
 	buf_reset(b);
 	buf_append(b, s.data, s.size);
 	return !b->failed;
+}
+
+/* Mostly not: keys that differ do so in their first or last eight bytes. */
+static inline bool same_key(shale_slice a, shale_slice b)
+{
+	uint64_t x, y;
+
+	if (a.size != b.size)
+		return false;
+	if (unlikely(a.size < 8))
+		return slice_eq(a, b);
+	memcpy(&x, a.data, 8);
+	memcpy(&y, b.data, 8);
+	if (likely(x != y))
+		return false;
+	memcpy(&x, (const uint8_t *)a.data + a.size - 8, 8);
+	memcpy(&y, (const uint8_t *)b.data + a.size - 8, 8);
+	return unlikely(x == y) && memcmp(a.data, b.data, a.size) == 0;
 }
 
 /*
  * From where the merge stands, the first entry to show. `key` holds the key whose
  * versions are to be passed (has_key), which is the last one judged.
  */
-static shale_status forward(struct shale_iter *it, bool has_key)
+static inline shale_status forward(struct shale_iter *it, bool has_key)
 {
 	struct iter *m = it->merged;
 
 	it->backward = false;
-	for (; m->valid; iter_next(m)) {
-		if (has_key && slice_eq(m->key, buf_view(&it->key))) {
+	for (; likely(m->valid); iter_next(m)) {
+		const struct iter *e = m->top;
+
+		if (has_key && unlikely(same_key(e->key, buf_view(&it->key)))) {
 			if (budget_spent(it))
 				return SHALE_MORE;
 			continue;
 		}
-		if (seqtype_seq(m->seqtype) > it->seq)
+		if (unlikely(seqtype_seq(e->seqtype) > it->seq))
 			continue;
-		if (it->has_upper && slice_cmp(m->key, buf_view(&it->upper)) >= 0)
+		if (it->has_upper && slice_cmp(e->key, buf_view(&it->upper)) >= 0)
 			return SHALE_END;
-		if (!remember(&it->key, m->key))
-			return err_memory("an iterator's key");
-		has_key = true;
-		if (is_live(it, m->key, m->seqtype, m->value)) {
-			it->shown_key = buf_view(&it->key);
-			it->shown_value = entry_value(seqtype_type(m->seqtype), m->value);
+		if (likely(is_live(it, e))) {
+			it->shown_key = e->key;
+			it->shown_value = entry_value(seqtype_type(e->seqtype), e->value);
 			return SHALE_OK;
 		}
+		if (!remember(&it->key, e->key))
+			return err_memory("an iterator's key");
+		has_key = true;
 		if (budget_spent(it))
 			return SHALE_MORE;
 	}
@@ -273,27 +334,32 @@ static shale_status backward(struct shale_iter *it)
 
 	it->backward = true;
 	while (m->valid) {
-		uint64_t st = 0;
+		struct iter newest = { .seqtype = 0 };
 		bool any = false;
 
-		if (it->has_lower && slice_cmp(m->key, buf_view(&it->lower)) < 0)
+		if (it->has_lower && slice_cmp(iter_key(m), buf_view(&it->lower)) < 0)
 			return SHALE_END;
-		if (!remember(&it->key, m->key))
+		if (!remember(&it->key, iter_key(m)))
 			return err_memory("an iterator's key");
 		/* Oldest first: the last visible one is the newest. */
-		for (; m->valid && slice_eq(m->key, buf_view(&it->key)); iter_prev(m)) {
-			if (seqtype_seq(m->seqtype) > it->seq)
-				continue;
-			if (!remember(&it->value, m->value))
-				return err_memory("an iterator's value");
-			st = m->seqtype;
-			any = true;
-		}
-		if (m->status < 0)
+		do {
+			const struct iter *e = m->top;
+
+			if (likely(seqtype_seq(e->seqtype) <= it->seq)) {
+				if (!remember(&it->value, e->value))
+					return err_memory("an iterator's value");
+				newest.seqtype = e->seqtype;
+				any = true;
+			}
+			iter_prev(m);
+		} while (m->valid && unlikely(same_key(iter_key(m), buf_view(&it->key))));
+		if (unlikely(!m->valid && m->status < 0))
 			return m->status;
-		if (any && is_live(it, buf_view(&it->key), st, buf_view(&it->value))) {
-			it->shown_key = buf_view(&it->key);
-			it->shown_value = entry_value(seqtype_type(st), buf_view(&it->value));
+		newest.key = buf_view(&it->key);
+		newest.value = buf_view(&it->value);
+		if (any && is_live(it, &newest)) {
+			it->shown_key = newest.key;
+			it->shown_value = entry_value(seqtype_type(newest.seqtype), newest.value);
 			return SHALE_OK;
 		}
 		if (budget_spent(it))
@@ -342,7 +408,7 @@ static void seek_before(struct shale_iter *it, shale_slice key)
 	struct iter *m = it->merged;
 
 	iter_seek_prev(m, key);
-	while (m->valid && slice_eq(m->key, key))
+	while (m->valid && slice_eq(iter_key(m), key))
 		iter_prev(m);
 }
 
@@ -372,18 +438,27 @@ shale_status shale_iter_last(shale_iter *it)
 	return finish(it, backward(it));
 }
 
+/* Before the merge leaves an entry that is shown where it lies: keep its key. */
+static inline bool leave(struct shale_iter *it)
+{
+	if (unlikely(++it->moves == MOVES_MAX))
+		count_moves(it);
+	it->skipped = 0;
+	return it->backward || it->place != AT_ENTRY || remember(&it->key, it->shown_key);
+}
+
 shale_status shale_iter_next(shale_iter *it)
 {
 	if (unlikely(it->place == AT_NOTHING))
 		return SHALE_END;
-	it->skipped = 0;
+	if (unlikely(!leave(it)))
+		return finish(it, err_memory("an iterator's key"));
 	if (unlikely(it->backward)) {
 		/* The merge stands before the key; come to it from the front. */
 		iter_seek(it->merged, buf_view(&it->key));
 	} else if (likely(it->merged->valid)) {
 		iter_next(it->merged);
 	}
-	stats_add(&it->db->stats, STAT_NEXTS, 1);
 	return finish(it, forward(it, true));
 }
 
@@ -391,12 +466,12 @@ shale_status shale_iter_prev(shale_iter *it)
 {
 	if (unlikely(it->place == AT_NOTHING))
 		return SHALE_END;
-	it->skipped = 0;
+	if (unlikely(!leave(it)))
+		return finish(it, err_memory("an iterator's key"));
 	if (!it->backward) {
 		/* `key` is a copy, but backward() writes it: seek first. */
 		seek_before(it, buf_view(&it->key));
 	}
-	stats_add(&it->db->stats, STAT_NEXTS, 1);
 	return finish(it, backward(it));
 }
 

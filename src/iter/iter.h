@@ -3,8 +3,9 @@
  * source in entry order. The merge joins several; the visible iterator above it
  * hides what a reader must not see.
  *
- * The current entry is in the struct itself, so a step costs one indirect call.
- * Slices last until the next move. A failure ends the iteration: valid is false
+ * The current entry is in `top`: for a source that is the iterator itself, for one
+ * that joins others the child which stands on it, so that no entry is copied on its
+ * way up. Slices last until the next move. A failure ends the iteration: valid is false
  * and status negative. Thread: one at a time.
  */
 #ifndef ITER_ITER_H
@@ -27,12 +28,21 @@ struct iter_ops {
 	void (*next)(struct iter *it);
 	void (*prev)(struct iter *it);
 	void (*free)(struct iter *it);
+	/*
+	 * The next call is a seek to this very key, or a seek_prev: find out what it
+	 * will touch and bring that towards the processor, without waiting for it.
+	 * NULL: there is nothing to do.
+	 */
+	void (*aim)(struct iter *it, shale_slice key);
 };
 
 struct iter {
 	const struct iter_ops *ops;
 	bool valid;
-	shale_status status; /* < 0 after a failure */
+	shale_status status;    /* < 0 after a failure */
+	const struct iter *top; /* has the current entry, while valid */
+
+	/* The current entry of a source. */
 	uint64_t seqtype;
 	shale_slice key;
 	shale_slice value; /* as stored: OP_PUT_TTL with its expiry */
@@ -61,6 +71,23 @@ static inline void iter_next(struct iter *it)
 static inline void iter_prev(struct iter *it)
 {
 	it->ops->prev(it);
+}
+static inline void iter_aim(struct iter *it, shale_slice key)
+{
+	if (it->ops->aim != NULL)
+		it->ops->aim(it, key);
+}
+static inline shale_slice iter_key(const struct iter *it)
+{
+	return it->top->key;
+}
+static inline shale_slice iter_value(const struct iter *it)
+{
+	return it->top->value;
+}
+static inline uint64_t iter_seqtype(const struct iter *it)
+{
+	return it->top->seqtype;
 }
 static inline void iter_free(struct iter *it)
 {

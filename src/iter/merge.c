@@ -49,7 +49,8 @@ static inline struct player player_make(const struct merge_iter *m, uint32_t chi
 {
 	const struct iter *c = m->child[child];
 
-	return (struct player){ c->valid ? key_head(c->key, m->key_skip) ^ m->flip : UINT64_MAX,
+	return (struct player){ c->valid ? key_head(iter_key(c), m->key_skip) ^ m->flip
+					 : UINT64_MAX,
 				child };
 }
 
@@ -62,7 +63,7 @@ static __attribute__((noinline)) bool player_before_slow(const struct merge_iter
 
 	if (!x->valid || !y->valid)
 		return x->valid;
-	c = entry_cmp(x->key, x->seqtype, y->key, y->seqtype);
+	c = entry_cmp(iter_key(x), iter_seqtype(x), iter_key(y), iter_seqtype(y));
 	if (c == 0)
 		c = a.child < b.child ? -1 : 1;
 	return m->flip != 0 ? c > 0 : c < 0;
@@ -137,9 +138,7 @@ static inline void merge_show(struct merge_iter *m)
 	const struct iter *c = m->child[m->winner.child];
 
 	m->it.valid = c->valid;
-	m->it.seqtype = c->seqtype;
-	m->it.key = c->key;
-	m->it.value = c->value;
+	m->it.top = c->top;
 }
 
 /* All children have been placed. */
@@ -199,7 +198,8 @@ static void merge_turn(struct merge_iter *m, uint64_t flip)
 			iter_first(c);
 		/* One step as a rule; more where entries were added meanwhile. */
 		while (c->valid) {
-			int cmp = entry_cmp(c->key, c->seqtype, current->key, current->seqtype);
+			int cmp = entry_cmp(iter_key(c), iter_seqtype(c), iter_key(current),
+					    iter_seqtype(current));
 
 			if (flip != 0 ? cmp < 0 : cmp > 0)
 				break;
@@ -241,11 +241,21 @@ static void merge_prev(struct iter *it)
 	merge_moved(m);
 }
 
+static void merge_aim(struct iter *it, shale_slice key)
+{
+	struct merge_iter *m = of(it);
+
+	for (uint32_t i = 0; i < m->count; i++)
+		iter_aim(m->child[i], key);
+}
+
 static void merge_seek(struct iter *it, shale_slice key)
 {
 	struct merge_iter *m = of(it);
 
 	m->flip = 0;
+	/* What the children wait for comes at the same time. */
+	merge_aim(it, key);
 	for (uint32_t i = 0; i < m->count; i++)
 		iter_seek(m->child[i], key);
 	merge_start(m);
@@ -256,6 +266,7 @@ static void merge_seek_prev(struct iter *it, shale_slice key)
 	struct merge_iter *m = of(it);
 
 	m->flip = UINT64_MAX;
+	merge_aim(it, key);
 	for (uint32_t i = 0; i < m->count; i++)
 		iter_seek_prev(m->child[i], key);
 	merge_start(m);
@@ -298,6 +309,7 @@ static const struct iter_ops merge_ops = {
 	.next = merge_next,
 	.prev = merge_prev,
 	.free = merge_free,
+	.aim = merge_aim,
 };
 
 shale_status merge_iter_new(const shale_env *env, struct iter **children, size_t n, size_t key_skip,
@@ -319,6 +331,7 @@ shale_status merge_iter_new(const shale_env *env, struct iter **children, size_t
 		return err_memory("a merging iterator");
 	}
 	m->it.ops = &merge_ops;
+	m->it.top = &m->it;
 	m->env = env;
 	m->key_skip = key_skip;
 	m->count = (uint32_t)n;

@@ -240,7 +240,7 @@ shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_o
 
 	if (mi == NULL)
 		return err_memory("a memtable iterator");
-	mi->it = (struct iter){ .ops = &memtable_iter_ops };
+	mi->it = (struct iter){ .ops = &memtable_iter_ops, .top = &mi->it };
 	mi->m = memtable_ref(m);
 	mi->limit = memtable_limit(limit);
 	mi->newest_only = newest_only;

@@ -16,7 +16,9 @@
  *           then twice as much each time up to 256 KiB; at once 256 KiB when
  *           reads are sequential. From there a block goes into the cache
  *   place   or it is used where it lies (raw ones; others are unpacked beside),
- *           when it is not to be kept: sequential, verified, no_fill_cache
+ *           when it is not to be kept: sequential, verified, no_fill_cache, or
+ *           when so much was read in a row that this is a scan of more than the
+ *           cache should give up what it has for
  */
 #include "table/impl.h"
 
@@ -25,7 +27,10 @@
 enum {
 	AHEAD_MIN = 16 << 10,
 	AHEAD_MAX = 256 << 10,
+	AHEAD_PASSING = 128 << 10, /* from here on blocks are not kept */
 	KEY_SLACK = 16,
+	KEY_INLINE = 112,   /* bytes of keys that need no memory of their own */
+	PREFETCH_LINES = 8, /* of the block that will be next: its columns */
 };
 
 struct table_iter {
@@ -37,6 +42,8 @@ struct table_iter {
 	size_t rest_end, value_end; /* of the current entry */
 	uint8_t *key;
 	size_t key_capacity; /* without slack */
+	size_t aimed;        /* block that the seek to come will need */
+	bool is_aimed;
 
 	struct table *t;
 	struct table_read read;
@@ -56,6 +63,7 @@ struct table_iter {
 	size_t ahead;    /* bytes to read at once; 0: one block */
 	unsigned misses; /* blocks in a row that were not in the cache */
 	int direction;   /* of these */
+	uint8_t key_inline[KEY_INLINE + KEY_SLACK];
 };
 
 /* ---- memory ---- */
@@ -82,12 +90,15 @@ static bool grow(struct table_iter *ti, uint8_t **p, size_t *capacity, size_t n)
 static bool grow_key(struct table_iter *ti, size_t n)
 {
 	size_t capacity = ti->key_capacity * 2 > n ? ti->key_capacity * 2 : n;
-	uint8_t *key = mem_realloc(ti->t->te.env, ti->key, capacity + KEY_SLACK);
+	uint8_t *mine = ti->key != ti->key_inline ? ti->key : NULL;
+	uint8_t *key = mem_realloc(ti->t->te.env, mine, capacity + KEY_SLACK);
 
 	if (key == NULL) {
 		ti->it.status = err_memory("an iterator's key");
 		return false;
 	}
+	if (mine == NULL)
+		memcpy(key, ti->key_inline, sizeof(ti->key_inline));
 	ti->key = key;
 	ti->key_capacity = capacity;
 	return true;
@@ -230,13 +241,23 @@ static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 	if ((i < ti->window_first || i >= ti->window_end) && !read_window(ti, i))
 		return false;
 	stored = ti->window + (e.offset - ti->window_offset);
-	if (ti->sequential || ti->read.verify || ti->read.no_fill_cache)
+	if (ti->sequential || ti->read.verify || ti->read.no_fill_cache ||
+	    ti->ahead >= AHEAD_PASSING)
 		place_block(ti, &e, stored);
 	else
 		keep_block(ti, &e, stored);
 	if (ti->it.status < 0)
 		ti->window_end = ti->window_first = 0; /* whoever tries again reads again */
 	return ti->it.status >= 0;
+}
+
+/* By the time the current block is passed, the one behind it is near. */
+static inline void prefetch_next(const struct table_iter *ti, size_t i, int direction)
+{
+	size_t next = i + (size_t)direction;
+
+	if (!ti->sequential && next < ti->t->blocks)
+		cache_prefetch(ti->t->te.cache, &ti->t->places[next].hint, PREFETCH_LINES);
 }
 
 /*
@@ -255,6 +276,7 @@ static bool load_block(struct table_iter *ti, size_t i, int direction)
 		return false;
 	}
 	memcpy(ti->key, ti->b->prefix, ti->b->prefix_size);
+	prefetch_next(ti, i, direction);
 	return true;
 }
 
@@ -274,13 +296,22 @@ static inline size_t value_end_at(const struct block *b, size_t i)
 	return get_u32le(b->value_ends + 4 * i);
 }
 
+static inline uint64_t seqtype_at(const struct block *b, size_t i)
+{
+	if (likely(b->seq_width == 4))
+		return (b->seq_base + get_u32le(b->seqs + 4 * i)) << 8 | b->types[i];
+	if (b->seq_width == 0)
+		return b->seq_base << 8 | b->types[i];
+	return block_seqtype(b, i);
+}
+
 /* Show entry i of the current block, whose rest and value begin where told. */
 static inline void show(struct table_iter *ti, size_t i, size_t rest_from, size_t value_from)
 {
 	const struct block *b = ti->b;
 	size_t rest_end = rest_end_at(b, i), value_end = value_end_at(b, i);
-	size_t rest = rest_end - rest_from, head = b->head_sizes[i], prefix = b->prefix_size;
-	size_t size = prefix + head + rest;
+	size_t rest = rest_end - rest_from, prefix = b->prefix_size;
+	size_t size = prefix + b->head_sizes[i] + rest;
 	uint64_t bytes = __builtin_bswap64(b->heads[i]);
 	uint8_t *p;
 
@@ -299,12 +330,7 @@ static inline void show(struct table_iter *ti, size_t i, size_t rest_from, size_
 	ti->value_end = value_end;
 	ti->it.key = slice_from(ti->key, size);
 	ti->it.value = slice_from(b->values + value_from, value_end - value_from);
-	if (likely(b->seq_width == 0))
-		ti->it.seqtype = b->seq_base << 8 | b->types[i];
-	else if (b->seq_width == 4)
-		ti->it.seqtype = (b->seq_base + get_u32le(b->seqs + 4 * i)) << 8 | b->types[i];
-	else
-		ti->it.seqtype = block_seqtype(b, i);
+	ti->it.seqtype = seqtype_at(b, i);
 	ti->it.valid = true;
 }
 
@@ -376,10 +402,29 @@ static bool seek_block(struct table_iter *ti, size_t i, int direction)
 	return load_block(ti, i, direction);
 }
 
+static void table_iter_aim(struct iter *it, shale_slice key)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+
+	ti->aimed = table_find_block(ti->t, key);
+	ti->is_aimed = true;
+	if (ti->aimed < ti->t->blocks)
+		cache_prefetch(ti->t->te.cache, &ti->t->places[ti->aimed].hint, 2 * PREFETCH_LINES);
+}
+
+/* table_find_block(), known already when the iterator was aimed. */
+static inline size_t find_block(struct table_iter *ti, shale_slice key)
+{
+	bool known = ti->is_aimed;
+
+	ti->is_aimed = false;
+	return known ? ti->aimed : table_find_block(ti->t, key);
+}
+
 static void table_iter_seek(struct iter *it, shale_slice key)
 {
 	struct table_iter *ti = (struct table_iter *)it;
-	size_t block = table_find_block(ti->t, key), at;
+	size_t block = find_block(ti, key), at;
 
 	if (!seek_block(ti, block, 1))
 		return;
@@ -397,6 +442,7 @@ static void table_iter_seek_prev(struct iter *it, shale_slice key)
 
 	it->status = SHALE_OK;
 	it->valid = false;
+	ti->is_aimed = false; /* at the lower bound; this one goes by the upper */
 	if (ti->t->blocks == 0)
 		return;
 	/* The first block that ends behind the key; where none does, the last. */
@@ -422,7 +468,8 @@ static void table_iter_free(struct iter *it)
 		   -(int64_t)(ti->window_capacity + ti->unpacked_capacity));
 	mem_free(te.env, ti->window);
 	mem_free(te.env, ti->unpacked);
-	mem_free(te.env, ti->key);
+	if (ti->key != ti->key_inline)
+		mem_free(te.env, ti->key);
 	table_unref(ti->t);
 	mem_free(te.env, ti);
 }
@@ -435,6 +482,7 @@ static const struct iter_ops table_iter_ops = {
 	.next = table_iter_next,
 	.prev = table_iter_prev,
 	.free = table_iter_free,
+	.aim = table_iter_aim,
 };
 
 shale_status table_iter_new(struct table *t, const struct table_read *r, bool sequential,
@@ -445,16 +493,15 @@ shale_status table_iter_new(struct table *t, const struct table_read *r, bool se
 	if (ti == NULL)
 		return err_memory("an iterator over a table");
 	ti->it.ops = &table_iter_ops;
+	ti->it.top = &ti->it;
 	ti->t = table_ref(t);
 	ti->read = *r;
 	ti->sequential = sequential;
 	ti->rate = rate;
 	ti->direction = 1;
 	ti->ahead = sequential ? AHEAD_MAX : 0;
-	if (!grow_key(ti, 128 - KEY_SLACK)) {
-		table_iter_free(&ti->it);
-		return SHALE_NO_MEMORY;
-	}
+	ti->key = ti->key_inline;
+	ti->key_capacity = KEY_INLINE;
 	*out = &ti->it;
 	return SHALE_OK;
 }

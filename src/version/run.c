@@ -5,8 +5,7 @@
  * behind the prefix that all of them share) are searched first (heads.h);
  * only tables whose head is the key's own are looked at themselves.
  *
- * The iterator has one table open at a time. Its own entry is a copy of that
- * table's: a step costs one more call than in a table.
+ * The iterator has one table open at a time, whose entry is its own.
  */
 #include "version/version.h"
 
@@ -71,6 +70,8 @@ struct run_iter {
 	struct iter *child; /* over table `at`; NULL: none open */
 	size_t at;
 	size_t first, end; /* the tables within the bounds */
+	size_t aimed;      /* run_lower() of the key aimed at */
+	bool is_aimed;
 
 	struct run *r;
 	struct table_env te;
@@ -85,9 +86,7 @@ static inline void take_child(struct run_iter *ri)
 
 	ri->it.valid = c->valid;
 	ri->it.status = c->status;
-	ri->it.seqtype = c->seqtype;
-	ri->it.key = c->key;
-	ri->it.value = c->value;
+	ri->it.top = c;
 }
 
 /* Open table i; on failure, or where there is none within the bounds, not valid. */
@@ -144,7 +143,8 @@ static void run_iter_next(struct iter *it)
 	struct run_iter *ri = (struct run_iter *)it;
 
 	iter_next(ri->child);
-	go_on(ri);
+	if (unlikely(!ri->child->valid))
+		go_on(ri);
 }
 
 static void run_iter_prev(struct iter *it)
@@ -152,7 +152,8 @@ static void run_iter_prev(struct iter *it)
 	struct run_iter *ri = (struct run_iter *)it;
 
 	iter_prev(ri->child);
-	go_back(ri);
+	if (unlikely(!ri->child->valid))
+		go_back(ri);
 }
 
 static void run_iter_first(struct iter *it)
@@ -175,10 +176,32 @@ static void run_iter_last(struct iter *it)
 	go_back(ri);
 }
 
-static void run_iter_seek(struct iter *it, shale_slice key)
+/* The table is opened here, so that it can be asked what it will need. */
+static void run_iter_aim(struct iter *it, shale_slice key)
 {
 	struct run_iter *ri = (struct run_iter *)it;
 	size_t i = run_lower(ri->r, key);
+
+	/* A failure shows again in the seek. */
+	if (open_child(ri, i < ri->first ? ri->first : i))
+		iter_aim(ri->child, key);
+	ri->aimed = i;
+	ri->is_aimed = true;
+}
+
+/* run_lower(), known already when the iterator was aimed. */
+static size_t lower(struct run_iter *ri, shale_slice key)
+{
+	bool known = ri->is_aimed;
+
+	ri->is_aimed = false;
+	return known ? ri->aimed : run_lower(ri->r, key);
+}
+
+static void run_iter_seek(struct iter *it, shale_slice key)
+{
+	struct run_iter *ri = (struct run_iter *)it;
+	size_t i = lower(ri, key);
 
 	if (!open_child(ri, i < ri->first ? ri->first : i))
 		return;
@@ -189,7 +212,7 @@ static void run_iter_seek(struct iter *it, shale_slice key)
 static void run_iter_seek_prev(struct iter *it, shale_slice key)
 {
 	struct run_iter *ri = (struct run_iter *)it;
-	size_t i = run_lower(ri->r, key);
+	size_t i = lower(ri, key);
 
 	/* The table that may hold the key, or the one before; behind all, the last. */
 	if (i >= ri->end)
@@ -219,6 +242,7 @@ static const struct iter_ops run_iter_ops = {
 	.next = run_iter_next,
 	.prev = run_iter_prev,
 	.free = run_iter_free,
+	.aim = run_iter_aim,
 };
 
 /* First table whose smallest key is >= key: tables from there on lie behind it. */
@@ -240,6 +264,7 @@ shale_status run_iter_new(struct run *r, const struct table_env *te, const struc
 	if (ri == NULL)
 		return err_memory("an iterator over a run");
 	ri->it.ops = &run_iter_ops;
+	ri->it.top = &ri->it;
 	ri->r = run_ref(r);
 	ri->te = *te;
 	ri->read = *read;

@@ -144,6 +144,7 @@ static void settle(struct skip_iter *si, struct skip_node *n, bool forward)
 		n = forward ? n->next[0] : n->prev;
 	si->node = n;
 	si->it.valid = n != NULL;
+	si->it.top = &si->it;
 	if (n == NULL)
 		return;
 	si->it.key = n->key;

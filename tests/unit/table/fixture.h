@@ -264,9 +264,9 @@ static inline void assert_entry(const struct iter *it, const struct entry *e)
 {
 	assert_int_equal(it->status, SHALE_OK);
 	assert_true(it->valid);
-	assert_true(slice_eq(it->key, entry_key(e)));
-	assert_true(it->seqtype == e->st);
-	assert_true(slice_eq(it->value, entry_stored(e)));
+	assert_true(slice_eq(iter_key(it), entry_key(e)));
+	assert_true(iter_seqtype(it) == e->st);
+	assert_true(slice_eq(iter_value(it), entry_stored(e)));
 }
 
 /* The iterator stands where the oracle says; `at` == count or SIZE_MAX: nowhere. */

@@ -353,7 +353,7 @@ static void bounds_keep_tables_outside_closed(void **state)
 		end = oracle_bound(&o, hi, false);
 		for (iter_seek(it, lo); at < end; iter_next(it))
 			assert_at(it, &o, at++);
-		for (iter_seek_prev(it, hi); it->valid && slice_cmp(it->key, hi) >= 0;)
+		for (iter_seek_prev(it, hi); it->valid && slice_cmp(iter_key(it), hi) >= 0;)
 			iter_prev(it);
 		for (at = oracle_bound(&o, lo, false); end > at; iter_prev(it))
 			assert_at(it, &o, --end);
