@@ -6,13 +6,13 @@
  *
  * The memtables' share follows their need upwards at once, when the background is
  * woken by a seal: an active memtable takes far longer to fill than the cache to
- * shrink. It follows downwards when the need has been lower for some seconds, so
+ * shrink. It follows downwards when the need has been lower for a second, so
  * that a flush now and then does not cost the cache its contents. The pages that
  * the pool keeps for memtables are part of their share.
  */
 #include "db/db.h"
 
-#define CALM_NS UINT64_C(5000000000)
+#define CALM_NS UINT64_C(1000000000)
 
 /* Of a store at rest. */
 static uint64_t memtables_least(const shale_db *db)
@@ -32,11 +32,19 @@ void memory_init(shale_db *db)
 	atomic_init(&db->memtables_share, memtables_least(db));
 }
 
-/* But for a twelfth, which is for the buffers of merges and what the heap loses. */
+/* For the buffers of merges and what the heap loses: some megabytes, in a large budget more. */
+static uint64_t margin(uint64_t budget)
+{
+	uint64_t some = (uint64_t)16 << 20;
+
+	some = budget / 12 < some ? budget / 12 : some;
+	return budget / 24 > some ? budget / 24 : some;
+}
+
 static uint64_t cache_beside(const shale_db *db, uint64_t memtables)
 {
 	uint64_t budget = db->options.memory_budget;
-	uint64_t taken = memtables + LOG_MEMORY + budget / 12;
+	uint64_t taken = memtables + LOG_MEMORY + margin(budget);
 
 	return budget > taken + budget / 8 ? budget - taken : budget / 8;
 }
@@ -59,7 +67,7 @@ void memory_fit(shale_db *db)
 static void give(shale_db *db, uint64_t memtables)
 {
 	atomic_store_explicit(&db->memtables_share, memtables, memory_order_relaxed);
-	page_pool_trim(&db->pages, memtables);
+	page_pool_set_limit(&db->pages, memtables);
 	memory_fit(db);
 }
 

@@ -77,12 +77,17 @@ static const shale_allocator_ops pool_allocator = {
 	.pages_free = pool_pages_free,
 };
 
-void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes)
+static size_t pieces_in(uint64_t bytes)
 {
 	uint64_t pieces = bytes / MEM_PAGES;
 
+	return pieces < PAGE_POOL_MAX ? (size_t)pieces : PAGE_POOL_MAX;
+}
+
+void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes)
+{
 	*p = (struct page_pool){ .under = under, .env = *under };
-	p->max = pieces < PAGE_POOL_MAX ? (size_t)pieces : PAGE_POOL_MAX;
+	p->max = pieces_in(bytes);
 	mutex_init(&p->mu, under, RANK_LEAF);
 	if (under->allocator.ops->pages == NULL)
 		return;
@@ -96,13 +101,14 @@ void page_pool_fini(struct page_pool *p)
 		mem_pages_free(p->under, p->free[--p->count], MEM_PAGES);
 }
 
-void page_pool_trim(struct page_pool *p, uint64_t bytes)
+void page_pool_set_limit(struct page_pool *p, uint64_t bytes)
 {
 	for (;;) {
 		void *piece = NULL;
 
 		mutex_lock(&p->mu);
-		if (p->count > 0 && (p->count + p->out) * MEM_PAGES > bytes)
+		p->max = pieces_in(bytes);
+		if (p->count > 0 && p->count + p->out > p->max)
 			piece = p->free[--p->count];
 		mutex_unlock(&p->mu);
 		if (piece == NULL)

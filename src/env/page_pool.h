@@ -18,9 +18,9 @@ enum { PAGE_POOL_MAX = 256 };
 struct page_pool {
 	const shale_env *under;
 	shale_env env;
-	size_t max; /* pieces of MEM_PAGES bytes; constant */
 
 	struct mutex mu;   /* rank LEAF; guards the rest */
+	size_t max;        /* pieces of MEM_PAGES bytes */
 	size_t count, out; /* kept; in use */
 	void *free[PAGE_POOL_MAX];
 };
@@ -29,8 +29,8 @@ struct page_pool {
 void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes);
 /* All that was taken must have been given back. */
 void page_pool_fini(struct page_pool *p);
-/* Give back to the system what is kept beyond `bytes`, in use and kept together. */
-void page_pool_trim(struct page_pool *p, uint64_t bytes);
+/* Another limit; what is kept beyond it goes back to the system. */
+void page_pool_set_limit(struct page_pool *p, uint64_t bytes);
 uint64_t page_pool_bytes(struct page_pool *p);
 
 #endif
