@@ -377,6 +377,8 @@ shale_status install_edit(shale_db *db, struct buf *payload);
 shale_status install_heal(shale_db *db);
 /* A new manifest with all that is known. Under install_mu. */
 shale_status install_new_manifest(shale_db *db);
+/* The same at a clean end; nothing is installed after it. Holds install_mu. */
+shale_status install_last_manifest(shale_db *db);
 
 /* ---- recovery ---- */
 

@@ -65,8 +65,10 @@ static shale_status encode_snapshot(shale_db *db, struct buf *payload)
 	return payload->failed ? err_memory("a manifest snapshot") : SHALE_OK;
 }
 
-shale_status install_new_manifest(shale_db *db)
+/* A new manifest takes over; `last` when nothing will follow in it. */
+static shale_status replace_manifest(shale_db *db, bool last)
 {
+	struct edit_field clean = { .tag = EDIT_CLEAN_CLOSE };
 	struct root root = { .epoch = db->epoch,
 			     .manifest = db_new_number(db),
 			     .store_id = db->store_id };
@@ -82,6 +84,11 @@ shale_status install_new_manifest(shale_db *db)
 	buf_init(&payload, db->env);
 	buf_init(&expected, db->env);
 	rc = encode_snapshot(db, &payload);
+	if (rc >= 0 && last) {
+		edit_field_encode(&payload, &clean);
+		if (payload.failed)
+			rc = err_memory("a manifest snapshot");
+	}
 	if (rc >= 0)
 		rc = manifest_create(db->store, root.manifest, db->store_id, edit,
 				     buf_view(&payload), &fresh);
@@ -113,6 +120,21 @@ shale_status install_new_manifest(shale_db *db)
 	buf_fini(&payload);
 	buf_fini(&expected);
 	return rc;
+}
+
+shale_status install_new_manifest(shale_db *db)
+{
+	return replace_manifest(db, false);
+}
+
+/*
+ * A log of edits that is cut behind any of them is still a manifest, if an old one,
+ * and nothing can tell. So a store is closed with a manifest of one record, which is
+ * there as a whole or not at all.
+ */
+shale_status install_last_manifest(shale_db *db)
+{
+	return replace_manifest(db, true);
 }
 
 shale_status install_heal(shale_db *db)

@@ -218,6 +218,47 @@ static void count_merge(struct merge *t, const struct job *j, uint64_t read)
 	atomic_fetch_add(&db->level_written[t->pick.output_level], j->bytes_out);
 }
 
+/* The first of a merge's inputs that is damaged, or not what the manifest says; OK: none. */
+static shale_status find_damage(shale_db *db, const struct version *inputs)
+{
+	shale_status rc = SHALE_OK;
+
+	for (size_t i = 0; i < inputs->run_count; i++) {
+		const struct run *run = inputs->runs[i];
+
+		for (size_t k = 0; rc >= 0 && k < run->count; k++) {
+			struct table_meta *m = run->tables[k];
+			uint64_t blocks, entries;
+			struct table *t;
+
+			rc = table_meta_open(m, &db->table_env, &t);
+			if (rc >= 0)
+				rc = table_check(t, &blocks, &entries);
+			if (rc >= 0 && entries != m->props.entries)
+				rc = err_at(SHALE_CORRUPT,
+					    object_name(OBJECT_TABLE, m->number).text, UINT64_MAX,
+					    "the table holds %" PRIu64
+					    " entries, the manifest says "
+					    "%" PRIu64,
+					    entries, m->props.entries);
+		}
+	}
+	return rc;
+}
+
+/* A merge that does not come out, in order and in number, says nothing of the place. */
+static shale_status explain(shale_db *db, const struct version *inputs, shale_status rc)
+{
+	shale_error failure = *err_last();
+
+	if (rc != SHALE_BUG && (rc != SHALE_CORRUPT || failure.object[0] != '\0'))
+		return rc;
+	if (find_damage(db, inputs) == SHALE_CORRUPT)
+		return SHALE_CORRUPT;
+	*err_last() = failure;
+	return rc;
+}
+
 static shale_status run_merge(struct merge *t)
 {
 	shale_db *db = t->db;
@@ -257,7 +298,7 @@ static shale_status run_merge(struct merge *t)
 		totals(inputs, &job.expected_entries, &bytes);
 		job.ranges = ranges;
 		job.keep.snapshots = snapshots;
-		rc = job_run(&job);
+		rc = explain(db, inputs, job_run(&job));
 	}
 	if (rc >= 0) {
 		rc = install_task(t, &job);

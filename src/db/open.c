@@ -173,12 +173,10 @@ static shale_status flush_unlogged(shale_db *db)
 	return rc < 0 ? rc : db->soft_status;
 }
 
-/* Seal the log and say in the manifest that this was a clean end. */
+/* Seal the log and write the manifest anew, which says that this was a clean end. */
 static shale_status end_log(shale_db *db)
 {
-	struct edit_field clean = { .tag = EDIT_CLEAN_CLOSE };
 	struct wal_sealed last;
-	struct buf payload;
 	/* From now on damage anywhere in the log is told from a torn tail. */
 	shale_status rc = log_seal_all(db);
 
@@ -186,21 +184,15 @@ static shale_status end_log(shale_db *db)
 		rc = wal_close(atomic_load(&db->wal), &last);
 	if (rc < 0)
 		return rc;
-	buf_init(&payload, db->env);
 	mutex_lock(&db->install_mu);
-	for (size_t i = 0; i < db->log_count; i++) {
-		struct edit_field seal = { .tag = EDIT_LOG_SEAL,
-					   .number = last.number,
-					   .length = last.length,
-					   .seq = last.last_seq };
-
+	for (size_t i = 0; i < db->log_count; i++)
 		if (db->logs[i].number == last.number && !db->logs[i].sealed)
-			edit_field_encode(&payload, &seal);
-	}
-	edit_field_encode(&payload, &clean);
-	rc = install_edit(db, &payload);
+			db->logs[i] = (struct live_log){ .number = last.number,
+							 .length = last.length,
+							 .last_seq = last.last_seq,
+							 .sealed = true };
+	rc = install_last_manifest(db);
 	mutex_unlock(&db->install_mu);
-	buf_fini(&payload);
 	return rc;
 }
 

@@ -49,7 +49,8 @@ static shale_status create_family(struct recovery *r, const struct edit_field *f
 	struct draft *d;
 	shale_status rc;
 
-	if (f->name.size == 0 || f->name.size > SHALE_CF_NAME_MAX || draft_of(r, f->cf) != NULL)
+	if (f->name.size == 0 || f->name.size > SHALE_CF_NAME_MAX ||
+	    memchr(f->name.data, 0, f->name.size) != NULL || draft_of(r, f->cf) != NULL)
 		return inconsistent(r, "a column family is created twice or has no name", f->cf);
 	if (r->count == r->capacity) {
 		size_t capacity = r->capacity != 0 ? 2 * r->capacity : 8;
@@ -62,9 +63,14 @@ static shale_status create_family(struct recovery *r, const struct edit_field *f
 	}
 	memcpy(name, f->name.data, f->name.size);
 	name[f->name.size] = '\0';
+	for (size_t i = 0; i < r->count; i++)
+		if (strcmp(r->drafts[i].cf->name, name) == 0)
+			return inconsistent(r, "two column families have one name", f->cf);
 	rc = cf_options_sanitise(&f->options, &options);
 	if (rc < 0)
-		return rc;
+		return err_at(SHALE_CORRUPT, r->manifest.data, UINT64_MAX,
+			      "%s is inconsistent: column family %" PRIu32 ": %s",
+			      (const char *)r->manifest.data, f->cf, err_last()->text);
 	d = &r->drafts[r->count];
 	*d = (struct draft){ NULL, NULL };
 	rc = family_new(db, f->cf, name, &options, &d->cf);
@@ -194,8 +200,11 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 	return inconsistent(r, "an unknown field", (uint64_t)f->tag);
 }
 
-/* Every table of the manifest is in its place and has its size. */
-static shale_status check_tables(shale_db *db, const struct version *v)
+/*
+ * Every table of the manifest is in its place and has its size. Where not, it may
+ * be the manifest that has lost its tail, so that is named too.
+ */
+static shale_status check_tables(shale_db *db, const struct version *v, const char *manifest)
 {
 	for (size_t i = 0; i < v->run_count; i++) {
 		const struct run *run = v->runs[i];
@@ -209,30 +218,30 @@ static shale_status check_tables(shale_db *db, const struct version *v)
 			if (rc == SHALE_MISSING)
 				return err_at(
 					SHALE_MISSING, name.text, UINT64_MAX,
-					"table %s is missing from %s; put it back from a backup",
-					name.text, store_path(db->store));
+					"table %s, which %s lists, is missing from %s; put it back "
+					"from a backup",
+					name.text, manifest, store_path(db->store));
 			if (rc < 0)
 				return rc;
 			if (size != m->size)
 				return err_at(SHALE_CORRUPT, name.text, size,
-					      "table %s has %" PRIu64
-					      " bytes, the manifest says %" PRIu64
+					      "table %s has %" PRIu64 " bytes, %s says %" PRIu64
 					      "; put it back from a backup",
-					      name.text, size, m->size);
+					      name.text, size, manifest, m->size);
 		}
 	}
 	return SHALE_OK;
 }
 
 /* Give a recovered family its version and a view of it. */
-static shale_status settle_family(shale_db *db, struct draft *d)
+static shale_status settle_family(shale_db *db, struct draft *d, const char *manifest)
 {
 	struct version *v = NULL;
 	struct view *view;
 	shale_status rc = version_builder_finish(d->builder, &v);
 
 	if (rc >= 0)
-		rc = check_tables(db, v);
+		rc = check_tables(db, v, manifest);
 	view = rc >= 0 ? view_alloc(db) : NULL;
 	if (rc >= 0 && view == NULL)
 		rc = SHALE_NO_MEMORY;
@@ -267,7 +276,7 @@ static shale_status read_manifest(shale_db *db, uint64_t number)
 			    " of a newer program; this one can only open it read-only",
 			    name.text, unknown);
 	for (size_t i = 0; i < r.count && rc >= 0; i++)
-		rc = settle_family(db, &r.drafts[i]);
+		rc = settle_family(db, &r.drafts[i], name.text);
 	for (size_t i = 0; i < r.count; i++) {
 		version_builder_free(r.drafts[i].builder);
 		family_unref(r.drafts[i].cf);
@@ -493,7 +502,8 @@ static shale_status judge_leftover(void *arg, enum object_kind kind, uint64_t nu
 		      store_path(db->store), name.text);
 }
 
-static shale_status remove_leftovers(shale_db *db)
+/* Refuse a directory that was a store; else remove what a death in the making left. */
+static shale_status judge_leftovers(shale_db *db, bool create)
 {
 	struct leftovers l = { .db = db };
 	shale_status rc;
@@ -501,23 +511,23 @@ static shale_status remove_leftovers(shale_db *db)
 	do {
 		l.found = false;
 		rc = store_list(db->store, judge_leftover, &l);
-		if (rc >= 0 && l.found)
+		if (rc >= 0 && l.found && create)
 			rc = store_delete(db->store, OBJECT_MANIFEST, l.manifest);
-	} while (rc >= 0 && l.found);
+	} while (rc >= 0 && l.found && create);
 	return rc;
 }
 
 static shale_status create_store(shale_db *db)
 {
+	bool create = !db->options.error_if_missing && !db->options.read_only;
+	shale_status rc = judge_leftovers(db, create);
 	const shale_env *env = db->env;
 	shale_cf *cf = NULL;
-	shale_status rc;
 
-	if (db->options.error_if_missing || db->options.read_only)
-		return err_new(SHALE_NOT_FOUND, "there is no store in %s", store_path(db->store));
-	rc = remove_leftovers(db);
 	if (rc < 0)
 		return rc;
+	if (!create)
+		return err_new(SHALE_NOT_FOUND, "there is no store in %s", store_path(db->store));
 	env->clock.ops->random(env->clock.self, &db->store_id, sizeof(db->store_id));
 	db->epoch = 1;
 	db->next_cf = 1;

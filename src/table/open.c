@@ -13,6 +13,9 @@
 #include "format/codec.h"
 #include "format/heads.h"
 
+/* No codec makes more of a byte: zstd's best are four bytes for 128 KiB. */
+enum { RATIO_MAX = 32768 };
+
 shale_status table_damaged(const struct table *t, uint64_t offset, const char *what)
 {
 	return err_at(SHALE_CORRUPT, object_name(OBJECT_TABLE, t->number).text, offset, "%s: %s",
@@ -300,8 +303,8 @@ static shale_status check_layout(const struct table *t)
 	for (size_t i = 0; i < t->blocks; i++) {
 		struct extent e = table_extent(t, i);
 
-		if (e.size == 0 || e.raw_size < e.size || !follows(&at, &e, PIECE_ALIGN) ||
-		    at > t->size)
+		if (e.size == 0 || e.raw_size < e.size || e.raw_size / RATIO_MAX > e.size ||
+		    !follows(&at, &e, PIECE_ALIGN) || at > t->size)
 			return bad(t, f->index.offset, "the index misplaces a block");
 		raw += e.raw_size;
 		stored += e.size + BLOCK_TRAILER;

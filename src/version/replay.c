@@ -121,10 +121,8 @@ static shale_status replay_fields(struct replay *r, shale_slice payload)
 
 		if (rc == SHALE_END)
 			return SHALE_OK;
-		if (rc == SHALE_CORRUPT)
-			return err_at(rc, r->name, offset, "%s", err_last()->text);
 		if (rc < 0)
-			return rc;
+			return err_at(rc, r->name, offset, "%s", err_last()->text);
 		if (r->clean)
 			return damage(r, offset, "something follows the clean close");
 		r->clean = f.tag == EDIT_CLEAN_CLOSE;

@@ -209,6 +209,14 @@ static shale_status pass_behind(struct replay *r, size_t i)
 
 /* ---- the sound part ---- */
 
+/* A failure in the bytes of a payload knows no place; give it that of the record. */
+static shale_status place_failure(struct wal_reader *reader, uint64_t offset, shale_status rc)
+{
+	if (rc >= 0 || err_last()->object[0] != '\0' || rc == SHALE_NO_MEMORY)
+		return rc;
+	return err_at(rc, log_file_name(reader->file), offset, "%s", err_last()->text);
+}
+
 static shale_status take_record(struct replay *r, struct wal_reader *reader, uint64_t offset,
 				const struct record_header *h, shale_slice payload)
 {
@@ -225,7 +233,7 @@ static shale_status take_record(struct replay *r, struct wal_reader *reader, uin
 		return SHALE_OK;
 	r->next_seq += h->count;
 	r->report->records++;
-	return r->each(r->arg, h->first_seq, h->count, payload);
+	return place_failure(reader, offset, r->each(r->arg, h->first_seq, h->count, payload));
 }
 
 static shale_status read_records(struct replay *r, size_t i, struct wal_reader *reader)
