@@ -44,7 +44,8 @@ static inline void *mem_pages(const shale_env *env, size_t n)
 {
 	if (env->allocator.ops->pages != NULL)
 		return env->allocator.ops->pages(env->allocator.self, n);
-	return env->allocator.ops->alloc_aligned(env->allocator.self, 64, n);
+	/* Frames find their slab by the address alone, so the alignment is needed here too. */
+	return env->allocator.ops->alloc_aligned(env->allocator.self, MEM_PAGES, n);
 }
 
 static inline void mem_pages_free(const shale_env *env, void *p, size_t n)
