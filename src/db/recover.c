@@ -380,12 +380,15 @@ static shale_status replay_logs(shale_db *db)
 /* Everything recovered is in tables: the old logs are needless. */
 static shale_status remove_logs(shale_db *db)
 {
+	struct edit_field last = { .tag = EDIT_LAST_SEQ, .number = db->next_seq - 1 };
 	struct buf payload;
 	shale_status rc = SHALE_OK;
 
 	if (db->log_count == 0)
 		return SHALE_OK;
 	buf_init(&payload, db->env);
+	/* What the log alone told, such as of writes to a family that is gone. */
+	edit_field_encode(&payload, &last);
 	for (size_t i = 0; i < db->log_count; i++) {
 		struct edit_field remove = { .tag = EDIT_LOG_REMOVE, .number = db->logs[i].number };
 

@@ -80,12 +80,50 @@ static void a_dropped_family_is_gone_for_new_reads(void **state)
 	run_sim(3, read_dropped);
 }
 
+/* The process dies and all that it had is given back; nothing of the disk is lost. */
+static void die(struct sim *sim)
+{
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_ALL, 0);
+}
+
+static void sequences_of_dropped(void *arg)
+{
+	shale_options o = small_options(arg);
+	shale_stats stats = SHALE_STATS_INIT;
+	uint64_t last;
+	shale_cf *cf;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "gone", NULL, &cf));
+	put(db, cf, 1, 100);
+	need_ok(shale_cf_drop(db, "gone"));
+	need_ok(shale_stats_get(db, &stats));
+	last = stats.last_seq;
+	for (int life = 0; life < 3; life++) {
+		die(arg);
+		need_ok(shale_open(DIR, &o, &db));
+		need_ok(shale_stats_get(db, &stats));
+		need(stats.last_seq >= last);
+	}
+	need_ok(shale_close(db));
+}
+
+static void sequences_of_a_dropped_family_are_not_used_again(void **state)
+{
+	(void)state;
+	run_sim(4, sequences_of_dropped);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flushing_a_dropped_family_is_refused_and_holds_no_memory),
 		cmocka_unit_test(compacting_a_dropped_family_is_no_failure_of_the_store),
 		cmocka_unit_test(a_dropped_family_is_gone_for_new_reads),
+		cmocka_unit_test(sequences_of_a_dropped_family_are_not_used_again),
 	};
 
 	if (argc > 1)
