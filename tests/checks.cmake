@@ -13,4 +13,8 @@ if(NOT SHALE_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL Debug)
   shale_check(symbols scripts/check_symbols.sh ${PROJECT_BINARY_DIR})
   shale_check(checkers ${Python3_EXECUTABLE} tests/layers/checkers_test.py)
   shale_check(install tests/install/run.sh ${PROJECT_BINARY_DIR})
+  # Instructions of the hot paths; the baseline is of gcc with the release preset.
+  if(TARGET shale_guard AND CMAKE_C_COMPILER_ID STREQUAL GNU AND CMAKE_BUILD_TYPE STREQUAL Release)
+    shale_check(guard ${Python3_EXECUTABLE} bench/guard/guard.py $<TARGET_FILE:shale_guard>)
+  endif()
 endif()
