@@ -438,6 +438,8 @@ static void live(struct run *r, void (*life)(void *arg))
 
 	CHECK(r, sim_run(r->sim, life, r) == SIM_DONE, "did not end");
 	CHECK(r, sim_heap_live(heap) == 0, "%" PRIu64 " allocations are left", sim_heap_live(heap));
+	CHECK(r, sim_fs_open_handles(sim_get_fs(r->sim)) == 0, "%" PRIu64 " files are left open",
+	      sim_fs_open_handles(sim_get_fs(r->sim)));
 }
 
 static struct run *run_new(const struct plan *p, uint64_t seed)

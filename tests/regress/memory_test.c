@@ -36,10 +36,38 @@ static void many_families_with_large_values_keep_to_the_budget(void **state)
 		run_sim(1 + i, write_many);
 }
 
+/* A disk so slow that flushes fall behind: the writer waits, and memory stays in its bounds. */
+static void write_faster_than_flushes(void *arg)
+{
+	shale_options o = small_options(arg);
+	shale_stats stats = SHALE_STATS_INIT;
+	shale_db *db;
+
+	o.memtable_bytes = 512 << 10;
+	o.durability = SHALE_EPHEMERAL;
+	o.rate_bytes_per_s = 1 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 400; i++) {
+		put(db, NULL, i, 20000);
+		need_ok(shale_stats_get(db, &stats));
+		need(stats.memory_memtables <= o.memory_budget / 2 + o.memtable_bytes);
+	}
+	need(stats.stops != 0 || stats.delayed_writes != 0);
+	need_ok(shale_close(db));
+}
+
+static void a_slow_disk_keeps_to_the_budget(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 5; i++)
+		run_sim(1 + i, write_faster_than_flushes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_families_with_large_values_keep_to_the_budget),
+		cmocka_unit_test(a_slow_disk_keeps_to_the_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -330,6 +330,32 @@ static void a_lock_on_a_removed_file_does_not_count(void **state)
 	assert_int_equal(try_lock(), 0);
 }
 
+/* What can be neither synced nor grown says so. */
+static void failures_of_the_system_come_back(void **state)
+{
+	shale_file *f;
+	uint64_t size;
+	void *addr;
+	bool is_dir;
+
+	(void)state;
+	assert_int_equal(fs->open(NULL, "/dev/null", SHALE_FILE_WRITE, &f), 0);
+	assert_int_equal(fs->sync(NULL, f), -EINVAL);
+	assert_int_equal(fs->truncate(NULL, f, 1), -EINVAL);
+	assert_int_equal(fs->allocate(NULL, f, 0, 4096), -ENODEV);
+	assert_int_equal(fs->map(NULL, f, 4096, &addr), -EINVAL);
+	fs->close(NULL, f);
+	assert_int_equal(fs->open(NULL, "/dev/full", SHALE_FILE_WRITE, &f), 0);
+	assert_int_equal(fs->pwrite(NULL, f, "x", 1, 0), -ENOSPC);
+	fs->close(NULL, f);
+	assert_int_equal(fs->open(NULL, dir, SHALE_FILE_READ, &f), 0);
+	assert_int_equal(fs->pread(NULL, f, &size, sizeof(size), 0), -EISDIR);
+	fs->close(NULL, f);
+	assert_int_equal(fs->sync_dir(NULL, at("none")), -ENOENT);
+	assert_int_equal(fs->stat(NULL, at("none"), &size, &is_dir), -ENOENT);
+	assert_int_equal(fs->space(NULL, at("none"), &size, &size), -ENOENT);
+}
+
 static void clocks_run_and_random_bytes_differ(void **state)
 {
 	const shale_clock_ops *clock = shale_env_default()->clock.ops;
@@ -381,6 +407,7 @@ int main(void)
 		TEST(a_lock_keeps_out_this_process_and_others),
 		TEST(a_forked_child_neither_drops_nor_keeps_the_lock),
 		TEST(a_lock_on_a_removed_file_does_not_count),
+		TEST(failures_of_the_system_come_back),
 		cmocka_unit_test(clocks_run_and_random_bytes_differ),
 		cmocka_unit_test(the_heap_aligns),
 	};
