@@ -380,7 +380,8 @@ class Table:
         self.number = r.unpack("Q")[0]
         self.index, self.ranges, self.filter, self.props_at = (r.unpack("QII") for _ in range(4))
         self.lines, self.probes, self.bits, size = r.unpack("QIIQ")
-        r.zero(12, "reserved part of the footer")
+        self.store = r.unpack("Q")[0]
+        r.zero(4, "reserved part of the footer")
         if size != len(self.data):
             raise self.damage(self.end + 104, f"the file should have {size} bytes, "
                               f"it has {len(self.data)}")
@@ -978,6 +979,8 @@ class Store:
         table = Table(name, data, lambda **line: None, repr)
         if table.number != number:
             raise Damage(name, table.end + 16, "footer is that of another table")
+        if table.store not in (0, self.store):
+            raise Damage(name, table.end + 112, "footer is that of another store's table")
         if table.props != field["props"]:
             raise Damage(name, table.props_at[0], "properties differ from the manifest's at "
                          f"{self.manifest}:{at}")

@@ -532,6 +532,7 @@ static shale_status create_store(shale_db *db)
 	if (!create)
 		return err_new(SHALE_NOT_FOUND, "there is no store in %s", store_path(db->store));
 	env->clock.ops->random(env->clock.self, &db->store_id, sizeof(db->store_id));
+	db->table_env.store_id = db->store_id;
 	db->epoch = 1;
 	db->next_cf = 1;
 	db->next_seq = 1;
@@ -578,6 +579,7 @@ static shale_status read_root(shale_db *db, struct root *root)
 	}
 	if (rc == SHALE_OK) {
 		db->store_id = root->store_id;
+		db->table_env.store_id = root->store_id;
 		if (!db->options.read_only)
 			rc = raise_epoch(db, buf_view(&bytes), root);
 	}

@@ -24,7 +24,8 @@ enum {
 	AT_PROBES = 96,
 	AT_BITS = 100,
 	AT_FILE_SIZE = 104,
-	AT_ZERO = 112,
+	AT_STORE = 112,
+	AT_ZERO = 120,
 	AT_CRC = 124,
 };
 
@@ -58,6 +59,7 @@ void footer_encode(const struct footer *f, uint8_t out[FOOTER_SIZE])
 	put_u32le(out + AT_PROBES, f->filter_probes);
 	put_u32le(out + AT_BITS, f->filter_bits);
 	put_u64le(out + AT_FILE_SIZE, f->file_size);
+	put_u64le(out + AT_STORE, f->store_id);
 	put_u32le(out + AT_CRC, crc32c(0, out, AT_CRC));
 }
 
@@ -108,6 +110,7 @@ shale_status footer_decode(const uint8_t in[FOOTER_SIZE], struct footer *out)
 	f.filter_probes = get_u32le(in + AT_PROBES);
 	f.filter_bits = get_u32le(in + AT_BITS);
 	f.file_size = get_u64le(in + AT_FILE_SIZE);
+	f.store_id = get_u64le(in + AT_STORE);
 	for (size_t i = AT_ZERO; i < AT_CRC; i++)
 		if (in[i] != 0)
 			return footer_bad("reserved bytes are not zero");

@@ -35,7 +35,8 @@
  *   96  4  filter probes
  *   100 4  filter bits a key, as asked
  *   104 8  file size
- *   112 12 zero
+ *   112 8  store id, 0: not told
+ *   120 4  zero
  *   124 4  CRC32C of bytes 0..123
  */
 #ifndef FORMAT_FOOTER_H
@@ -58,6 +59,7 @@ struct footer {
 	uint64_t filter_lines;
 	uint32_t filter_probes, filter_bits;
 	uint64_t file_size;
+	uint64_t store_id;
 };
 
 void footer_encode(const struct footer *f, uint8_t out[FOOTER_SIZE]);

@@ -396,7 +396,7 @@ static shale_status put_props(struct table_builder *b, struct footer *f)
 /* Everything behind the data blocks. */
 static shale_status put_tail(struct table_builder *b)
 {
-	struct footer f = { .number = b->number };
+	struct footer f = { .number = b->number, .store_id = b->te.store_id };
 	uint8_t bytes[FOOTER_SIZE];
 	shale_status rc;
 

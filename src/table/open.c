@@ -135,6 +135,12 @@ static shale_status load_footer(struct table *t)
 			      t->size - FOOTER_SIZE,
 			      "the file is foreign: its footer is of table %s",
 			      object_name(OBJECT_TABLE, t->footer.number).text);
+	if (t->footer.store_id != t->te.store_id && t->footer.store_id != 0)
+		return err_at(SHALE_CORRUPT, object_name(OBJECT_TABLE, t->number).text,
+			      t->size - FOOTER_SIZE,
+			      "the file is foreign: it is of store %016" PRIx64
+			      ", this is %016" PRIx64,
+			      t->footer.store_id, t->te.store_id);
 	if (t->footer.file_size != t->size)
 		return bad(t, t->size - FOOTER_SIZE, "the footer is of a file of another size");
 	return SHALE_OK;
