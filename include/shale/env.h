@@ -40,6 +40,15 @@ enum {
 	SHALE_ADVISE_DONTNEED = 4
 };
 
+/* One of several reads; `result` is what pread() would have returned. */
+typedef struct shale_read {
+	shale_file *file;
+	void *buf;
+	size_t n;
+	uint64_t offset;
+	int64_t result;
+} shale_read;
+
 typedef struct shale_fs_ops {
 	size_t struct_size;
 	int (*open)(void *self, const char *path, unsigned flags, shale_file **out);
@@ -73,6 +82,8 @@ typedef struct shale_fs_ops {
 	int (*lock)(void *self, const char *path, shale_file_lock **out);
 	void (*unlock)(void *self, shale_file_lock *lock);
 	int (*space)(void *self, const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
+	/* Several reads that may wait for the device together. NULL: one after another. */
+	void (*read_many)(void *self, shale_read *reads, size_t n);
 } shale_fs_ops;
 
 /* ---- clock -------------------------------------------------------------- */

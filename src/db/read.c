@@ -7,20 +7,9 @@
  * A range tombstone found in a newer place hides whatever lies below it, since
  * for one key a newer run holds only newer versions.
  */
-#include "db/db.h"
+#include "db/get.h"
 
 #include "base/hash.h"
-
-enum { CANDIDATES = 64 };
-
-struct get {
-	shale_db *db;
-	const struct view *view;
-	struct table_read read;
-	shale_slice key;
-	uint64_t seq;    /* of the snapshot */
-	uint64_t hidden; /* newest range tombstone over the key so far */
-};
 
 /* Turn a version found into the answer; SHALE_NOT_FOUND if it is none. */
 static bool is_live(const struct get *g, uint64_t st, shale_slice stored)
@@ -31,7 +20,6 @@ static bool is_live(const struct get *g, uint64_t st, shale_slice stored)
 	       !(type == OP_PUT_TTL && entry_expired(type, stored, env_wall_ms(g->db->env)));
 }
 
-/* SHALE_OK, SHALE_NOT_FOUND, or SHALE_MORE: look further down. */
 static shale_status get_memtable(struct get *g, struct memtable *m, shale_value *out)
 {
 	shale_slice stored, value;
@@ -57,12 +45,18 @@ static shale_status get_memtable(struct get *g, struct memtable *m, shale_value 
 	return SHALE_OK;
 }
 
-static shale_status get_table(struct get *g, struct table *t, uint64_t hash, shale_value *out)
+shale_status get_memtables(struct get *g, shale_value *out)
 {
-	struct table_lookup found = { .pin = { NULL, 0 } };
+	shale_status rc = get_memtable(g, g->view->active, out);
+
+	for (size_t i = 0; i < g->view->sealed_count && rc == SHALE_MORE; i++)
+		rc = get_memtable(g, g->view->sealed[i], out);
+	return rc;
+}
+
+bool get_filter(struct get *g, const struct table *t, shale_status *rc)
+{
 	const struct rangedel_set *ranges = table_ranges(t);
-	shale_slice value;
-	shale_status rc;
 
 	if (unlikely(ranges != NULL)) {
 		uint64_t newest = rangedel_newest(ranges, g->key, g->seq);
@@ -71,36 +65,50 @@ static shale_status get_table(struct get *g, struct table *t, uint64_t hash, sha
 			g->hidden = newest;
 	}
 	stats_add(&g->db->stats, STAT_FILTER_PROBES, 1);
-	if (!table_filter_has(t, hash)) {
-		stats_add(&g->db->stats, STAT_FILTER_NEGATIVES, 1);
-		return g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
-	}
-	rc = table_get(t, &g->read, g->key, g->seq, &found);
+	if (table_filter_has(t, g->hash))
+		return true;
+	stats_add(&g->db->stats, STAT_FILTER_NEGATIVES, 1);
+	*rc = g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
+	return false;
+}
+
+shale_status get_found(struct get *g, shale_status rc, struct table_lookup *found, shale_value *out)
+{
+	shale_slice value;
+
 	if (rc == SHALE_NOT_FOUND) {
 		stats_add(&g->db->stats, STAT_FILTER_FALSE, 1);
 		return g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
 	}
 	if (rc < 0)
 		return rc;
-	if (!is_live(g, found.seqtype, found.value)) {
-		cache_release(g->db->cache, &found.pin);
+	if (!is_live(g, found->seqtype, found->value)) {
+		cache_release(g->db->cache, &found->pin);
 		return SHALE_NOT_FOUND;
 	}
-	value = entry_value(seqtype_type(found.seqtype), found.value);
+	value = entry_value(seqtype_type(found->seqtype), found->value);
 	*out = (shale_value){ .data = value.data,
 			      .size = value.size,
 			      .pin = { PIN_CACHE, (uintptr_t)g->db->cache,
-				       (uintptr_t)found.pin.data, found.pin.token } };
+				       (uintptr_t)found->pin.data, found->pin.token } };
 	return SHALE_OK;
 }
 
-/* The runs [from, from + n) of the version; n is at most CANDIDATES. */
-static shale_status get_runs(struct get *g, size_t from, size_t n, uint64_t hash, shale_value *out)
+static shale_status get_table(struct get *g, struct table *t, shale_value *out)
+{
+	struct table_lookup found = { .pin = { NULL, 0 } };
+	shale_status rc;
+
+	if (!get_filter(g, t, &rc))
+		return rc;
+	return get_found(g, table_get(t, &g->read, g->key, g->seq, &found), &found, out);
+}
+
+shale_status get_candidates(struct get *g, size_t from, size_t n, struct table **out, size_t *count)
 {
 	const struct version *v = g->view->version;
-	struct table *candidates[CANDIDATES];
-	size_t count = 0;
 
+	*count = 0;
 	for (size_t i = from; i < from + n; i++) {
 		const struct run *r = v->runs[i];
 		size_t at = run_find(r, g->key);
@@ -108,14 +116,25 @@ static shale_status get_runs(struct get *g, size_t from, size_t n, uint64_t hash
 
 		if (at == r->count)
 			continue;
-		rc = table_meta_open(r->tables[at], &g->db->table_env, &candidates[count]);
+		rc = table_meta_open(r->tables[at], &g->db->table_env, &out[*count]);
 		if (unlikely(rc < 0))
 			return rc;
-		table_filter_prefetch(candidates[count++], hash);
+		table_filter_prefetch(out[(*count)++], g->hash);
 	}
-	for (size_t i = 0; i < count; i++) {
-		shale_status rc = get_table(g, candidates[i], hash, out);
+	return SHALE_OK;
+}
 
+/* The runs [from, from + n) of the version; n is at most CANDIDATES. */
+static shale_status get_runs(struct get *g, size_t from, size_t n, shale_value *out)
+{
+	struct table *candidates[CANDIDATES];
+	size_t count;
+	shale_status rc = get_candidates(g, from, n, candidates, &count);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		rc = get_table(g, candidates[i], out);
 		if (rc != SHALE_MORE)
 			return rc;
 	}
@@ -125,11 +144,11 @@ static shale_status get_runs(struct get *g, size_t from, size_t n, uint64_t hash
 static shale_status get_tables(struct get *g, shale_value *out)
 {
 	size_t runs = g->view->version->run_count;
-	uint64_t hash = hash_key(g->key);
 
+	g->hash = hash_key(g->key);
 	for (size_t from = 0; from < runs; from += CANDIDATES) {
 		size_t n = runs - from < CANDIDATES ? runs - from : CANDIDATES;
-		shale_status rc = get_runs(g, from, n, hash, out);
+		shale_status rc = get_runs(g, from, n, out);
 
 		if (rc != SHALE_MORE)
 			return rc;
@@ -137,15 +156,11 @@ static shale_status get_tables(struct get *g, shale_value *out)
 	return SHALE_NOT_FOUND;
 }
 
-static shale_status get_one(struct get *g, shale_value *out)
+shale_status get_one(struct get *g, shale_value *out)
 {
-	shale_status rc = get_memtable(g, g->view->active, out);
+	shale_status rc = get_memtables(g, out);
 
-	for (size_t i = 0; i < g->view->sealed_count && rc == SHALE_MORE; i++)
-		rc = get_memtable(g, g->view->sealed[i], out);
-	if (rc == SHALE_MORE)
-		rc = get_tables(g, out);
-	return rc;
+	return rc == SHALE_MORE ? get_tables(g, out) : rc;
 }
 
 shale_status read_enter(shale_db *db, const shale_read_options *o)
@@ -168,56 +183,28 @@ shale_status read_enter(shale_db *db, const shale_read_options *o)
 	return SHALE_OK;
 }
 
-shale_status shale_multi_get(shale_db *db, const shale_read_options *o, size_t n,
-			     const shale_slice *keys, shale_value *out, shale_status *each)
+shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice key, shale_value *out)
 {
-	struct get g = { .db = db };
-	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
-	shale_status rc = read_enter(db, o), first = SHALE_OK;
-	shale_error why;
-	size_t found = 0;
+	struct get g = { .db = db, .key = key };
+	shale_status rc = read_enter(db, o);
 	unsigned slot;
 
-	for (size_t i = 0; unlikely(rc < 0) && i < n; i++) {
-		out[i] = (shale_value){ .data = NULL };
-		each[i] = rc;
-	}
-	if (rc < 0)
+	*out = (shale_value){ .data = NULL };
+	if (likely(rc >= 0))
+		rc = key_check(key);
+	if (unlikely(rc < 0))
 		return rc;
 	if (o != NULL)
 		g.read = (struct table_read){ o->no_fill_cache, o->verify };
 	slot = epoch_enter(&db->readers);
-	g.view = atomic_load(&cf->view);
+	g.view = atomic_load(&family_of(db, o != NULL ? o->cf : NULL)->view);
 	g.seq = read_seq(db, o);
-	for (size_t i = 0; i < n; i++) {
-		out[i] = (shale_value){ .data = NULL };
-		g.key = keys[i];
-		g.hidden = 0;
-		rc = key_check(keys[i]);
-		if (rc >= 0)
-			rc = get_one(&g, &out[i]);
-		each[i] = rc;
-		found += rc == SHALE_OK;
-		if (unlikely(rc < 0) && first == SHALE_OK) {
-			first = rc;
-			why = *err_last();
-		}
-	}
+	rc = get_one(&g, out);
 	epoch_exit(&db->readers, slot);
-	if (unlikely(first < 0))
-		*err_last() = why; /* of the one that is returned, if more failed */
-	stats_add(&db->stats, STAT_GETS, n);
-	stats_add(&db->stats, STAT_GETS_FOUND, found);
-	return first;
-}
-
-shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice key, shale_value *out)
-{
-	shale_status each = SHALE_OK, rc;
-
-	*out = (shale_value){ .data = NULL };
-	rc = shale_multi_get(db, o, 1, &key, out, &each);
-	return rc < 0 ? rc : each;
+	stats_add(&db->stats, STAT_GETS, 1);
+	if (rc == SHALE_OK)
+		stats_add(&db->stats, STAT_GETS_FOUND, 1);
+	return rc;
 }
 
 void shale_value_release(shale_value *v)

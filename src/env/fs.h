@@ -76,6 +76,26 @@ static inline int64_t fs_read(const shale_env *env, shale_file *f, void *buf, si
 	return (int64_t)done;
 }
 
+/* Several reads together; each result as that of fs_read(). */
+static inline void fs_read_many(const shale_env *env, shale_read *reads, size_t n)
+{
+	bool together = env->fs.ops->read_many != NULL;
+
+	if (together)
+		env->fs.ops->read_many(env->fs.self, reads, n);
+	for (size_t i = 0; i < n; i++) {
+		shale_read *r = &reads[i];
+		size_t done = together && r->result > 0 ? (size_t)r->result : 0;
+		int64_t more;
+
+		if (together && (r->result <= 0 || done == r->n))
+			continue;
+		more = fs_read(env, r->file, (uint8_t *)r->buf + done, r->n - done,
+			       r->offset + done);
+		r->result = more < 0 ? more : (int64_t)done + more;
+	}
+}
+
 /* All n bytes; on failure some of them may have been written. */
 static inline int fs_write(const shale_env *env, shale_file *f, const void *data, size_t n,
 			   uint64_t offset)

@@ -22,10 +22,6 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-struct shale_file {
-	int fd;
-};
-
 struct shale_file_lock {
 	int fd;
 	pid_t owner;
@@ -432,4 +428,5 @@ const shale_fs_ops posix_fs = {
 	.lock = posix_lock,
 	.unlock = posix_unlock,
 	.space = posix_space,
+	.read_many = posix_read_many,
 };

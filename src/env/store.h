@@ -71,6 +71,17 @@ uint64_t object_size(const struct object *o);
 uint64_t object_number_of(const struct object *o);
 /* Exactly n bytes; a short object is SHALE_CORRUPT naming the offset. */
 shale_status object_read(struct object *o, uint64_t offset, void *buf, size_t n);
+/* One of several reads that wait together. `got` is private. */
+struct object_read {
+	struct object *object;
+	uint64_t offset;
+	void *buf;
+	size_t n;
+	int64_t got;
+};
+void object_read_many(struct object_read *reads, size_t n);
+/* How one of them ended, as object_read() would have said. */
+shale_status object_read_result(const struct object_read *r);
 /* A hint that [offset, offset + n) will be read soon. */
 void object_readahead(struct object *o, uint64_t offset, uint64_t n);
 void object_close(struct object *o); /* NULL is allowed */

@@ -62,18 +62,61 @@ static shale_status object_short(const struct object *o, uint64_t offset, size_t
 		      end, n, offset);
 }
 
-shale_status object_read(struct object *o, uint64_t offset, void *buf, size_t n)
+static bool object_holds(const struct object *o, uint64_t offset, size_t n)
 {
-	int64_t got;
+	return offset <= o->size && n <= o->size - offset;
+}
 
-	if (unlikely(offset > o->size || n > o->size - offset))
+/* What a read of n bytes that gave `got` amounts to. */
+static shale_status object_got(const struct object *o, uint64_t offset, size_t n, int64_t got)
+{
+	if (unlikely(!object_holds(o, offset, n)))
 		return object_short(o, offset, n, o->size);
-	got = fs_read(o->env, o->file, buf, n, offset);
 	if (unlikely(got < 0))
 		return store_fail_at((int)got, o->name.text, offset, "read", n);
 	if (unlikely((uint64_t)got < n))
 		return object_short(o, offset, n, offset + (uint64_t)got);
 	return SHALE_OK;
+}
+
+shale_status object_read(struct object *o, uint64_t offset, void *buf, size_t n)
+{
+	int64_t got = 0;
+
+	if (likely(object_holds(o, offset, n)))
+		got = fs_read(o->env, o->file, buf, n, offset);
+	return object_got(o, offset, n, got);
+}
+
+void object_read_many(struct object_read *reads, size_t n)
+{
+	enum { TOGETHER = 32 };
+	shale_read many[TOGETHER];
+	struct object_read *whose[TOGETHER];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct object_read *r = &reads[i];
+
+		if (object_holds(r->object, r->offset, r->n)) {
+			whose[count] = r;
+			many[count++] = (shale_read){ .file = r->object->file,
+						      .buf = r->buf,
+						      .n = r->n,
+						      .offset = r->offset };
+		}
+		if (count == TOGETHER || (count != 0 && i + 1 == n)) {
+			fs_read_many(r->object->env, many, count);
+			for (size_t k = 0; k < count; k++)
+				whose[k]->got = many[k].result;
+			count = 0;
+		}
+	}
+}
+
+shale_status object_read_result(const struct object_read *r)
+{
+	return object_got(r->object, r->offset, r->n, r->got);
 }
 
 void object_readahead(struct object *o, uint64_t offset, uint64_t n)

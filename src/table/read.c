@@ -52,66 +52,95 @@ shale_status table_block_new(const struct table *t, const struct extent *e, cons
 	return SHALE_OK;
 }
 
-/* A raw block comes from the file straight to its place: the trailer fits in the slack. */
-static shale_status read_raw(const struct table *t, const struct extent *e,
-			     struct table_block **out)
-{
-	struct table_block *b = cache_alloc(t->te.cache, table_block_bytes(e->raw_size));
-	shale_status rc;
+/* ---- a get in steps ---- */
 
-	if (b == NULL)
-		return err_memory("a block");
-	rc = object_read(t->object, e->offset, b->raw, (size_t)e->size + BLOCK_TRAILER);
-	if (rc >= 0)
-		rc = table_unpack(t, e, b->raw, "data block", b->raw);
-	if (rc >= 0)
-		rc = parse(t, e, b);
-	if (rc < 0) {
-		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
-		return rc;
+/* Memory for the stored bytes: of a raw block where it will stay, since the trailer fits in the slack. */
+static shale_status probe_prepare(struct table_probe *p)
+{
+	const struct table *t = p->table;
+	struct extent e = table_extent(t, p->block);
+	size_t n = (size_t)e.size + BLOCK_TRAILER;
+
+	p->fresh = NULL;
+	p->stored = NULL;
+	if (e.size == e.raw_size) {
+		p->fresh = cache_alloc(t->te.cache, table_block_bytes(e.raw_size));
+		if (p->fresh == NULL)
+			return err_memory("a block");
+	} else {
+		p->stored = mem_alloc(t->te.env, n);
+		if (p->stored == NULL)
+			return err_memory("a block");
 	}
-	*out = b;
+	p->read = (struct object_read){ .object = t->object,
+					.offset = e.offset,
+					.buf = p->fresh != NULL ? p->fresh->raw : p->stored,
+					.n = n };
+	stats_add(t->te.stats, STAT_BLOCK_READS, 1);
+	stats_add(t->te.stats, STAT_BLOCK_READ_BYTES, n);
 	return SHALE_OK;
 }
 
-static shale_status read_packed(const struct table *t, const struct extent *e,
-				struct table_block **out)
+/* The bytes are there: check and unpack them, pin the block. */
+static shale_status probe_take(struct table_probe *p, const struct table_read *r)
 {
-	size_t n = (size_t)e->size + BLOCK_TRAILER;
-	uint8_t *stored = mem_alloc(t->te.env, n);
-	shale_status rc;
+	struct table *t = p->table;
+	struct extent e = table_extent(t, p->block);
+	size_t bytes = table_block_bytes(e.raw_size);
+	shale_status rc = object_read_result(&p->read);
 
-	if (stored == NULL)
-		return err_memory("a block");
-	rc = object_read(t->object, e->offset, stored, n);
-	if (rc >= 0)
-		rc = table_block_new(t, e, stored, out);
-	mem_free(t->te.env, stored);
+	if (rc >= 0 && p->stored != NULL) {
+		rc = table_block_new(t, &e, p->stored, &p->fresh);
+	} else if (rc >= 0) {
+		rc = table_unpack(t, &e, p->fresh->raw, "data block", p->fresh->raw);
+		if (rc >= 0)
+			rc = parse(t, &e, p->fresh);
+	}
+	/* A verified block stays beside the cache: what is handed out is what was checked. */
+	if (rc >= 0 && !cache_insert(t->te.cache, t->number, e.offset, p->fresh, bytes,
+				     !r->no_fill_cache && !r->verify, &p->pin))
+		rc = err_memory("a cached block");
+	if (rc < 0)
+		cache_discard(t->te.cache, p->fresh, bytes);
+	mem_free(t->te.env, p->stored);
+	p->fresh = NULL;
+	p->stored = NULL;
 	return rc;
 }
 
-/* Pin a block that is not in the cache, or that must come from the file. */
-static __attribute__((noinline)) shale_status pin_slow(const struct table *t,
-						       const struct table_read *r,
-						       const struct extent *e,
-						       struct cache_item *out)
+void table_probes_read(struct table_probe **probes, size_t n, const struct table_read *r)
 {
-	struct table_block *b = NULL;
-	shale_status rc;
+	enum { TOGETHER = 32 };
+	struct object_read reads[TOGETHER];
+	struct table_probe *whose[TOGETHER];
+	size_t count = 0;
 
-	stats_add(t->te.stats, STAT_CACHE_MISSES, 1);
-	stats_add(t->te.stats, STAT_BLOCK_READS, 1);
-	stats_add(t->te.stats, STAT_BLOCK_READ_BYTES, e->size + BLOCK_TRAILER);
-	rc = e->size == e->raw_size ? read_raw(t, e, &b) : read_packed(t, e, &b);
+	for (size_t i = 0; i < n; i++) {
+		probes[i]->status = probe_prepare(probes[i]);
+		if (probes[i]->status >= 0) {
+			whose[count] = probes[i];
+			reads[count++] = probes[i]->read;
+		}
+		if (count == TOGETHER || (count != 0 && i + 1 == n)) {
+			object_read_many(reads, count);
+			for (size_t k = 0; k < count; k++) {
+				whose[k]->read = reads[k];
+				whose[k]->status = probe_take(whose[k], r);
+			}
+			count = 0;
+		}
+	}
+}
+
+static __attribute__((noinline)) shale_status probe_read(struct table_probe *p,
+							 const struct table_read *r)
+{
+	shale_status rc = probe_prepare(p);
+
 	if (rc < 0)
 		return rc;
-	/* A verified block stays beside the cache: what is handed out is what was checked. */
-	if (!cache_insert(t->te.cache, t->number, e->offset, b, table_block_bytes(e->raw_size),
-			  !r->no_fill_cache && !r->verify, out)) {
-		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
-		return err_memory("a cached block");
-	}
-	return SHALE_OK;
+	object_read_many(&p->read, 1);
+	return probe_take(p, r);
 }
 
 /* Whether block i has only versions of `key` that are newer than the limit. */
@@ -142,43 +171,68 @@ static size_t visible(const struct block *b, size_t at, shale_slice key, uint64_
 	return high < end ? high : b->count;
 }
 
-shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,
-		       struct table_lookup *out)
+bool table_probe_aim(struct table_probe *p, struct table *t, shale_slice key, uint64_t limit)
 {
-	size_t i = table_find_block(t, key), at;
-	struct cache_item pin = { 0 };
-	const struct block *b;
-	struct extent e;
-	shale_status rc;
+	size_t i = table_find_block(t, key);
 
 	/* All index entries have sequence 0 unless some key's versions span blocks. */
-	if (t->index.seq_width != 0)
+	if (unlikely(t->index.seq_width != 0))
 		while (i < t->blocks && ends_above(t, i, key, limit))
 			i++;
 	if (i >= t->blocks)
-		return SHALE_NOT_FOUND;
+		return false;
 	cache_prefetch(t->te.cache, &t->places[i].hint, PREFETCH_LINES);
-	if (likely(!r->verify) && likely(cache_get_hinted(t->te.cache, &t->places[i].hint,
-							  t->number, t->places[i].offset, &pin))) {
-		stats_add(t->te.stats, STAT_CACHE_HITS, 1);
-	} else {
-		e = table_extent(t, i);
-		rc = pin_slow(t, r, &e, &pin);
-		if (unlikely(rc < 0))
-			return rc;
-	}
+	p->table = t;
+	p->block = i;
+	return true;
+}
 
-	b = &((const struct table_block *)pin.data)->view;
-	at = block_lower_bound(b, key);
+bool table_probe_cached(struct table_probe *p, const struct table_read *r)
+{
+	struct table *t = p->table;
+	struct block_place *at = &t->places[p->block];
+
+	if (likely(!r->verify) &&
+	    likely(cache_get_hinted(t->te.cache, &at->hint, t->number, at->offset, &p->pin))) {
+		stats_add(t->te.stats, STAT_CACHE_HITS, 1);
+		return true;
+	}
+	stats_add(t->te.stats, STAT_CACHE_MISSES, 1);
+	return false;
+}
+
+shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t limit,
+			      struct table_lookup *out)
+{
+	const struct block *b = &((const struct table_block *)p->pin.data)->view;
+	size_t at = block_lower_bound(b, key);
+
 	if (at < b->count && block_key_equals(b, at, key)) {
 		at = visible(b, at, key, limit);
 		if (likely(at < b->count)) {
 			out->seqtype = block_seqtype(b, at);
 			out->value = block_value(b, at);
-			out->pin = pin;
+			out->pin = p->pin;
+			__builtin_prefetch(out->value.data);
 			return SHALE_OK;
 		}
 	}
-	cache_release(t->te.cache, &pin);
+	cache_release(p->table->te.cache, &p->pin);
 	return SHALE_NOT_FOUND;
+}
+
+shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,
+		       struct table_lookup *out)
+{
+	struct table_probe p;
+
+	if (!table_probe_aim(&p, t, key, limit))
+		return SHALE_NOT_FOUND;
+	if (unlikely(!table_probe_cached(&p, r))) {
+		shale_status rc = probe_read(&p, r);
+
+		if (unlikely(rc < 0))
+			return rc;
+	}
+	return table_probe_find(&p, key, limit, out);
 }

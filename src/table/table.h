@@ -25,7 +25,6 @@ struct table_env {
 	struct cache *cache;
 	struct budget *budget;
 	struct stats *stats;
-	uint64_t store_id; /* in every footer, so that no other store's table passes */
 };
 
 /* ---- building ---- */
@@ -100,6 +99,30 @@ struct table_read {
  */
 shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,
 		       struct table_lookup *out);
+
+/*
+ * The same in steps, so that many gets can wait together: aim at the block, which
+ * brings it on its way if it is cached (false: no block can have the key); pin it if
+ * it is cached; else read it with others; look into it. What is pinned must be
+ * looked into. Steps are for one key and limit.
+ */
+struct table_probe {
+	struct table *table;
+	size_t block;
+	shale_status status; /* of table_probes_read() */
+
+	/* private */
+	struct cache_item pin;
+	struct table_block *fresh;
+	uint8_t *stored;
+	struct object_read read;
+};
+bool table_probe_aim(struct table_probe *p, struct table *t, shale_slice key, uint64_t limit);
+bool table_probe_cached(struct table_probe *p, const struct table_read *r);
+/* Each status tells of its own block; of those that fail it is pinned in none. */
+void table_probes_read(struct table_probe **probes, size_t n, const struct table_read *r);
+shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t limit,
+			      struct table_lookup *out);
 
 /*
  * All entries. Holds a reference. With `sequential` (merges, full scans) blocks

@@ -72,6 +72,44 @@ static void what_is_written_is_read_back(void **state)
 	fs->close(NULL, f);
 }
 
+static void many_reads_are_as_good_as_one(void **state)
+{
+	enum { READS = 150 };
+	static uint8_t data[40000], buf[READS][700];
+	shale_read reads[READS];
+	shale_file *f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 256);
+	f = make("f", "");
+	assert_int_equal(fs->pwrite(NULL, f, data, sizeof(data), 0), sizeof(data));
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < READS; i++)
+			reads[i] = (shale_read){
+				.file = f, .buf = buf[i], .n = 1 + i * 4, .offset = i * 267
+			};
+		fs->read_many(NULL, reads, READS);
+		for (size_t i = 0; i < READS; i++) {
+			size_t left = sizeof(data) - reads[i].offset;
+
+			/* Short at the end of the file, as pread() is. */
+			assert_int_equal(reads[i].result, reads[i].n < left ? reads[i].n : left);
+			assert_memory_equal(buf[i], data + reads[i].offset,
+					    (size_t)reads[i].result);
+		}
+	}
+	fs->close(NULL, f);
+	/* A failure comes back with the read that has it. */
+	assert_int_equal(fs->open(NULL, dir, SHALE_FILE_READ, &f), 0);
+	fs->read_many(NULL, reads, 0);
+	reads[0] = reads[1] = (shale_read){ .file = f, .buf = buf[0], .n = 10 };
+	fs->read_many(NULL, reads, 2);
+	assert_int_equal(reads[0].result, -EISDIR);
+	assert_int_equal(reads[1].result, -EISDIR);
+	fs->close(NULL, f);
+}
+
 static void open_flags_mean_what_they_say(void **state)
 {
 	uint64_t size;
@@ -398,6 +436,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_written_is_read_back),
+		TEST(many_reads_are_as_good_as_one),
 		TEST(open_flags_mean_what_they_say),
 		TEST(files_are_private_and_no_links_are_followed),
 		TEST(standard_descriptors_are_never_used),
