@@ -25,6 +25,7 @@ struct table_env {
 	struct cache *cache;
 	struct budget *budget;
 	struct stats *stats;
+	uint64_t store_id; /* in every footer, so that no other store's table passes */
 };
 
 /* ---- building ---- */
