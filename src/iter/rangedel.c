@@ -181,6 +181,12 @@ static struct rangedel_set *set_new(const shale_env *env, const struct room *roo
 shale_status rangedel_build(const shale_env *env, const struct rangedel *in, size_t n,
 			    struct rangedel_set **out)
 {
+	return rangedel_build_within(env, in, n, SIZE_MAX, out);
+}
+
+shale_status rangedel_build_within(const shale_env *env, const struct rangedel *in, size_t n,
+				   size_t seqs_max, struct rangedel_set **out)
+{
 	struct edge *edges = NULL, *sorted;
 	struct sweep sweep = { NULL, 0 };
 	struct rangedel_set *s = NULL;
@@ -197,6 +203,11 @@ shale_status rangedel_build(const shale_env *env, const struct rangedel *in, siz
 	count = list_edges(in, n, edges);
 	sorted = sort_edges(edges, edges + 2 * n, count);
 	room = sweep_measure(sorted, count);
+	if (room.seqs > seqs_max) {
+		mem_free(env, sweep.open);
+		mem_free(env, edges);
+		return err_new(SHALE_CORRUPT, "%zu range tombstones make %zu pieces", n, room.seqs);
+	}
 	s = set_new(env, &room, &seqs, &bytes);
 	if (s != NULL)
 		sweep_fill(s, &sweep, sorted, count, seqs, bytes);

@@ -35,6 +35,9 @@ struct rangedel_set {
 /* Copies keys. n = 0 gives an empty set. SHALE_NO_MEMORY. */
 shale_status rangedel_build(const shale_env *env, const struct rangedel *in, size_t n,
 			    struct rangedel_set **out);
+/* The same, but SHALE_CORRUPT (text only) if the fragments have more than seqs_max sequences. */
+shale_status rangedel_build_within(const shale_env *env, const struct rangedel *in, size_t n,
+				   size_t seqs_max, struct rangedel_set **out);
 void rangedel_free(struct rangedel_set *s); /* NULL is allowed */
 
 /* The fragment that covers key, or NULL. s may be NULL. */

@@ -16,6 +16,12 @@
 /* No codec makes more of a byte: zstd's best are four bytes for 128 KiB. */
 enum { RATIO_MAX = 32768 };
 
+/*
+ * Range tombstones are written cut at each other's ends, so that each is one piece.
+ * Others are read as well, but what they are cut into may not grow with their square.
+ */
+enum { PIECES_EACH = 16, PIECES_SPARE = 1 << 16 };
+
 shale_status table_damaged(const struct table *t, uint64_t offset, const char *what)
 {
 	return err_at(SHALE_CORRUPT, object_name(OBJECT_TABLE, t->number).text, offset, "%s: %s",
@@ -236,7 +242,10 @@ static shale_status load_ranges(struct table *t)
 	rc = collect_ranges(t, &b, ranges, keys);
 	if (rc < 0)
 		goto out;
-	rc = rangedel_build(env, ranges, b.count, &t->ranges);
+	rc = rangedel_build_within(env, ranges, b.count, PIECES_EACH * b.count + PIECES_SPARE,
+				   &t->ranges);
+	if (rc == SHALE_CORRUPT)
+		rc = table_damaged(t, e->offset, "range tombstones");
 	if (rc < 0)
 		goto out;
 	t->charge += t->ranges->bytes;

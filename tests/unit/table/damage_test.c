@@ -412,6 +412,33 @@ static void forged_footers_are_refused(void **state)
 	fixture_fini(&x);
 }
 
+/* A few KiB of them would be cut into pieces that take memory by their square. */
+static void range_tombstones_that_nest_too_deep_are_refused(void **state)
+{
+	enum { DEEP = 3000 };
+	struct fixture x;
+	struct table_builder *b = NULL;
+	struct table_built built;
+	struct table *t = NULL;
+
+	(void)state;
+	fixture_init(&x, 1, 1 << 20);
+	assert_ok(table_builder_new(&x.te, 1, build_options(SHALE_NO_COMPRESSION, 4096), &b));
+	for (unsigned i = 0; i < DEEP; i++) {
+		char lo[16], hi[16];
+
+		sprintf(lo, "a%05u", i);
+		sprintf(hi, "b%05u", DEEP - i);
+		assert_ok(table_builder_add_range(b, shale_str(lo), shale_str(hi), 1 + i));
+	}
+	assert_ok(table_builder_finish(b, &built));
+	assert_status(table_open(&x.te, 1, built.size, &t), SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	assert_true(sim_heap_peak(x.heap) < 1 << 20);
+	buf_fini(&built.keys);
+	fixture_fini(&x);
+}
+
 static void the_builder_refuses_disorder_and_leaves_no_file(void **state)
 {
 	struct fixture x;
@@ -574,6 +601,7 @@ int main(void)
 		cmocka_unit_test(a_block_in_the_wrong_place_is_found),
 		cmocka_unit_test(forged_pieces_are_refused_or_harmless),
 		cmocka_unit_test(forged_footers_are_refused),
+		cmocka_unit_test(range_tombstones_that_nest_too_deep_are_refused),
 		cmocka_unit_test(the_builder_refuses_disorder_and_leaves_no_file),
 		cmocka_unit_test(every_failed_allocation_is_reported),
 		cmocka_unit_test(every_failed_call_of_the_disk_is_reported),
