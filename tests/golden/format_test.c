@@ -6,6 +6,7 @@
  *
  * SHALE_GOLDEN_WRITE=1 writes what is missing (remove a file to make it anew).
  */
+#include "support/hex.h"
 #include "unit/format/bytes.h"
 
 #include "base/crc32c.h"
@@ -33,30 +34,16 @@ enum {
 
 /* ---- hexadecimal text ---- */
 
-static void hex_write(const char *path, shale_slice s)
+static void file_write(const char *path, shale_slice s)
 {
-	const uint8_t *p = s.data;
 	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
-	for (size_t i = 0; i < s.size;) {
-		size_t zeros = 0, n = s.size - i < 16 ? s.size - i : 16;
-
-		while (i + zeros < s.size && p[i + zeros] == 0)
-			zeros++;
-		if (zeros > 32) {
-			fprintf(f, "00 x%zu\n", zeros);
-			i += zeros;
-			continue;
-		}
-		for (size_t k = 0; k < n; k++)
-			fprintf(f, "%02x%s", p[i + k], k + 1 < n ? " " : "\n");
-		i += n;
-	}
+	hex_write(f, s);
 	assert_int_equal(fclose(f), 0);
 }
 
-static void hex_read(const char *path, struct buf *out)
+static void file_read(const char *path, struct buf *out)
 {
 	FILE *f = fopen(path, "r");
 	char line[256];
@@ -64,18 +51,8 @@ static void hex_read(const char *path, struct buf *out)
 	if (f == NULL)
 		print_error("%s: cannot be read (run in the project's folder)\n", path);
 	assert_non_null(f);
-	while (fgets(line, sizeof(line), f) != NULL) {
-		unsigned byte = 0, count = 0;
-		int used;
-
-		if (sscanf(line, "%2x x%u", &byte, &count) == 2) {
-			while (count-- > 0)
-				buf_u8(out, (uint8_t)byte);
-			continue;
-		}
-		for (char *p = line; sscanf(p, "%2x%n", &byte, &used) == 1; p += used)
-			buf_u8(out, (uint8_t)byte);
-	}
+	while (fgets(line, sizeof(line), f) != NULL)
+		hex_read_line(line, out);
 	fclose(f);
 }
 
@@ -91,9 +68,9 @@ static void golden_read(const char *name, shale_slice made, struct buf *out)
 
 	golden_path(path, sizeof(path), name);
 	if (getenv("SHALE_GOLDEN_WRITE") != NULL && access(path, F_OK) != 0)
-		hex_write(path, made);
+		file_write(path, made);
 	buf_init(out, &heap_env);
-	hex_read(path, out);
+	file_read(path, out);
 }
 
 static void assert_golden(const char *name, shale_slice made)
