@@ -86,8 +86,6 @@ shale_status err_code(int errnum)
 		return SHALE_MISSING;
 	case EEXIST:
 		return SHALE_EXISTS;
-	case EAGAIN:
-		return SHALE_BUSY;
 	default:
 		return SHALE_IO;
 	}

@@ -24,7 +24,7 @@ shale_status err_at(shale_status code, const char *object, uint64_t offset, cons
 /*
  * A failed system call: `errnum` is the positive errno. The code follows from it:
  * ENOSPC, EDQUOT, EFBIG: NO_SPACE; ENOMEM: NO_MEMORY; EMFILE, ENFILE: NO_FILES;
- * ENOENT: MISSING; EEXIST: EXISTS; EAGAIN: BUSY; else IO. `object` may be "".
+ * ENOENT: MISSING; EEXIST: EXISTS; else IO: a failure in any case. `object` may be "".
  */
 shale_status err_sys(int errnum, const char *object, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

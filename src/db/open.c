@@ -170,7 +170,12 @@ static shale_status flush_unlogged(shale_db *db)
 	}
 	while (rc >= 0 && flush_some(db))
 		;
-	return rc < 0 ? rc : db->soft_status;
+	if (rc >= 0 && db->soft_status < 0) {
+		/* It may have failed in the background: the sentence is not this thread's. */
+		*err_last() = db->soft_error;
+		rc = db->soft_status;
+	}
+	return rc;
 }
 
 /* Seal the log and write the manifest anew, which says that this was a clean end. */

@@ -442,6 +442,38 @@ static void nobody_waits_for_what_can_never_be_flushed(void **state)
 	run_sim(5, starved_commit);
 }
 
+static void close_unlogged(void *arg)
+{
+	const struct sim_fault rule = {
+		.op = SIM_READ, .name_ends = ".sst", .nth = 1, .err = EIO, .sticky = true
+	};
+	shale_options o = small_options(arg);
+	shale_db *db;
+
+	o.durability = SHALE_EPHEMERAL;
+	o.default_cf.compaction.top_runs = 2;
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 100);
+	need_ok(shale_flush(db, NULL));
+	sim_fs_fault(sim_get_fs(arg), &rule);
+	for (unsigned i = 0; i < 3; i++) {
+		put(db, NULL, i, 100);
+		(void)shale_flush(db, NULL);
+	}
+	(void)shale_wait_idle(db);
+	/* Another failure between: its sentence is not that of the close. */
+	need_status(shale_delete_range(db, NULL, shale_str("b"), shale_str("a")), SHALE_INVALID);
+	need_status(shale_close(db), SHALE_IO);
+	need_status(shale_last_error()->status, SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(arg));
+}
+
+static void a_close_without_a_log_says_what_failed_in_the_background(void **state)
+{
+	(void)state;
+	run_sim(11, close_unlogged);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +488,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_manifest_that_fails_for_long_fills_no_disk_with_logs),
 		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
+		cmocka_unit_test(a_close_without_a_log_says_what_failed_in_the_background),
 	};
 
 	if (argc > 1)
