@@ -202,10 +202,11 @@ uint64_t sim_fs_open_handles(struct sim_fs *fs)
 	uint64_t n = 0;
 
 	pthread_mutex_lock(&fs->mu);
+	/* Those of before a crash are nobody's. */
 	for (const struct sim_file *f = fs->files; f != NULL; f = f->next)
-		n++;
+		n += f->generation == fs->generation;
 	for (const struct sim_lock *l = fs->locks; l != NULL; l = l->next)
-		n++;
+		n += l->generation == fs->generation;
 	pthread_mutex_unlock(&fs->mu);
 	return n;
 }
