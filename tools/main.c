@@ -34,6 +34,7 @@ static const struct command_group groups[] = {
 		  { "stats", cmd_stats, "print every figure the store keeps" },
 		  { "levels", cmd_levels, "draw the stack of runs and their tables" },
 		  { "tables", cmd_tables, "list the tables; measure their filters" },
+		  { "explain", cmd_explain, "show which runs, filters and blocks a get asks" },
 		  { "check", cmd_check, "read every file and verify all of it" },
 	  } },
 	{ "Maintain",

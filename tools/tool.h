@@ -22,6 +22,7 @@ int cmd_dump(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_levels(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_families(int argc, char **argv);
 int cmd_compact(int argc, char **argv);
 int cmd_flush(int argc, char **argv);

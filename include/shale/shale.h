@@ -300,6 +300,40 @@ SHALE_API shale_status shale_multi_get(shale_db *db, const shale_read_options *o
 				       const shale_slice *keys, shale_value *out,
 				       shale_status *each);
 
+/* How one place was asked for a key, see shale_explain(). */
+enum shale_explain_filter { SHALE_FILTER_NOT_ASKED, SHALE_FILTER_NO, SHALE_FILTER_MAYBE };
+enum shale_explain_block { SHALE_BLOCK_NOT_READ, SHALE_BLOCK_CACHED, SHALE_BLOCK_FROM_FILE };
+enum shale_explain_outcome {
+	SHALE_KEY_NOT_HERE,
+	SHALE_KEY_FOUND,
+	SHALE_KEY_DELETED, /* a tombstone of the key, or one of a range that covers it */
+	SHALE_KEY_EXPIRED,
+};
+
+typedef struct shale_explain_step {
+	bool memtable; /* else a run of tables */
+	uint32_t level;
+	uint64_t run;
+	char object[40]; /* file name of the run's one table for the key; "": it has none */
+	enum shale_explain_filter filter;
+	enum shale_explain_block block;
+	uint64_t block_offset;
+	uint32_t block_bytes; /* as stored */
+	enum shale_explain_outcome outcome;
+	shale_seq seq; /* of the version or tombstone that decided; 0: none did */
+	uint64_t ns;   /* that all of it took */
+} shale_explain_step;
+
+/*
+ * A get that tells its way: `each` is called for every memtable and run that is
+ * considered, newest first, up to the one that decides. Returns what shale_get()
+ * would: OK, SHALE_NOT_FOUND, or a failure, whose step is not told. Blocks that
+ * are read go into the cache, as by a get. `each` must not call the store.
+ */
+SHALE_API shale_status shale_explain(shale_db *db, const shale_read_options *o, shale_slice key,
+				     void (*each)(void *arg, const shale_explain_step *step),
+				     void *arg);
+
 SHALE_API shale_status shale_delete(shale_db *db, const shale_write_options *o, shale_slice key);
 
 /* Delete all keys in [lo, hi). SHALE_INVALID unless lo < hi. */

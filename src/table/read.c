@@ -187,6 +187,14 @@ bool table_probe_aim(struct table_probe *p, struct table *t, shale_slice key, ui
 	return true;
 }
 
+void table_probe_place(const struct table_probe *p, uint64_t *offset, uint32_t *bytes)
+{
+	struct extent e = table_extent(p->table, p->block);
+
+	*offset = e.offset;
+	*bytes = e.size + BLOCK_TRAILER;
+}
+
 bool table_probe_cached(struct table_probe *p, const struct table_read *r)
 {
 	struct table *t = p->table;

@@ -118,6 +118,8 @@ struct table_probe {
 	uint8_t *stored;
 	struct object_read read;
 };
+/* Where the block it aims at is in the file. */
+void table_probe_place(const struct table_probe *p, uint64_t *offset, uint32_t *bytes);
 bool table_probe_aim(struct table_probe *p, struct table *t, shale_slice key, uint64_t limit);
 bool table_probe_cached(struct table_probe *p, const struct table_read *r);
 /* Each status tells of its own block; of those that fail it is pinned in none. */

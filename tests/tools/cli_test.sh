@@ -194,6 +194,16 @@ expect_plain "stats"
 run stats --json
 expect_status 0 "stats --json"
 expect_json "stats --json"
+run put explained here
+run explain explained
+expect_status 0 "explain"
+expect_plain "explain"
+checks=$((checks + 1))
+grep -q "memtable.*found\|L[0-9] run.*found" "$work/out" || wrong "explain ends where the key is"
+run explain nowhere-to-be-found
+expect_status 1 "explain of a missing key"
+checks=$((checks + 1))
+grep -q "not here\|no table" "$work/out" || wrong "explain shows where it looked"
 run levels
 expect_status 0 "levels"
 expect_plain "levels"
