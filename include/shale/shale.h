@@ -146,17 +146,32 @@ typedef enum shale_compression {
 } shale_compression;
 
 typedef enum shale_policy {
-	SHALE_DEFAULT_POLICY = 0, /* leveled */
-	SHALE_LEVELED = 1,
+	SHALE_DEFAULT_POLICY = 0, /* hybrid */
+	SHALE_LEVELED = 1,        /* one run a level: least space, most writing */
+	SHALE_TIERED = 2,         /* up to max_runs a level: least writing, most runs to read */
+	SHALE_HYBRID = 3,         /* up to max_runs a level, but one in the last */
+	SHALE_TIME_WINDOW = 4,    /* runs of different window_ms never mix: time series */
+	SHALE_FIFO = 5,           /* never merged; over max_bytes the oldest DATA IS DROPPED */
+	SHALE_ADAPTIVE = 6,       /* one of the first three, by what is asked of the store */
 } shale_policy;
 
 /* How a column family merges its runs. Zero fields take the defaults named. */
 typedef struct shale_compaction {
 	shale_policy policy;
-	uint32_t size_ratio;  /* a level's size over the one above: 2..64, default 10 */
+	uint32_t size_ratio;  /* the last level's size over the data above it (hybrid), or over the
+				 level above (leveled): 2..64, default 6 (hybrid), 10 (leveled) */
 	uint32_t top_runs;    /* runs in the top level that start a merge: 1..64, default 4 */
-	uint64_t base_bytes;  /* least target size of the first merged level; default 4 memtables */
+	uint64_t base_bytes;  /* least size of what gathers above the last level; default 1 memtable
+				 (leveled), 4 memtables (others) */
 	uint64_t table_bytes; /* target size of one table: 4 KiB..4 GiB, default 32 MiB */
+	uint32_t max_runs;    /* runs over one key in a level that start a merge (tiered, hybrid,
+				 time window): 2..64, default 4 */
+	uint32_t space_amp_max; /* per cent of live data that all tables may take, where it can be
+				      kept by merging: 105..1000; 0: as the rest gives it */
+	uint64_t window_ms;     /* of SHALE_TIME_WINDOW: 1.., default an hour */
+	uint64_t max_bytes;     /* of SHALE_FIFO: tables over this are dropped; 0: none */
+	uint64_t delete_within_ms; /* deleted data is gone from the disk after this, unless a
+				      snapshot sees it; 0: when merges come to it */
 } shale_compaction;
 
 /* What belongs to one column family; kept in the store. */
@@ -175,7 +190,7 @@ typedef struct shale_cf_options {
 		sizeof(shale_cf_options), SHALE_DEFAULT_COMPRESSION,                               \
 			{ SHALE_DEFAULT_COMPRESSION }, 0, 0, false, 0,                             \
 		{                                                                                  \
-			SHALE_DEFAULT_POLICY, 0, 0, 0, 0                                           \
+			SHALE_DEFAULT_POLICY, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
 		}                                                                                  \
 	}
 
@@ -393,6 +408,14 @@ SHALE_API void shale_cf_release(shale_cf *cf);
 /* Calls `each` for every family; stops when it returns false. */
 SHALE_API shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *name),
 				     void *arg);
+/* Its options, defaults filled in where the library chose them; struct_size is set. */
+SHALE_API shale_status shale_cf_get_options(shale_cf *cf, shale_cf_options *out);
+/*
+ * Other options from now on, for tables not yet written; all but ttl_ms may change
+ * (SHALE_INVALID). Another policy takes the stack as it finds it; nothing is
+ * merged that it does not owe. Durable on success, else nothing changed.
+ */
+SHALE_API shale_status shale_cf_set_options(shale_cf *cf, const shale_cf_options *o);
 /* Gone at once for new reads and writes; iterators that are open stay valid. */
 SHALE_API shale_status shale_cf_drop(shale_db *db, const char *name);
 

@@ -12,6 +12,7 @@
 #include "compact/job.h"
 
 #include "base/hash.h"
+#include "compact/policy.h"
 
 enum {
 	PAUSE_BYTES = 64 * 1024,
@@ -30,6 +31,7 @@ struct merge {
 	uint64_t range_bytes;          /* of range tombstones that it will get */
 	bool half;                     /* it is large enough to end at a boundary beneath */
 	size_t beneath;                /* then: the first table there not behind us */
+	size_t guard;                  /* the first table that begins with a guard not behind us */
 
 	bool fresh;          /* no version of the current key is written yet */
 	uint64_t hash;       /* of the current key, once one is */
@@ -225,11 +227,39 @@ static shale_status pass_ranges(struct merge *m, shale_slice key)
 
 /* ---- the merge ---- */
 
+/*
+ * A guard that lies behind what is written and not behind `key` ends the open
+ * output: at the guard itself, so that a range tombstone does not reach over it.
+ */
+static shale_status pass_guards(struct merge *m, shale_slice key)
+{
+	const struct run *r = m->job->guards;
+	shale_slice guard = { NULL, 0 };
+	shale_status rc;
+
+	while (m->guard < r->count && slice_cmp(r->tables[m->guard]->props.smallest, key) <= 0) {
+		guard = r->tables[m->guard]->props.smallest;
+		m->guard = guard_next(r, m->guard + 1);
+	}
+	if (guard.data == NULL || m->builder == NULL)
+		return SHALE_OK;
+	rc = output_close(m, guard);
+	/* Those that begin before the guard are written, if not passed. */
+	if (m->ahead < m->fragment)
+		m->ahead = m->fragment;
+	return rc;
+}
+
 /* Before the first version of a key is written: the right output for it. */
 static shale_status begin_key(struct merge *m, shale_slice key)
 {
 	shale_status rc;
 
+	if (m->job->guards != NULL) {
+		rc = pass_guards(m, key);
+		if (unlikely(rc < 0))
+			return rc;
+	}
 	if (unlikely(m->job->ranges != NULL)) {
 		rc = pass_ranges(m, key);
 		if (rc < 0)
@@ -339,6 +369,7 @@ shale_status job_run(struct job *j)
 	keep_init(&m.keep, m.env, &j->keep);
 	buf_init(&m.boundary, m.env);
 	m.pause_at = PAUSE_BYTES;
+	m.guard = j->guards != NULL ? guard_next(j->guards, 0) : 0;
 	rc = merge_all(&m);
 	memcpy(j->counts, m.keep.counts, sizeof(j->counts));
 	if (rc >= 0)

@@ -2,12 +2,20 @@
  * A compaction policy: a pure function from the shape of the stack to the next
  * job. It does no I/O and takes no lock; the caller holds what guards the busy
  * marks of the tables. The read path knows nothing of policies, so a policy can
- * be changed on a live database.
+ * be changed on a live database: each one takes any stack as it finds it.
  *
  * A pick's inputs are tables of runs that stand next to each other in the stack,
  * closed under overlap: what stays above is newer, what stays below older than
  * anything in the pick for every key, so the output can take the place of the
- * lowest run picked.
+ * lowest run picked, or any place beneath that nothing of its key range lies above.
+ *
+ *   policy_leveled.c   one run a level, sizes from the last level upwards
+ *   policy_tiered.c    up to max_runs a level; hybrid: one in the last
+ *   policy_window.c    by time of writing
+ *   policy_fifo.c      never merged, the oldest dropped
+ *   policy_adaptive.c  which of the first two, by what is asked of the store
+ *   policy_reclaim.c   for all of them: what has expired or was deleted
+ *   policy_sweep.c     cuts runs into stretches of keys that no table crosses
  *
  * Thread: any; pure.
  */
@@ -17,12 +25,31 @@
 #include "version/version.h"
 
 struct policy_options {
-	shale_policy policy;
-	uint32_t size_ratio, top_runs;
-	uint64_t base_bytes, table_bytes;
+	shale_policy policy; /* as asked */
+	shale_policy acting; /* what picks: the same, or what SHALE_ADAPTIVE has chosen */
+	uint32_t size_ratio, top_runs, max_runs;
+	uint32_t space_amp_max; /* per cent; 0: no matter */
+	uint64_t base_bytes, table_bytes, window_ms, max_bytes, delete_within_ms;
 };
 
-enum pick_reason { PICK_TOP_RUNS = 1, PICK_LEVEL_SIZE, PICK_MANUAL };
+/* What a pick needs beside the stack. */
+struct policy_now {
+	uint64_t wall_ms;
+	uint64_t oldest_snapshot; /* sequence; UINT64_MAX: none */
+	uint64_t next_run;        /* id for a run that does not exist yet */
+};
+
+enum pick_reason {
+	PICK_TOP_RUNS = 1,
+	PICK_LEVEL_SIZE,
+	PICK_MANUAL,
+	PICK_LEVEL_RUNS, /* more runs in a level than the policy wants */
+	PICK_WINDOW,     /* a window of time is over */
+	PICK_EXPIRED,    /* whole tables, or much of them, have expired */
+	PICK_OLDEST,     /* over max_bytes */
+	PICK_DELETED,    /* many tombstones that hide nothing any more, or too old ones */
+	PICK_REASONS,
+};
 const char *pick_reason_name(enum pick_reason reason);
 
 /* Tables [first, first + count) of the run at stack position `run`. */
@@ -38,6 +65,7 @@ struct pick {
 	uint32_t output_level;
 	uint64_t output_run; /* id; of an existing run of that level, or `next_run` */
 	bool move;           /* nothing overlaps: the tables go down as they are */
+	bool drop;           /* the tables go, and nothing comes */
 };
 
 /*
@@ -48,23 +76,43 @@ struct policy_options policy_options_of(const shale_compaction *c, uint64_t memt
 
 /*
  * The most urgent job that no busy table stands in the way of. False when none is
- * owed, or all that are wait. `inputs` has room for v->run_count. next_run is the
- * id to use for a run that does not exist yet.
+ * owed, or all that are wait. `inputs` has room for v->run_count.
  */
-bool policy_pick(const struct policy_options *o, const struct version *v, uint64_t next_run,
-		 struct pick_input *inputs, struct pick *out);
+bool policy_pick(const struct policy_options *o, const struct version *v,
+		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 
 /* All tables of all runs that meet [lo, hi), closed under overlap, to the deepest level that
    has any. False when there is nothing to do. Busy tables are not looked at. */
 bool policy_pick_range(const struct policy_options *o, const struct version *v, shale_slice lo,
-		       shale_slice hi, uint64_t next_run, struct pick_input *inputs,
+		       shale_slice hi, const struct policy_now *now, struct pick_input *inputs,
 		       struct pick *out);
 
 /* Bytes that merges owe before no job is due; 0 when settled. */
 uint64_t policy_debt(const struct policy_options *o, const struct version *v);
 
-/* Whether a level is one of the two deepest that data lives in (they are compressed). */
+/* Runs in the top level from which on writers should slow down; UINT32_MAX: never. */
+uint32_t policy_top_runs(const struct policy_options *o);
+
+/* When, by the wall clock, a pick may come due though nothing was written; UINT64_MAX: never. */
+uint64_t policy_wake_ms(const struct policy_options *o, const struct version *v, uint64_t wall_ms);
+
+/* Whether a level holds the bulk of the data (such are compressed). */
 bool policy_level_is_deep(const struct policy_options *o, uint32_t level);
+
+/* What the output of a pick is said to be created: see policy_reclaim.c. */
+uint64_t policy_created_ms(const struct policy_options *o, const struct version *v,
+			   const struct pick *p, uint64_t wall_ms);
+
+/* ---- guards (policy_sweep.c) ---- */
+
+/*
+ * Keys at which the outputs of merges end, whatever their level, so that a stretch
+ * of keys can be merged alone: some of the smallest keys of the tables of the
+ * largest run, picked by their hash, about GUARDS of them. Next index at or behind
+ * `at` of a table of `r` that begins with a guard; r->count when there is none.
+ */
+const struct run *guard_run(const struct policy_options *o, const struct version *v);
+size_t guard_next(const struct run *r, size_t at);
 
 /* ---- leveled (policy_leveled.c) ---- */
 
@@ -74,15 +122,39 @@ enum { LEVEL_LAST = SHALE_LEVELS_MAX - 1 };
    merges from the top is returned. */
 uint32_t leveled_targets(const struct policy_options *o, const struct version *v,
 			 uint64_t target[SHALE_LEVELS_MAX]);
-bool leveled_pick(const struct policy_options *o, const struct version *v, uint64_t next_run,
-		  struct pick_input *inputs, struct pick *out);
+bool leveled_pick(const struct policy_options *o, const struct version *v,
+		  const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 uint64_t leveled_debt(const struct policy_options *o, const struct version *v);
+
+/* ---- the others ---- */
+
+bool tiered_pick(const struct policy_options *o, const struct version *v,
+		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+uint64_t tiered_debt(const struct policy_options *o, const struct version *v);
+bool window_pick(const struct policy_options *o, const struct version *v,
+		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+bool fifo_pick(const struct policy_options *o, const struct version *v, struct pick_input *inputs,
+	       struct pick *out);
+
+/* Whole tables that have expired: dropped without being read. */
+bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
+			  struct pick_input *inputs, struct pick *out);
+/* Tombstones that are about to be older than delete_within_ms. */
+bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
+		       const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+/* A table at the bottom of which much is dead. */
+bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
+			const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 
 /* ---- helpers for policies (policy.c) ---- */
 
-/* The tables of run i that meet the key range of the inputs so far; false if some is busy. */
+/* Position in the stack of the first run at or beneath a level; run_count if none is. */
+size_t level_first(const struct version *v, uint32_t level);
+/* The tables of run i that meet [lo, hi]; false if some is busy. */
 bool pick_add_overlap(const struct version *v, size_t i, shale_slice lo, shale_slice hi,
 		      bool hi_excluded, struct pick_input *out);
+/* Add all of level 0, or its runs from `first` on; false if some of it is busy or there is none. */
+bool pick_add_top(const struct version *v, size_t first, struct pick *p);
 /* Whether all tables of the inputs have disjoint key ranges. */
 bool pick_is_disjoint(const struct version *v, const struct pick *p);
 /* Whether nothing at `level` or beneath overlaps a table that lies above. */
@@ -91,5 +163,52 @@ bool pick_is_busy(const struct version *v, const struct pick_input *in);
 /* Smallest and largest key of a stretch of tables. */
 void pick_bounds(const struct version *v, const struct pick_input *in, shale_slice *lo,
 		 shale_slice *hi, bool *hi_excluded);
+/* The same of all inputs of a pick, which has some. */
+void pick_span(const struct version *v, const struct pick *p, shale_slice *lo, shale_slice *hi,
+	       bool *hi_excluded);
+/*
+ * Whether the pick's tables, of which none overlaps another, should go down as they
+ * are. Not those with many tombstones when nothing is left beneath for these to
+ * hide: nothing would ever overlap them there, and they would stay for good.
+ */
+bool pick_is_worth_moving(const struct version *v, const struct pick *p);
+/*
+ * The output goes on top of a level that may have several runs: into the newest
+ * if nothing there meets the pick, else into a new one.
+ */
+void pick_put_on_top(const struct version *v, uint32_t level, const struct policy_now *now,
+		     struct pick *p);
+/* A stretch of runs [first, end) merged, or moved, into the oldest of them. */
+bool pick_collapse(const struct version *v, size_t first, size_t end, struct pick *p);
+/* All that lies beneath [lo, hi] of run `from`, closed under overlap: down to the bottom. */
+bool pick_column(const struct version *v, size_t from, shale_slice lo, shale_slice hi,
+		 bool hi_excluded, struct pick *p);
+
+/* ---- stretches (policy_sweep.c) ---- */
+
+/*
+ * Runs [first, end) of the stack in stretches of keys that no table crosses, from
+ * the smallest key on. at[i] are the tables of run first + i in this stretch.
+ */
+struct sweep {
+	const struct version *v;
+	size_t first, end;
+	struct pick_input *at;
+	/* Of the stretch. */
+	size_t runs;
+	uint64_t bytes;
+	bool busy;
+};
+
+void sweep_begin(struct sweep *s, const struct version *v, size_t first, size_t end,
+		 struct pick_input *at);
+bool sweep_next(struct sweep *s);
+/*
+ * The stretch of greatest worth; false if none is worth more than 0. Its inputs, without
+ * empty ones, are in p->inputs.
+ */
+bool sweep_best(const struct version *v, size_t first, size_t end,
+		double (*worth)(const struct sweep *s, const void *arg), const void *arg,
+		struct pick *p);
 
 #endif

@@ -17,6 +17,10 @@
  * goes to the first level that holds anything, so it passes over nothing older than
  * itself; and a level's run is begun only when nothing above it is under way, since
  * two jobs that both begin one would give the level two runs.
+ *
+ * A level to which another policy left several runs has them merged into one,
+ * stretch by stretch, before it is looked at otherwise; until then top merges put a
+ * run on top of it.
  */
 #include "compact/policy.h"
 
@@ -109,74 +113,32 @@ static uint32_t first_level_with_data(const struct version *v, uint32_t base)
 	return base;
 }
 
-/*
- * Whether the pick's tables, of which none overlaps another, should go down as they
- * are. Not those with many tombstones when nothing is left beneath for these to
- * hide: nothing would ever overlap them there, and they would stay for good.
- */
-static bool worth_moving(const struct version *v, const struct pick *p)
+static bool pick_top(const struct version *v, uint32_t base, const struct policy_now *now,
+		     struct pick *p)
 {
-	uint64_t entries = 0, tombstones = 0;
-
-	for (size_t i = 0; i < p->input_count; i++) {
-		const struct pick_input *in = &p->inputs[i];
-
-		for (size_t t = in->first; t < in->first + in->count; t++) {
-			const struct table_props *props = &v->runs[in->run]->tables[t]->props;
-			uint64_t dead = props->tombstones + props->range_tombstones;
-
-			if (dead != 0 && pick_is_bottom(v, in->run, t, p->output_level))
-				tombstones += dead;
-			entries += props->entries + props->range_tombstones;
-		}
-	}
-	return tombstones * 8 <= entries;
-}
-
-/* Add all of level 0; [*lo, *hi] is their key range. False if some of it is busy. */
-static bool add_top(const struct version *v, struct pick *p, shale_slice *lo, shale_slice *hi,
-		    bool *hi_excluded)
-{
-	for (size_t i = 0; i < v->run_count && v->runs[i]->level == 0; i++) {
-		struct pick_input in = { .run = i, .first = 0, .count = v->runs[i]->count };
-		shale_slice a, b;
-		bool excluded;
-		int c;
-
-		if (pick_is_busy(v, &in))
-			return false;
-		pick_bounds(v, &in, &a, &b, &excluded);
-		if (p->input_count == 0 || slice_cmp(a, *lo) < 0)
-			*lo = a;
-		c = p->input_count == 0 ? 1 : slice_cmp(b, *hi);
-		if (c > 0 || (c == 0 && *hi_excluded)) {
-			*hi_excluded = excluded;
-			*hi = b;
-		}
-		p->inputs[p->input_count++] = in;
-	}
-	return p->input_count != 0;
-}
-
-static bool pick_top(const struct version *v, uint32_t base, uint64_t next_run, struct pick *p)
-{
-	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
-	bool hi_excluded = false;
+	uint32_t level = first_level_with_data(v, base);
+	shale_slice lo, hi;
+	bool hi_excluded;
 	size_t top;
 
 	p->reason = PICK_TOP_RUNS;
-	if (!add_top(v, p, &lo, &hi, &hi_excluded) ||
-	    !find_output(v, first_level_with_data(v, base), next_run, p))
+	if (!pick_add_top(v, 0, p))
 		return false;
 	top = p->input_count;
-	if (!add_level(v, p, p->output_level, lo, hi, hi_excluded))
-		return false;
+	if (v->level[level].runs > 1) {
+		pick_put_on_top(v, level, now, p);
+	} else {
+		pick_span(v, p, &lo, &hi, &hi_excluded);
+		if (!find_output(v, level, now->next_run, p) ||
+		    !add_level(v, p, level, lo, hi, hi_excluded))
+			return false;
+	}
 	p->move = pick_is_disjoint(v, p);
 	if (p->move) {
 		struct pick above = *p;
 
 		above.input_count = top;
-		p->move = worth_moving(v, &above);
+		p->move = pick_is_worth_moving(v, &above);
 	}
 	if (p->move)
 		p->input_count = top; /* what lies between them down there stays as it is */
@@ -184,14 +146,15 @@ static bool pick_top(const struct version *v, uint32_t base, uint64_t next_run, 
 }
 
 /* The table of a level whose merge into the next costs least for what it moves. */
-static bool pick_level(const struct version *v, uint32_t level, uint64_t next_run, struct pick *p)
+static bool pick_level(const struct version *v, uint32_t level, const struct policy_now *now,
+		       struct pick *p)
 {
 	size_t run = run_of_level(v, level), next = run_of_level(v, level + 1);
 	const struct run *r = v->runs[run];
 	double best = -1;
 
 	p->reason = PICK_LEVEL_SIZE;
-	if (!find_output(v, level + 1, next_run, p))
+	if (!find_output(v, level + 1, now->next_run, p))
 		return false;
 	for (size_t t = 0; t < r->count; t++) {
 		struct pick_input own = { .run = run, .first = t, .count = 1 }, below = { 0 };
@@ -216,30 +179,49 @@ static bool pick_level(const struct version *v, uint32_t level, uint64_t next_ru
 	}
 	if (best < 0)
 		return false;
-	p->move = p->input_count == 1 && worth_moving(v, p);
+	p->move = p->input_count == 1 && pick_is_worth_moving(v, p);
 	return true;
 }
 
-bool leveled_pick(const struct policy_options *o, const struct version *v, uint64_t next_run,
-		  struct pick_input *inputs, struct pick *out)
+/* Another policy left the level more runs than one: they come first. */
+static bool pick_runs(const struct version *v, uint32_t level, struct pick *p)
+{
+	size_t first = level_first(v, level);
+
+	return pick_collapse(v, first, first + v->level[level].runs, p);
+}
+
+bool leveled_pick(const struct policy_options *o, const struct version *v,
+		  const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
 	uint64_t target[SHALE_LEVELS_MAX];
 	uint32_t base = leveled_targets(o, v, target);
 	double score[SHALE_LEVELS_MAX] = { 0 };
 
 	score[0] = (double)v->level[0].runs / o->top_runs;
-	for (uint32_t l = 1; l < LEVEL_LAST; l++)
-		score[l] = level_score(o, v, target, l);
+	for (uint32_t l = 1; l <= LEVEL_LAST; l++) {
+		if (v->level[l].runs > 1)
+			score[l] = 1.5;
+		else if (l < LEVEL_LAST && v->level[l + 1].runs <= 1)
+			score[l] = level_score(o, v, target, l);
+	}
 	for (;;) {
 		uint32_t top = 0;
+		bool found;
 
-		for (uint32_t l = 1; l < LEVEL_LAST; l++)
+		for (uint32_t l = 1; l <= LEVEL_LAST; l++)
 			if (score[l] > score[top])
 				top = l;
 		if (score[top] < 1)
 			return false;
 		*out = (struct pick){ .score = score[top], .inputs = inputs };
-		if (top == 0 ? pick_top(v, base, next_run, out) : pick_level(v, top, next_run, out))
+		if (top == 0)
+			found = pick_top(v, base, now, out);
+		else if (v->level[top].runs > 1)
+			found = pick_runs(v, top, out);
+		else
+			found = pick_level(v, top, now, out);
+		if (found)
 			return true;
 		score[top] = 0; /* busy: try the next level */
 	}
@@ -255,5 +237,8 @@ uint64_t leveled_debt(const struct policy_options *o, const struct version *v)
 	for (uint32_t l = 1; l < LEVEL_LAST; l++)
 		if (v->level[l].bytes > target[l])
 			debt += v->level[l].bytes - target[l];
+	for (uint32_t l = 1; l <= LEVEL_LAST; l++)
+		if (v->level[l].runs > 1)
+			debt += v->level[l].bytes;
 	return debt;
 }

@@ -14,6 +14,7 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 
 	(void)worker;
 	memory_balance(db, wait_ns);
+	adapt_some(db, wait_ns);
 	if (!held_up && flush_some(db))
 		return true;
 	did = garbage_some(db);
@@ -21,7 +22,10 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 		*wait_ns = TIDY_NS;
 	if (did)
 		return true;
-	return !held_up && merge_some(db);
+	if (!held_up && merge_some(db))
+		return true;
+	merge_wake(db, wait_ns);
+	return false;
 }
 
 /* Where nobody waits for a commit to be durable, it still is after the interval. */

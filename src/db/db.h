@@ -27,7 +27,7 @@
 
 #include "base/epoch.h"
 #include "compact/job.h"
-#include "compact/policy.h"
+#include "compact/adapt.h"
 #include "compact/scheduler.h"
 #include "env/page_pool.h"
 #include "memtable/memtable.h"
@@ -72,8 +72,9 @@ struct shale_cf {
 	_Atomic uint32_t refs;
 	uint32_t id;
 	char name[SHALE_CF_NAME_MAX + 1];
-	shale_cf_options options; /* sanitised */
-	struct policy_options policy;
+	shale_cf_options options;     /* sanitised; changed under install_mu and mu */
+	struct policy_options policy; /* changed under mu */
+	struct adapt adapt;           /* guarded by mu */
 
 	_Atomic(struct view *) view; /* load with memory_order_seq_cst inside an epoch */
 	_Atomic uint32_t delay;      /* back-pressure: ns for every KiB written */
@@ -236,6 +237,8 @@ void db_soft_failure(shale_db *db, shale_status rc);
 
 shale_status family_new(shale_db *db, uint32_t id, const char *name, const shale_cf_options *o,
 			shale_cf **out);
+/* From its options; under mu, or while nobody else knows of it. */
+void family_set_policy(shale_cf *cf);
 shale_cf *family_ref(shale_cf *cf);
 void family_unref(shale_cf *cf); /* NULL is allowed */
 /* Add to db->families; under commit_mu and mu. Room must have been made. */
@@ -339,6 +342,8 @@ bool flush_some(shale_db *db);
 shale_status flush_mem(shale_db *db, struct mem *m);
 /* One merge, if one is owed and not too many run. */
 bool merge_some(shale_db *db);
+/* Bound the wait by when a merge may come due though nothing is written. */
+void merge_wake(shale_db *db, uint64_t *wait_ns);
 /* Merge a range down, in this thread. */
 shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi);
 /* Whether a merge runs or is due; SHALE_NO_MEMORY: that cannot be told. Under mu. */
@@ -348,6 +353,10 @@ shale_status ranges_of_version(shale_db *db, const struct version *v, struct ran
 			       size_t *count, size_t *capacity);
 /* Live snapshots, ascending; the array is the caller's (mem_free). */
 shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count);
+/* The oldest live snapshot; UINT64_MAX: none. */
+uint64_t snapshots_oldest(shale_db *db);
+/* Let adaptive families see what was asked since the last look, now and then. No lock held. */
+void adapt_some(shale_db *db, uint64_t *wait_ns);
 /* Delete files that nothing refers to; true if there were any. */
 bool garbage_some(shale_db *db);
 /* table_meta.collect */
@@ -361,7 +370,7 @@ struct install {
 	/* Tables that go, as of the version they were picked from. */
 	const struct version *base;
 	const struct pick *pick;
-	/* Tables that come: outputs of a job, or the picked ones where pick->move. */
+	/* Tables that come: outputs of a job, or the picked ones where pick->move; NULL: none. */
 	const struct job *job;
 	uint32_t level;
 	uint64_t run;

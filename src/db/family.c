@@ -28,6 +28,12 @@ void mem_discard(struct mem *m)
 	mem_free(m->cf->db->env, m);
 }
 
+void family_set_policy(shale_cf *cf)
+{
+	cf->policy = policy_options_of(&cf->options.compaction, cf->db->options.memtable_bytes);
+	cf->adapt = (struct adapt){ .settings = cf->policy };
+}
+
 shale_status family_new(shale_db *db, uint32_t id, const char *name, const shale_cf_options *o,
 			shale_cf **out)
 {
@@ -42,7 +48,7 @@ shale_status family_new(shale_db *db, uint32_t id, const char *name, const shale
 	cf->id = id;
 	memcpy(cf->name, name, strlen(name) + 1);
 	cf->options = *o;
-	cf->policy = policy_options_of(&o->compaction, db->options.memtable_bytes);
+	family_set_policy(cf);
 	rc = version_new_empty(db->env, &cf->version);
 	if (rc < 0)
 		goto out;
@@ -247,6 +253,75 @@ shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *nam
 	}
 	mem_free(db->env, all);
 	return SHALE_OK;
+}
+
+shale_status shale_cf_get_options(shale_cf *cf, shale_cf_options *out)
+{
+	shale_status rc = db_enter(cf->db);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&cf->db->mu);
+	*out = cf->options;
+	mutex_unlock(&cf->db->mu);
+	return SHALE_OK;
+}
+
+static shale_status check_change(const shale_cf *cf, const shale_cf_options *o)
+{
+	if (cf->db->options.read_only)
+		return err_new(SHALE_READ_ONLY, "the store was opened read-only");
+	if (o->ttl_ms != cf->options.ttl_ms)
+		return err_new(SHALE_INVALID,
+			       "option ttl_ms of a column family stays as it was created: %" PRIu64,
+			       cf->options.ttl_ms);
+	return SHALE_OK;
+}
+
+/* All but ttl_ms, which commits read without a lock. Under install_mu. */
+static void set_options(shale_cf *cf, const shale_cf_options *o)
+{
+	shale_cf_options *to = &cf->options;
+
+	mutex_lock(&cf->db->mu);
+	to->compression = o->compression;
+	memcpy(to->level_compression, o->level_compression, sizeof(to->level_compression));
+	to->block_bytes = o->block_bytes;
+	to->filter_bits = o->filter_bits;
+	to->no_filter = o->no_filter;
+	to->compaction = o->compaction;
+	family_set_policy(cf);
+	stall_update(cf->db, cf);
+	mutex_unlock(&cf->db->mu);
+}
+
+shale_status shale_cf_set_options(shale_cf *cf, const shale_cf_options *o)
+{
+	struct edit_field change = { .tag = EDIT_CF_OPTIONS, .cf = cf->id };
+	struct buf payload;
+	shale_db *db = cf->db;
+	shale_status rc = db_enter(db);
+
+	if (rc >= 0)
+		rc = cf_options_sanitise(o, &change.options);
+	if (rc >= 0)
+		rc = check_change(cf, &change.options);
+	if (rc < 0)
+		return rc;
+	buf_init(&payload, db->env);
+	edit_field_encode(&payload, &change);
+	mutex_lock(&db->install_mu);
+	if (atomic_load(&cf->dropped))
+		rc = SHALE_NOT_FOUND;
+	else
+		rc = install_edit(db, &payload);
+	if (rc == SHALE_OK)
+		set_options(cf, &change.options);
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	if (rc == SHALE_OK)
+		scheduler_kick(db->scheduler);
+	return rc;
 }
 
 /* Out of the table and marked; under install_mu. */

@@ -26,13 +26,16 @@ static shale_status build(shale_db *db, struct mem *m)
 	struct rangedel *list = NULL;
 	struct rangedel_set *ranges = NULL;
 	size_t count = 0, capacity = 0, snapshot_count = 0;
-	uint64_t *snapshots = NULL;
+	uint64_t *snapshots = NULL, table_bytes;
 	shale_status rc;
 
+	mutex_lock(&db->mu);
+	table_bytes = m->cf->policy.table_bytes;
+	mutex_unlock(&db->mu);
 	m->result = (struct job){
 		.te = &db->table_env,
 		.build = work_build_options(db, m->cf, 0),
-		.table_bytes = m->cf->policy.table_bytes,
+		.table_bytes = table_bytes,
 		.new_number = work_new_number,
 		.arg = db,
 		.keep = { .now_ms = env_wall_ms(db->env),

@@ -214,6 +214,8 @@ static shale_status put_outputs(const struct install *in, struct version_builder
 		}
 		return rc;
 	}
+	if (in->job == NULL)
+		return SHALE_OK; /* dropped: nothing comes */
 	for (size_t i = 0; i < in->job->output_count && rc >= 0; i++) {
 		const struct table_built *built = &in->job->outputs[i];
 		struct table_meta *m = NULL;

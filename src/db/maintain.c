@@ -72,6 +72,8 @@ static shale_status wait_flushed(shale_db *db, shale_cf *cf, uint64_t ticket)
 			rc = unflushable(db);
 		if (rc < 0)
 			break;
+		/* What came due by time, or when a snapshot went, nobody was told of. */
+		scheduler_kick(db->scheduler);
 		cond_wait(&db->changed, &db->mu);
 	}
 	mutex_unlock(&db->mu);
@@ -187,6 +189,8 @@ shale_status shale_wait_idle(shale_db *db)
 			rc = unflushable(db);
 		if (rc < 0)
 			break;
+		/* What came due by time, or when a snapshot went, nobody was told of. */
+		scheduler_kick(db->scheduler);
 		cond_wait(&db->changed, &db->mu);
 	}
 	mutex_unlock(&db->mu);

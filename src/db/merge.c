@@ -10,6 +10,8 @@ struct merge {
 	struct version *base;
 	struct pick pick;
 	struct pick_input *inputs;
+	struct policy_options policy; /* as it was when picked */
+	uint64_t created_ms;          /* of the outputs */
 };
 
 static void mark(const struct merge *t, bool busy)
@@ -26,6 +28,8 @@ static void mark(const struct merge *t, bool busy)
 static void begin(struct merge *t)
 {
 	t->base = version_ref(t->cf->version);
+	t->policy = t->cf->policy;
+	t->created_ms = policy_created_ms(&t->policy, t->base, &t->pick, env_wall_ms(t->db->env));
 	family_ref(t->cf);
 	mark(t, true);
 	t->cf->merging++;
@@ -272,8 +276,9 @@ static shale_status run_merge(struct merge *t)
 	struct job job = {
 		.te = &db->table_env,
 		.build = work_build_options(db, t->cf, t->pick.output_level),
-		.table_bytes = t->cf->policy.table_bytes,
+		.table_bytes = t->policy.table_bytes,
 		.beneath = beneath(t),
+		.guards = guard_run(&t->policy, t->base),
 		.new_number = work_new_number,
 		.pause = pause,
 		.arg = db,
@@ -284,6 +289,7 @@ static shale_status run_merge(struct merge *t)
 	};
 	shale_status rc = input_version(t, &inputs);
 
+	job.build.created_ms = t->created_ms;
 	if (rc >= 0)
 		rc = ranges_of_version(db, inputs, &list, &count, &capacity);
 	if (rc >= 0 && count != 0)
@@ -315,6 +321,26 @@ static shale_status run_merge(struct merge *t)
 	return rc;
 }
 
+/* Tables that go unread: what they held is counted as it would be by a merge. */
+static shale_status run_drop(struct merge *t)
+{
+	struct job none = { .counts = { 0 } };
+	shale_status rc = install_task(t, NULL);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < t->pick.input_count; i++) {
+		const struct pick_input *in = &t->pick.inputs[i];
+
+		for (size_t k = 0; k < in->count; k++)
+			none.entries_in +=
+				t->base->runs[in->run]->tables[in->first + k]->props.entries;
+	}
+	none.counts[DROP_EXPIRED] = none.entries_in;
+	count_merge(t, &none, 0);
+	return SHALE_OK;
+}
+
 static shale_status run_task(struct merge *t)
 {
 	shale_status rc;
@@ -323,6 +349,8 @@ static shale_status run_task(struct merge *t)
 	rc = install_heal(t->db);
 	if (rc < 0)
 		return rc;
+	if (t->pick.drop)
+		return run_drop(t);
 	if (!t->pick.move)
 		return run_merge(t);
 	rc = install_task(t, NULL);
@@ -331,9 +359,18 @@ static shale_status run_task(struct merge *t)
 	return rc;
 }
 
-/* The most urgent pick of all families that is not held up; SHALE_END: none is. Under mu. */
-static shale_status choose(shale_db *db, struct merge *best)
+static struct policy_now now_of(shale_db *db, uint64_t oldest_snapshot)
 {
+	return (struct policy_now){ .wall_ms = env_wall_ms(db->env),
+				    .oldest_snapshot = oldest_snapshot,
+				    .next_run = atomic_load(&db->next_run) };
+}
+
+/* The most urgent pick of all families that is not held up; SHALE_END: none is. Under mu. */
+static shale_status choose(shale_db *db, uint64_t oldest_snapshot, struct merge *best)
+{
+	struct policy_now now = now_of(db, oldest_snapshot);
+
 	unsigned limit =
 		db->options.background_threads > 1 ? db->options.background_threads - 1 : 1;
 
@@ -351,8 +388,7 @@ static shale_status choose(shale_db *db, struct merge *best)
 				return err_memory("a merge");
 			break;
 		}
-		if (policy_pick(&cf->policy, cf->version, atomic_load(&db->next_run), t.inputs,
-				&t.pick) &&
+		if (policy_pick(&cf->policy, cf->version, &now, t.inputs, &t.pick) &&
 		    (best->inputs == NULL || t.pick.score > best->pick.score)) {
 			mem_free(db->env, best->inputs);
 			*best = t;
@@ -370,10 +406,11 @@ static shale_status choose(shale_db *db, struct merge *best)
 bool merge_some(shale_db *db)
 {
 	struct merge t = { .inputs = NULL };
+	uint64_t oldest_snapshot = snapshots_oldest(db);
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	rc = choose(db, &t);
+	rc = choose(db, oldest_snapshot, &t);
 	/* What failed before is not owed any more. */
 	if (rc == SHALE_END && !work_is_left(db))
 		work_succeeded(db);
@@ -387,12 +424,33 @@ bool merge_some(shale_db *db)
 	return rc >= 0;
 }
 
+void merge_wake(shale_db *db, uint64_t *wait_ns)
+{
+	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX;
+
+	mutex_lock(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_cf *cf = db->families[i];
+		uint64_t each = policy_wake_ms(&cf->policy, cf->version, now_ms);
+
+		at = each < at ? each : at;
+	}
+	mutex_unlock(&db->mu);
+	if (at == UINT64_MAX)
+		return;
+	at = at > now_ms ? at - now_ms : 1;
+	if (at < *wait_ns / 1000000)
+		*wait_ns = at * 1000000;
+}
+
 shale_status merge_is_owed(shale_db *db, bool *out)
 {
 	struct merge t = { .inputs = NULL };
 	bool owed = db->merging != 0;
+	struct policy_now now;
 
 	mutex_assert_held(&db->mu);
+	now = now_of(db, snapshots_oldest(db));
 	*out = true;
 	for (size_t i = 0; i < db->family_count && !owed; i++) {
 		shale_cf *cf = db->families[i];
@@ -402,7 +460,8 @@ shale_status merge_is_owed(shale_db *db, bool *out)
 		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
 		if (t.inputs == NULL)
 			return err_memory("a look for merges");
-		owed = cf->exclusive || policy_pick(&cf->policy, cf->version, 1, t.inputs, &t.pick);
+		owed = cf->exclusive ||
+		       policy_pick(&cf->policy, cf->version, &now, t.inputs, &t.pick);
 		mem_free(db->env, t.inputs);
 	}
 	*out = owed;
@@ -413,20 +472,23 @@ shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice
 {
 	struct merge t = { .db = db, .cf = cf };
 	shale_status rc = SHALE_OK;
+	struct policy_now now;
 	bool some = false;
 
 	mutex_lock(&db->mu);
 	cf->exclusive = true;
 	while (cf->merging != 0)
 		cond_wait(&db->changed, &db->mu);
+	now = now_of(db, 0);
 	t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
 	if (t.inputs == NULL)
 		rc = err_memory("a compaction");
 	else
-		some = policy_pick_range(&cf->policy, cf->version, lo, hi,
-					 atomic_fetch_add(&db->next_run, 1), t.inputs, &t.pick);
-	if (some)
+		some = policy_pick_range(&cf->policy, cf->version, lo, hi, &now, t.inputs, &t.pick);
+	if (some) {
+		atomic_fetch_add(&db->next_run, 1);
 		begin(&t);
+	}
 	mutex_unlock(&db->mu);
 	if (some) {
 		rc = run_task(&t);

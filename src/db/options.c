@@ -53,14 +53,19 @@ shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *o
 		out->filter_bits = 10;
 	if (out->filter_bits > 32)
 		return out_of_range("filter_bits", out->filter_bits, "1 to 32");
-	if (c->policy != SHALE_DEFAULT_POLICY && c->policy != SHALE_LEVELED)
-		return out_of_range("compaction.policy", (uint64_t)c->policy, "SHALE_LEVELED");
+	if (c->policy < 0 || c->policy > SHALE_ADAPTIVE)
+		return out_of_range("compaction.policy", (uint64_t)c->policy,
+				    "a value of enum shale_policy");
 	if (c->size_ratio != 0 && (c->size_ratio < 2 || c->size_ratio > 64))
 		return out_of_range("compaction.size_ratio", c->size_ratio, "2 to 64");
 	if (c->top_runs > 64)
 		return out_of_range("compaction.top_runs", c->top_runs, "1 to 64");
 	if (c->table_bytes != 0 && (c->table_bytes < 4096 || c->table_bytes > 4ull << 30))
 		return out_of_range("compaction.table_bytes", c->table_bytes, "4096 to 4294967296");
+	if (c->max_runs == 1 || c->max_runs > 64)
+		return out_of_range("compaction.max_runs", c->max_runs, "2 to 64");
+	if (c->space_amp_max != 0 && (c->space_amp_max < 105 || c->space_amp_max > 1000))
+		return out_of_range("compaction.space_amp_max", c->space_amp_max, "105 to 1000");
 	return SHALE_OK;
 }
 

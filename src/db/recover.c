@@ -84,6 +84,18 @@ static shale_status create_family(struct recovery *r, const struct edit_field *f
 	return SHALE_OK;
 }
 
+static shale_status set_options(struct recovery *r, struct draft *d, const struct edit_field *f)
+{
+	shale_status rc = cf_options_sanitise(&f->options, &d->cf->options);
+
+	if (rc < 0)
+		return err_at(SHALE_CORRUPT, r->manifest.data, UINT64_MAX,
+			      "%s is inconsistent: column family %" PRIu32 ": %s",
+			      (const char *)r->manifest.data, f->cf, err_last()->text);
+	family_set_policy(d->cf);
+	return SHALE_OK;
+}
+
 static void drop_family(struct recovery *r, struct draft *d)
 {
 	version_builder_free(d->builder);
@@ -175,6 +187,8 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 		return SHALE_OK;
 	case EDIT_CF_CREATE:
 		return create_family(r, f);
+	case EDIT_CF_OPTIONS:
+		return set_options(r, d, f);
 	case EDIT_CF_DROP:
 		drop_family(r, d);
 		return SHALE_OK;

@@ -48,6 +48,17 @@ shale_seq shale_snapshot_seq(const shale_snapshot *s)
 	return s->seq;
 }
 
+uint64_t snapshots_oldest(shale_db *db)
+{
+	uint64_t seq = UINT64_MAX;
+
+	mutex_lock(&db->snapshots_mu);
+	if (db->snapshots.next != &db->snapshots)
+		seq = db->snapshots.next->seq;
+	mutex_unlock(&db->snapshots_mu);
+	return seq;
+}
+
 shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count)
 {
 	uint64_t *list;

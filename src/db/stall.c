@@ -4,14 +4,16 @@
  * some microseconds, so that a full stop stays rare. Delays and stops are counted.
  *
  * Behind is: runs in the top level beyond three times what starts a merge, sealed
- * memtables beyond half of their share of memory, merge debt beyond four levels'
- * worth of base.
+ * memtables beyond half of their share of memory, merge debt beyond
+ * the size of many memtables.
  */
 #include "db/db.h"
 
 enum {
 	SLOW_RUNS = 3,          /* times top_runs: delays begin */
 	STOP_RUNS = 10,         /* times top_runs: writes stop */
+	SLOW_DEBT = 32,         /* memtables: delays begin */
+	STOP_DEBT = 256,        /* memtables: delays are the longest */
 	DELAY_MAX = 100 * 1024, /* ns for a KiB: 10 MB/s */
 	SLEEP_LEAST_NS = 50000, /* shorter delays are saved up */
 	STOP_POLL_NS = 100000000,
@@ -30,7 +32,7 @@ bool stall_is_full(const shale_db *db, const shale_cf *cf)
 
 	if (cf->sealed_count == SEALED_MAX || stall_is_full_of_others(db))
 		return true;
-	if (cf->version->level[0].runs >= (uint64_t)STOP_RUNS * cf->policy.top_runs)
+	if (cf->version->level[0].runs >= (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy))
 		return true;
 	return cf->sealed_count != 0 && after > db->memtables_max;
 }
@@ -44,11 +46,13 @@ static double share(double value, double from, double to)
 
 void stall_update(shale_db *db, shale_cf *cf)
 {
-	double top = cf->policy.top_runs, base = (double)cf->policy.base_bytes;
+	double top = policy_top_runs(&cf->policy);
+	double memtable = (double)db->options.memtable_bytes;
 	double runs = share((double)cf->version->level[0].runs, SLOW_RUNS * top, STOP_RUNS * top);
 	double sealed = share((double)db->sealed_bytes, (double)db->memtables_max / 2,
 			      (double)db->memtables_max);
-	double debt = share((double)policy_debt(&cf->policy, cf->version), 8 * base, 64 * base);
+	double debt = share((double)policy_debt(&cf->policy, cf->version), SLOW_DEBT * memtable,
+			    STOP_DEBT * memtable);
 	double p = runs > sealed ? runs : sealed;
 
 	mutex_assert_held(&db->mu);

@@ -84,20 +84,22 @@ bool work_must_wait(shale_db *db, uint64_t *wait_ns)
 
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level)
 {
+	struct table_build_options out = { .rate = &db->rate };
 	const shale_cf_options *o = &cf->options;
-	uint32_t codec = o->level_compression[level];
+	uint32_t codec;
 
+	mutex_lock(&db->mu); /* they may be set meanwhile */
+	codec = o->level_compression[level];
 	if (codec == SHALE_DEFAULT_COMPRESSION)
 		codec = o->compression;
 	if (codec == SHALE_DEFAULT_COMPRESSION)
 		codec = policy_level_is_deep(&cf->policy, level) ? SHALE_LZ4 : SHALE_NO_COMPRESSION;
-	return (struct table_build_options){
-		.compression = codec,
-		.block_bytes = o->block_bytes,
-		.filter_bits = o->no_filter ? 0 : o->filter_bits,
-		.created_ms = env_wall_ms(db->env),
-		.rate = &db->rate,
-	};
+	out.compression = codec;
+	out.block_bytes = o->block_bytes;
+	out.filter_bits = o->no_filter ? 0 : o->filter_bits;
+	mutex_unlock(&db->mu);
+	out.created_ms = env_wall_ms(db->env);
+	return out;
 }
 
 void work_count(shale_db *db, const struct job *j)

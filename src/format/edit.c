@@ -73,7 +73,7 @@ enum edit_part {
 
 enum { PARTS_MAX = 7 };
 
-static const uint8_t edit_shape[EDIT_NEXT_CF + 1][PARTS_MAX] = {
+static const uint8_t edit_shape[EDIT_LAST + 1][PARTS_MAX] = {
 	[EDIT_NEXT_NUMBER] = { PART_NUMBER },
 	[EDIT_LAST_SEQ] = { PART_NUMBER },
 	[EDIT_CF_CREATE] = { PART_CF, PART_NAME, PART_OPTIONS },
@@ -88,6 +88,7 @@ static const uint8_t edit_shape[EDIT_NEXT_CF + 1][PARTS_MAX] = {
 	[EDIT_CLEAN_CLOSE] = { PART_END },
 	[EDIT_NEXT_RUN] = { PART_NUMBER },
 	[EDIT_NEXT_CF] = { PART_CF },
+	[EDIT_CF_OPTIONS] = { PART_CF, PART_OPTIONS },
 };
 
 /* Append a string that `write` makes, with its length before it. */
@@ -145,7 +146,7 @@ void edit_field_encode(struct buf *payload, const struct edit_field *f)
 {
 	const uint8_t *shape;
 
-	ASSERT(f->tag >= EDIT_NEXT_NUMBER && f->tag <= EDIT_NEXT_CF);
+	ASSERT(f->tag >= EDIT_NEXT_NUMBER && f->tag <= EDIT_LAST);
 	shape = edit_shape[f->tag];
 	buf_u8(payload, (uint8_t)f->tag);
 	for (size_t i = 0; shape[i] != PART_END; i++)
@@ -222,7 +223,7 @@ shale_status edit_field_decode(const uint8_t **pos, const uint8_t *end, struct e
 
 	if (p == end)
 		return SHALE_END;
-	if (*p == 0 || *p > EDIT_NEXT_CF)
+	if (*p == 0 || *p > EDIT_LAST)
 		return err_new(SHALE_CORRUPT, "manifest edit: unknown tag %u", *p);
 	memset(&f, 0, sizeof(f));
 	f.tag = (enum edit_tag) * p++;

@@ -26,6 +26,7 @@
  *   12 CLEAN_CLOSE   (no values) nothing follows in this manifest
  *   13 NEXT_RUN      counter of the next run id
  *   14 NEXT_CF       the next column family id; ids are never reused
+ *   15 CF_OPTIONS    id, options: from now on
  */
 #ifndef FORMAT_EDIT_H
 #define FORMAT_EDIT_H
@@ -54,6 +55,8 @@ enum edit_tag {
 	EDIT_CLEAN_CLOSE,
 	EDIT_NEXT_RUN,
 	EDIT_NEXT_CF,
+	EDIT_CF_OPTIONS,
+	EDIT_LAST = EDIT_CF_OPTIONS,
 };
 
 struct manifest_header {
@@ -67,7 +70,7 @@ struct edit_field {
 	uint32_t cf, level; /* NEXT_CF: the next id is in cf */
 	uint64_t run, size, seq, length;
 	shale_slice name;         /* CF_CREATE */
-	shale_cf_options options; /* CF_CREATE */
+	shale_cf_options options; /* CF_CREATE, CF_OPTIONS */
 	struct table_props props; /* ADD_TABLE */
 };
 
@@ -86,7 +89,7 @@ void edit_record_encode(struct buf *out, uint64_t manifest, uint64_t edit, shale
 bool edit_record_decode(const uint8_t *p, size_t left, uint64_t manifest, uint64_t *edit,
 			shale_slice *payload, size_t *size);
 
-/* Options of a column family: version u8 (1), then its fields. */
+/* Options of a column family: version u8 (1 or 2), then its fields. */
 void cf_options_encode(struct buf *out, const shale_cf_options *o);
 shale_status cf_options_decode(shale_slice in, shale_cf_options *out);
 

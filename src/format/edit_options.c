@@ -6,6 +6,10 @@
  *   filter_bits varint | no_filter u8 | ttl_ms varint | policy u8 | size_ratio varint |
  *   top_runs varint | base_bytes varint | table_bytes varint
  *
+ * Version 2 goes on: max_runs varint | space_amp_max varint | window_ms varint |
+ * max_bytes varint | delete_within_ms varint. It is written only where one of these
+ * is set or the policy is one that version 1 does not know.
+ *
  * Only the shape is checked here; whether values are sensible is for who uses them,
  * as with options that a caller hands in.
  */
@@ -13,11 +17,20 @@
 
 #include "base/coding.h"
 
-enum { OPTIONS_VERSION = 1 };
+enum { OPTIONS_VERSION = 2 };
+
+static bool fits_version_1(const shale_compaction *c)
+{
+	return c->policy <= SHALE_LEVELED && c->max_runs == 0 && c->space_amp_max == 0 &&
+	       c->window_ms == 0 && c->max_bytes == 0 && c->delete_within_ms == 0;
+}
 
 void cf_options_encode(struct buf *out, const shale_cf_options *o)
 {
-	buf_u8(out, OPTIONS_VERSION);
+	const shale_compaction *c = &o->compaction;
+	bool first = fits_version_1(c);
+
+	buf_u8(out, first ? 1 : OPTIONS_VERSION);
 	buf_u8(out, (uint8_t)o->compression);
 	for (size_t i = 0; i < SHALE_LEVELS_MAX; i++)
 		buf_u8(out, (uint8_t)o->level_compression[i]);
@@ -30,6 +43,13 @@ void cf_options_encode(struct buf *out, const shale_cf_options *o)
 	buf_varint(out, o->compaction.top_runs);
 	buf_varint(out, o->compaction.base_bytes);
 	buf_varint(out, o->compaction.table_bytes);
+	if (first)
+		return;
+	buf_varint(out, c->max_runs);
+	buf_varint(out, c->space_amp_max);
+	buf_varint(out, c->window_ms);
+	buf_varint(out, c->max_bytes);
+	buf_varint(out, c->delete_within_ms);
 }
 
 /* A cursor that notes that it ran out or met a value over its limit, and goes on as zero. */
@@ -58,13 +78,16 @@ shale_status cf_options_decode(shale_slice in, shale_cf_options *out)
 {
 	struct options_reader r = { in.data, (const uint8_t *)in.data + in.size, false };
 	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
+	uint8_t version;
 
 	if (in.size == 0)
 		return err_new(SHALE_CORRUPT, "column family options: cut");
-	if (*r.p != OPTIONS_VERSION)
-		return err_new(SHALE_UNSUPPORTED,
-			       "column family options of version %u; this program reads version %d",
-			       *r.p, OPTIONS_VERSION);
+	version = *r.p;
+	if (version == 0 || version > OPTIONS_VERSION)
+		return err_new(
+			SHALE_UNSUPPORTED,
+			"column family options of version %u; this program reads up to version %d",
+			version, OPTIONS_VERSION);
 	r.p++;
 	o.compression = (shale_compression)options_u8(&r, SHALE_SNAPPY);
 	for (size_t i = 0; i < SHALE_LEVELS_MAX; i++)
@@ -73,11 +96,19 @@ shale_status cf_options_decode(shale_slice in, shale_cf_options *out)
 	o.filter_bits = (uint32_t)options_varint(&r, UINT32_MAX);
 	o.no_filter = options_u8(&r, 1) != 0;
 	o.ttl_ms = options_varint(&r, UINT64_MAX);
-	o.compaction.policy = (shale_policy)options_u8(&r, SHALE_LEVELED);
+	o.compaction.policy =
+		(shale_policy)options_u8(&r, version == 1 ? SHALE_LEVELED : SHALE_ADAPTIVE);
 	o.compaction.size_ratio = (uint32_t)options_varint(&r, UINT32_MAX);
 	o.compaction.top_runs = (uint32_t)options_varint(&r, UINT32_MAX);
 	o.compaction.base_bytes = options_varint(&r, UINT64_MAX);
 	o.compaction.table_bytes = options_varint(&r, UINT64_MAX);
+	if (version > 1) {
+		o.compaction.max_runs = (uint32_t)options_varint(&r, UINT32_MAX);
+		o.compaction.space_amp_max = (uint32_t)options_varint(&r, UINT32_MAX);
+		o.compaction.window_ms = options_varint(&r, UINT64_MAX);
+		o.compaction.max_bytes = options_varint(&r, UINT64_MAX);
+		o.compaction.delete_within_ms = options_varint(&r, UINT64_MAX);
+	}
 	if (r.bad || r.p != r.end)
 		return err_new(SHALE_CORRUPT, "column family options: cut, too long or impossible");
 	*out = o;

@@ -85,6 +85,7 @@ struct version {
 	size_t run_count;
 	struct run **runs;
 	bool has_ranges; /* some table has range tombstones */
+	uint64_t expiring; /* entries that have an end */
 	struct {
 		uint64_t runs, tables, bytes, entries, tombstones;
 	} level[SHALE_LEVELS_MAX];

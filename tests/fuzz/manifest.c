@@ -153,7 +153,7 @@ static struct edit_field random_table(struct rand *r, uint8_t key[4], uint64_t n
 
 static struct edit_field random_field(struct rand *r, uint8_t key[4], uint64_t n)
 {
-	struct edit_field f = { .tag = (enum edit_tag)(1 + rand_below(r, EDIT_NEXT_CF)) };
+	struct edit_field f = { .tag = (enum edit_tag)(1 + rand_below(r, EDIT_LAST)) };
 
 	if (f.tag == EDIT_ADD_TABLE || f.tag == EDIT_REMOVE_TABLE || f.tag == EDIT_CLEAN_CLOSE)
 		return random_table(r, key, n);

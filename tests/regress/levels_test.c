@@ -23,7 +23,8 @@ static void mark(const struct version *v, const struct pick *p)
 
 static void two_merges_into_an_empty_level_do_not_make_two_runs_of_it(void **state)
 {
-	shale_compaction c = { .base_bytes = 1 << 20 };
+	shale_compaction c = { .policy = SHALE_LEVELED, .base_bytes = 1 << 20 };
+	struct policy_now now = { 0, UINT64_MAX, 10 };
 	struct policy_options o = policy_options_of(&c, 1 << 20);
 	struct table_meta *a = table(1, "a", "c", 40 << 20), *b = table(2, "m", "p", 40 << 20);
 	struct version_builder *builder = NULL;
@@ -37,10 +38,11 @@ static void two_merges_into_an_empty_level_do_not_make_two_runs_of_it(void **sta
 	assert_ok(version_builder_add(builder, LEVEL_LAST - 1, 7, a));
 	assert_ok(version_builder_add(builder, LEVEL_LAST - 1, 7, b));
 	assert_ok(version_builder_finish(builder, &v));
-	assert_true(policy_pick(&o, v, 10, inputs[0], &one));
+	assert_true(policy_pick(&o, v, &now, inputs[0], &one));
 	assert_int_equal(one.output_level, LEVEL_LAST);
 	mark(v, &one);
-	if (policy_pick(&o, v, 11, inputs[1], &two))
+	now.next_run = 11;
+	if (policy_pick(&o, v, &now, inputs[1], &two))
 		assert_true(two.output_level != one.output_level ||
 			    two.output_run == one.output_run);
 	version_builder_free(builder);

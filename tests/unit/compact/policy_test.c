@@ -10,6 +10,7 @@
 
 static const struct policy_options usual = {
 	.policy = SHALE_LEVELED,
+	.acting = SHALE_LEVELED,
 	.size_ratio = 10,
 	.top_runs = 2,
 	.base_bytes = 1000,
@@ -23,6 +24,10 @@ struct policy_case {
 };
 
 #define NEXT_RUN 77
+
+static const struct policy_now now = { .wall_ms = 1000,
+				       .oldest_snapshot = 0, /* below all sequences */
+				       .next_run = NEXT_RUN };
 
 static const struct policy_case cases[] = {
 	{ .name = "nothing is owed by an empty store", .shape = "", .want = "nothing" },
@@ -213,8 +218,8 @@ static void picks_as_it_should(void **state)
 	char got[1024] = "nothing";
 
 	inputs[v->run_count] = (struct pick_input){ 4711, 4711, 4711 };
-	if (c->manual ? policy_pick_range(&usual, v, lo, hi, NEXT_RUN, inputs, &p)
-		      : policy_pick(&usual, v, NEXT_RUN, inputs, &p))
+	if (c->manual ? policy_pick_range(&usual, v, lo, hi, &now, inputs, &p)
+		      : policy_pick(&usual, v, &now, inputs, &p))
 		print_pick(v, &p, got, sizeof(got));
 	assert_string_equal(got, c->want);
 	assert_int_equal(inputs[v->run_count].run, 4711);
@@ -224,14 +229,14 @@ static void picks_as_it_should(void **state)
 
 static void defaults_follow_the_memtable(void **state)
 {
-	shale_compaction c = { 0 };
+	shale_compaction c = { .policy = SHALE_LEVELED };
 	struct policy_options o = policy_options_of(&c, 64 << 20);
 
 	(void)state;
 	assert_int_equal(o.policy, SHALE_LEVELED);
 	assert_int_equal(o.size_ratio, 10);
 	assert_int_equal(o.top_runs, 4);
-	assert_int_equal(o.base_bytes, 256 << 20);
+	assert_int_equal(o.base_bytes, 64 << 20);
 	assert_int_equal(o.table_bytes, 32 << 20);
 	c = (shale_compaction){ .policy = SHALE_LEVELED,
 				.size_ratio = 4,
@@ -304,22 +309,24 @@ struct model {
 	const shale_env *env;
 	struct rand r;
 	struct policy_options o;
+	struct policy_now now;
 	struct version *v;
 	struct contents *contents[TABLES];
 	uint64_t next_table, next_run;
 	uint32_t seq;
+	bool leveled; /* and never anything else */
 	struct model_job {
 		bool running;
 		struct version *base;
 		struct pick pick;
 		struct pick_input *inputs;
 	} job[JOBS];
-	unsigned moves, merges;
+	unsigned moves, merges, drops;
 };
 
 static struct table_meta *model_table(struct model *m, const struct contents *c)
 {
-	struct table_props p = { 0 };
+	struct table_props p = { .max_seq = 1, .created_ms = m->now.wall_ms };
 	char smallest[16], largest[16];
 	struct table_meta *t = NULL;
 	int first = -1, last = -1;
@@ -425,7 +432,9 @@ static void assert_closed(const struct model_job *j)
 		for (size_t r = in->run + 1; r < v->run_count; r++) {
 			size_t k = i + 1;
 
-			if (v->runs[r]->level > j->pick.output_level)
+			if (v->runs[r]->level > j->pick.output_level ||
+			    (v->runs[r]->level == j->pick.output_level &&
+			     v->runs[r]->id < j->pick.output_run))
 				break;
 			while (k < n && j->inputs[k].run != r)
 				k++;
@@ -448,10 +457,50 @@ static void assert_closed(const struct model_job *j)
 	}
 }
 
+/* Nothing older lies beneath what is dropped. */
+static void assert_bottom(const struct model_job *j)
+{
+	const struct pick_input *in = &j->inputs[0];
+
+	assert_int_equal(j->pick.input_count, 1);
+	for (size_t t = 0; t < in->count; t++) {
+		const struct table_props *p = &j->base->runs[in->run]->tables[in->first + t]->props;
+
+		for (size_t r = in->run + 1; r < j->base->run_count; r++) {
+			struct pick_input hit;
+
+			pick_add_overlap(j->base, r, p->smallest, p->largest, p->largest_excluded,
+					 &hit);
+			assert_int_equal(hit.count, 0);
+		}
+	}
+}
+
+/* Tombstones (every 16th sequence) go where no table beneath the job has room for the key. */
+static void model_reclaim(const struct model *m, const struct model_job *j, struct contents *all)
+{
+	size_t last = j->inputs[j->pick.input_count - 1].run;
+
+	for (int k = 0; k < KEYS; k++) {
+		bool beneath = m->now.oldest_snapshot == 0;
+		char key[16];
+
+		if (all->seq[k] == 0 || all->seq[k] % 16 != 0)
+			continue;
+		snprintf(key, sizeof(key), "%03d", k);
+		for (size_t r = last + 1; r < j->base->run_count; r++)
+			beneath |= run_find(j->base->runs[r], shale_str(key)) <
+				   j->base->runs[r]->count;
+		if (!beneath)
+			all->seq[k] = 0;
+	}
+}
+
 static bool model_start(struct model *m, struct model_job *j)
 {
 	j->inputs = calloc(m->v->run_count, sizeof(*j->inputs));
-	if (!policy_pick(&m->o, m->v, m->next_run, j->inputs, &j->pick)) {
+	m->now.next_run = m->next_run;
+	if (!policy_pick(&m->o, m->v, &m->now, j->inputs, &j->pick)) {
 		free(j->inputs);
 		return false;
 	}
@@ -459,7 +508,10 @@ static bool model_start(struct model *m, struct model_job *j)
 	j->running = true;
 	j->base = version_ref(m->v);
 	assert_true(j->pick.score >= 1);
-	assert_closed(j);
+	if (j->pick.drop)
+		assert_bottom(j);
+	else
+		assert_closed(j);
 	model_mark(j, true);
 	return true;
 }
@@ -487,10 +539,12 @@ static void model_end(struct model *m, struct model_job *j)
 					all.seq[k] = c->seq[k]; /* newest first */
 		}
 	}
-	if (!j->pick.move)
+	model_reclaim(m, j, &all);
+	if (!j->pick.move && !j->pick.drop)
 		model_add(m, b, &all, j->pick.output_level, j->pick.output_run);
 	m->moves += j->pick.move;
-	m->merges += !j->pick.move;
+	m->drops += j->pick.drop;
+	m->merges += !j->pick.move && !j->pick.drop;
 	model_finish(m, b);
 	model_mark(j, false);
 	version_unref(j->base);
@@ -507,7 +561,7 @@ static void assert_in_order(const struct model *m)
 	for (size_t i = 0; i < m->v->run_count; i++) {
 		const struct run *r = m->v->runs[i];
 
-		if (r->level > 0 && i > 0)
+		if (m->leveled && r->level > 0 && i > 0)
 			assert_true(m->v->runs[i - 1]->level < r->level);
 		for (size_t t = 0; t < r->count; t++) {
 			const struct contents *c = m->contents[r->tables[t]->number];
@@ -540,18 +594,36 @@ static bool model_start_some(struct model *m)
 	return false;
 }
 
-static void model_round(uint64_t seed, unsigned *moves, unsigned *merges)
+static void model_options(struct model *m)
+{
+	static const shale_policy each[] = { SHALE_LEVELED, SHALE_TIERED, SHALE_HYBRID,
+					     SHALE_TIME_WINDOW, SHALE_FIFO };
+	shale_policy policy = m->leveled ? SHALE_LEVELED : each[rand_below(&m->r, 5)];
+
+	m->o = (struct policy_options){ .policy = policy,
+					.acting = policy,
+					.size_ratio = 2 + (uint32_t)rand_below(&m->r, 4),
+					.top_runs = 1 + (uint32_t)rand_below(&m->r, 4),
+					.max_runs = 2 + (uint32_t)rand_below(&m->r, 4),
+					.base_bytes = ENTRY * (1 + rand_below(&m->r, 30)),
+					.table_bytes = ENTRY * (1 + rand_below(&m->r, 10)),
+					.window_ms = 1 + rand_below(&m->r, 200),
+					.max_bytes = ENTRY * (50 + rand_below(&m->r, 200)),
+					.delete_within_ms = rand_below(&m->r, 3) * 200 };
+}
+
+static void model_round(uint64_t seed, struct model *sum)
 {
 	struct model *m = calloc(1, sizeof(*m));
 	unsigned steps = 0;
 
 	m->env = shale_env_default();
 	rand_seed(&m->r, seed);
-	m->o = (struct policy_options){ .policy = SHALE_LEVELED,
-					.size_ratio = 2 + (uint32_t)rand_below(&m->r, 4),
-					.top_runs = 1 + (uint32_t)rand_below(&m->r, 4),
-					.base_bytes = ENTRY * (1 + rand_below(&m->r, 30)),
-					.table_bytes = ENTRY * (1 + rand_below(&m->r, 10)) };
+	m->leveled = rand_below(&m->r, 3) == 0;
+	model_options(m);
+	m->now = (struct policy_now){ .wall_ms = 1000,
+				      .oldest_snapshot =
+					      rand_below(&m->r, 2) != 0 ? UINT64_MAX : 0 };
 	m->next_run = m->next_table = 1;
 	assert_ok(version_new_empty(m->env, &m->v));
 	for (unsigned i = 0; i < 150; i++) {
@@ -564,7 +636,10 @@ static void model_round(uint64_t seed, unsigned *moves, unsigned *merges)
 		else
 			model_end_some(m);
 		assert_in_order(m);
+		m->now.wall_ms += rand_below(&m->r, 20);
 		/* Options change while the store is open. */
+		if (!m->leveled && rand_below(&m->r, 40) == 0)
+			model_options(m);
 		if (rand_below(&m->r, 50) == 0)
 			m->o.base_bytes = ENTRY * (1 + rand_below(&m->r, 60));
 	}
@@ -572,8 +647,9 @@ static void model_round(uint64_t seed, unsigned *moves, unsigned *merges)
 		assert_true(steps++ < 20000);
 	} while (model_start_some(m) || model_end_some(m));
 	assert_int_equal(policy_debt(&m->o, m->v), 0);
-	*moves += m->moves;
-	*merges += m->merges;
+	sum->moves += m->moves;
+	sum->merges += m->merges;
+	sum->drops += m->drops;
 	version_unref(m->v);
 	for (uint64_t i = 0; i < m->next_table; i++)
 		free(m->contents[i]);
@@ -583,14 +659,15 @@ static void model_round(uint64_t seed, unsigned *moves, unsigned *merges)
 static void keeps_the_order_whatever_runs_at_once(void **state)
 {
 	struct rand r;
-	unsigned moves = 0, merges = 0;
+	struct model *sum = calloc(1, sizeof(*sum));
 
 	(void)state;
 	rand_seed(&r, test_seed());
 	for (uint64_t i = 0; i < test_scale(400); i++)
-		model_round(rand_next(&r), &moves, &merges);
-	/* Both kinds were tried. */
-	assert_true(moves > 1000 && merges > 1000);
+		model_round(rand_next(&r), sum);
+	/* All kinds were tried. */
+	assert_true(sum->moves > 1000 && sum->merges > 1000 && sum->drops > 100);
+	free(sum);
 }
 
 int main(void)

@@ -2,7 +2,9 @@
  * Versions without files, as text: runs newest first, apart by ';', a run as
  * "L<level>#<id> <table> ...", a table as "<smallest>-<largest>[flags][:<bytes>]".
  * Flags: ')' the largest key is not in the table, '~' all its entries are
- * tombstones, '*' it is busy. 100 bytes unless said. An example:
+ * tombstones, '*' it is busy, '@<ms>' when it was created, '!<ms>' when the last of
+ * its entries expires, '^<n>' its newest sequence (else 1). 100 bytes and entries
+ * unless said. An example:
  *
  *   L0#2 a-d; L7#1 a-c:300 d-f)* h-k~
  */
@@ -18,17 +20,25 @@ static inline void shape_table(struct version_builder *b, uint32_t level, uint64
 {
 	char *dash = strchr(text, '-'), *end, *colon = strchr(text, ':');
 	uint64_t size = colon != NULL ? strtoull(colon + 1, NULL, 10) : 100;
-	struct table_props p = { .entries = size };
+	struct table_props p = { .entries = size, .max_seq = 1 };
 	struct table_meta *m = NULL;
 	bool busy = false;
 
 	assert_non_null(dash);
 	*dash = '\0';
-	end = dash + 1 + strcspn(dash + 1, ")~*:");
+	end = dash + 1 + strcspn(dash + 1, ")~*:@!^");
 	for (char *flag = end; *flag != '\0' && *flag != ':'; flag++) {
 		p.largest_excluded |= *flag == ')';
 		p.tombstones = *flag == '~' ? size : p.tombstones;
 		busy |= *flag == '*';
+		if (*flag == '@')
+			p.created_ms = strtoull(flag + 1, NULL, 10);
+		if (*flag == '^')
+			p.max_seq = strtoull(flag + 1, NULL, 10);
+		if (*flag == '!') {
+			p.max_expiry_ms = strtoull(flag + 1, NULL, 10);
+			p.expiring = size;
+		}
 	}
 	*end = '\0';
 	p.smallest = shale_str(text);

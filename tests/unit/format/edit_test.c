@@ -88,11 +88,18 @@ static shale_cf_options random_options(struct rand *r)
 	o.filter_bits = (uint32_t)bytes_number(r, 32);
 	o.no_filter = rand_below(r, 2) != 0;
 	o.ttl_ms = bytes_number(r, 64);
-	o.compaction.policy = (shale_policy)rand_below(r, SHALE_LEVELED + 1);
+	o.compaction.policy = (shale_policy)rand_below(r, SHALE_ADAPTIVE + 1);
 	o.compaction.size_ratio = (uint32_t)bytes_number(r, 32);
 	o.compaction.top_runs = (uint32_t)bytes_number(r, 32);
 	o.compaction.base_bytes = bytes_number(r, 64);
 	o.compaction.table_bytes = bytes_number(r, 64);
+	if (rand_below(r, 2) != 0) {
+		o.compaction.max_runs = (uint32_t)bytes_number(r, 32);
+		o.compaction.space_amp_max = (uint32_t)bytes_number(r, 32);
+		o.compaction.window_ms = bytes_number(r, 64);
+		o.compaction.max_bytes = bytes_number(r, 64);
+		o.compaction.delete_within_ms = bytes_number(r, 64);
+	}
 	return o;
 }
 
@@ -111,6 +118,11 @@ static void assert_options(const shale_cf_options *a, const shale_cf_options *b)
 	assert_int_equal(a->compaction.top_runs, b->compaction.top_runs);
 	assert_true(a->compaction.base_bytes == b->compaction.base_bytes);
 	assert_true(a->compaction.table_bytes == b->compaction.table_bytes);
+	assert_int_equal(a->compaction.max_runs, b->compaction.max_runs);
+	assert_int_equal(a->compaction.space_amp_max, b->compaction.space_amp_max);
+	assert_true(a->compaction.window_ms == b->compaction.window_ms);
+	assert_true(a->compaction.max_bytes == b->compaction.max_bytes);
+	assert_true(a->compaction.delete_within_ms == b->compaction.delete_within_ms);
 }
 
 static void reads_back_options(void **state)
@@ -135,7 +147,7 @@ static void reads_back_options(void **state)
 		copy = bytes_copy(out.data, out.size);
 		assert_ok(cf_options_decode(slice_from(copy, out.size), &got));
 		assert_options(&o, &got);
-		copy[0]++;
+		copy[0] = 3;
 		assert_status(cf_options_decode(slice_from(copy, out.size), &got),
 			      SHALE_UNSUPPORTED);
 		free(copy);
@@ -173,7 +185,7 @@ static void assert_field(const struct edit_field *a, const struct edit_field *b)
 		[EDIT_CF_DROP] = "c",         [EDIT_CF_FLUSHED] = "cs", [EDIT_ADD_TABLE] = "clrnzp",
 		[EDIT_REMOVE_TABLE] = "clrn", [EDIT_LOG_ADD] = "n",     [EDIT_LOG_SEAL] = "nLs",
 		[EDIT_LOG_REMOVE] = "n",      [EDIT_SNAPSHOT] = "",     [EDIT_CLEAN_CLOSE] = "",
-		[EDIT_NEXT_RUN] = "n",        [EDIT_NEXT_CF] = "c",
+		[EDIT_NEXT_RUN] = "n",        [EDIT_NEXT_CF] = "c",     [EDIT_CF_OPTIONS] = "co",
 	};
 	const char *use = uses[a->tag];
 
@@ -211,7 +223,7 @@ static void reads_back_fields(void **state)
 	rand_seed(&r, test_seed());
 	buf_init(&out, &heap_env);
 	for (size_t i = 0; i < FIELDS; i++) {
-		fields[i] = random_field(&r, (enum edit_tag)(1 + i % EDIT_NEXT_CF));
+		fields[i] = random_field(&r, (enum edit_tag)(1 + i % EDIT_LAST));
 		edit_field_encode(&out, &fields[i]);
 	}
 	copy = bytes_copy(out.data, out.size);
@@ -235,7 +247,7 @@ static void refuses_cut_and_unknown_fields(void **state)
 	(void)state;
 	rand_seed(&r, test_seed());
 	buf_init(&out, &heap_env);
-	for (int tag = 1; tag <= EDIT_NEXT_CF; tag++) {
+	for (int tag = 1; tag <= EDIT_LAST; tag++) {
 		struct edit_field f = random_field(&r, (enum edit_tag)tag);
 
 		buf_reset(&out);
@@ -253,7 +265,7 @@ static void refuses_cut_and_unknown_fields(void **state)
 		uint8_t bytes[8] = { (uint8_t)tag };
 
 		p = bytes;
-		if (tag == 0 || tag > EDIT_NEXT_CF)
+		if (tag == 0 || tag > EDIT_LAST)
 			assert_status(edit_field_decode(&p, bytes + 8, &got), SHALE_CORRUPT);
 	}
 	buf_fini(&out);
@@ -302,7 +314,7 @@ static void survives_hostile_bytes(void **state)
 		buf_reset(&out);
 		for (int i = 0; i < 3; i++) {
 			struct edit_field f =
-				random_field(&r, (enum edit_tag)(1 + rand_below(&r, EDIT_NEXT_CF)));
+				random_field(&r, (enum edit_tag)(1 + rand_below(&r, EDIT_LAST)));
 
 			edit_field_encode(&out, &f);
 		}

@@ -1,0 +1,212 @@
+/*
+ * Room that time or deletes have set free, under every policy:
+ *
+ *   expired   all of a table's entries are, and nothing lies beneath it: the file
+ *             is dropped without being read
+ *   late      tombstones come to be delete_within_ms old: they and all beneath
+ *             them are merged, down to the bottom, after three quarters of the time
+ *   dense     a quarter of a table at the bottom is dead, or half of one higher up
+ *             beneath which little lies: it is written anew
+ *
+ * Each leaves nothing that it would pick again: what is at the bottom and older
+ * than all snapshots, as is asked for, is dropped by the merge.
+ *
+ * The age of tombstones is kept in created_ms: the output of a merge is as old as
+ * the oldest of its inputs that has any (where there is a deadline), so that going
+ * down does not make them young. With time windows it is as old as the newest,
+ * which is what windows go by, and a window's length comes off the deadline.
+ */
+#include "compact/policy.h"
+
+enum { DENSE_BOTTOM = 4, DENSE_ABOVE = 2, COLUMN_MAX = 4 };
+
+static uint64_t dead_entries(const struct table_props *p)
+{
+	return p->tombstones + p->range_tombstones;
+}
+
+static bool has_expired(const struct table_props *p, uint64_t wall_ms)
+{
+	return p->expiring != 0 && p->max_expiry_ms <= wall_ms;
+}
+
+/* Whether no older run meets the table. */
+static bool is_bottom(const struct version *v, size_t run, const struct table_props *p)
+{
+	for (size_t i = run + 1; i < v->run_count; i++) {
+		struct pick_input hit;
+
+		pick_add_overlap(v, i, p->smallest, p->largest, p->largest_excluded, &hit);
+		if (hit.count != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool may_drop(const struct version *v, size_t run, size_t t, const struct policy_now *now)
+{
+	const struct table_meta *m = v->runs[run]->tables[t];
+	const struct table_props *p = &m->props;
+
+	return has_expired(p, now->wall_ms) && p->expiring + p->tombstones == p->entries &&
+	       !m->busy && is_bottom(v, run, p);
+}
+
+bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
+			  struct pick_input *inputs, struct pick *out)
+{
+	if (v->expiring == 0)
+		return false;
+	for (size_t i = v->run_count; i-- > 0;) {
+		const struct run *r = v->runs[i];
+
+		for (size_t t = 0; t < r->count; t++) {
+			size_t end = t;
+
+			while (end < r->count && may_drop(v, i, end, now))
+				end++;
+			if (end == t)
+				continue;
+			inputs[0] = (struct pick_input){ .run = i, .first = t, .count = end - t };
+			*out = (struct pick){ .reason = PICK_EXPIRED,
+					      .score = 1,
+					      .input_count = 1,
+					      .inputs = inputs,
+					      .output_level = r->level,
+					      .output_run = r->id,
+					      .drop = true };
+			return true;
+		}
+	}
+	return false;
+}
+
+/* When tombstones of a table must go down; UINT64_MAX: at no time. */
+static uint64_t late_ms(const struct policy_options *o, const struct table_props *p)
+{
+	uint64_t within = o->delete_within_ms / 4 * 3;
+
+	if (o->delete_within_ms == 0 || dead_entries(p) == 0)
+		return UINT64_MAX;
+	if (o->acting == SHALE_TIME_WINDOW)
+		within -= within < o->window_ms ? within : o->window_ms;
+	return p->created_ms + within;
+}
+
+/* The table and all beneath it, into the place of the lowest. */
+static bool column_of(const struct version *v, size_t run, size_t t, struct pick_input *inputs,
+		      struct pick *out)
+{
+	const struct table_props *p = &v->runs[run]->tables[t]->props;
+	const struct run *last;
+
+	*out = (struct pick){ .reason = PICK_DELETED, .score = 1, .inputs = inputs };
+	if (!pick_column(v, run, p->smallest, p->largest, p->largest_excluded, out))
+		return false;
+	last = v->runs[inputs[out->input_count - 1].run];
+	out->output_level = last->level;
+	out->output_run = last->id;
+	return true;
+}
+
+bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
+		       const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	if (o->delete_within_ms == 0)
+		return false;
+	for (size_t i = 0; i < v->run_count; i++)
+		for (size_t t = 0; t < v->runs[i]->count; t++) {
+			const struct table_props *p = &v->runs[i]->tables[t]->props;
+
+			if (late_ms(o, p) <= now->wall_ms && p->max_seq <= now->oldest_snapshot &&
+			    column_of(v, i, t, inputs, out)) {
+				out->score = 2;
+				return true;
+			}
+		}
+	return false;
+}
+
+static bool is_dense(const struct version *v, size_t run, const struct table_props *p,
+		     const struct policy_now *now)
+{
+	uint64_t dead = dead_entries(p), all = p->entries + p->range_tombstones;
+
+	if (has_expired(p, now->wall_ms))
+		dead += p->expiring;
+	if (dead == 0 || p->max_seq > now->oldest_snapshot || dead * DENSE_BOTTOM < all)
+		return false;
+	return (dead * DENSE_ABOVE >= all && v->runs[run]->level != 0) || is_bottom(v, run, p);
+}
+
+bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
+			const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	bool alone = o->acting == SHALE_TIME_WINDOW || o->acting == SHALE_FIFO;
+
+	for (size_t i = v->run_count; i-- > 0;) {
+		const struct run *r = v->runs[i];
+
+		if (v->expiring == 0 && v->level[r->level].tombstones == 0)
+			continue;
+		for (size_t t = 0; t < r->count; t++) {
+			uint64_t bytes = 0;
+
+			if (!is_dense(v, i, &r->tables[t]->props, now) ||
+			    !column_of(v, i, t, inputs, out))
+				continue;
+			for (size_t k = 0; k < out->input_count; k++)
+				for (size_t n = 0; n < inputs[k].count; n++)
+					bytes += v->runs[inputs[k].run]
+							 ->tables[inputs[k].first + n]
+							 ->size;
+			if (out->input_count == 1 ||
+			    (!alone && bytes <= COLUMN_MAX * r->tables[t]->size))
+				return true;
+		}
+	}
+	return false;
+}
+
+uint64_t policy_wake_ms(const struct policy_options *o, const struct version *v, uint64_t wall_ms)
+{
+	uint64_t at = UINT64_MAX;
+
+	if (o->acting == SHALE_TIME_WINDOW && v->run_count != 0)
+		at = (wall_ms / o->window_ms + 1) * o->window_ms;
+	if (v->expiring == 0 && o->delete_within_ms == 0)
+		return at;
+	for (size_t i = 0; i < v->run_count; i++)
+		for (size_t t = 0; t < v->runs[i]->count; t++) {
+			const struct table_props *p = &v->runs[i]->tables[t]->props;
+			uint64_t late = late_ms(o, p);
+
+			if (p->expiring != 0 && p->max_expiry_ms > wall_ms && p->max_expiry_ms < at)
+				at = p->max_expiry_ms;
+			if (late <= wall_ms)
+				late = wall_ms + 1000; /* a snapshot, or a job, is in the way */
+			if (late < at)
+				at = late;
+		}
+	return at;
+}
+
+uint64_t policy_created_ms(const struct policy_options *o, const struct version *v,
+			   const struct pick *p, uint64_t wall_ms)
+{
+	bool newest = o->acting == SHALE_TIME_WINDOW;
+	uint64_t at = newest ? 0 : wall_ms;
+
+	if (!newest && o->delete_within_ms == 0)
+		return wall_ms;
+	for (size_t i = 0; i < p->input_count; i++)
+		for (size_t t = 0; t < p->inputs[i].count; t++) {
+			const struct table_props *props =
+				&v->runs[p->inputs[i].run]->tables[p->inputs[i].first + t]->props;
+
+			if (newest ? props->created_ms > at
+				   : dead_entries(props) != 0 && props->created_ms < at)
+				at = props->created_ms;
+		}
+	return at;
+}
