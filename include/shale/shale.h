@@ -408,14 +408,14 @@ SHALE_API void shale_cf_release(shale_cf *cf);
 /* Calls `each` for every family; stops when it returns false. */
 SHALE_API shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *name),
 				     void *arg);
-/* Its options, defaults filled in where the library chose them; struct_size is set. */
-SHALE_API shale_status shale_cf_get_options(shale_cf *cf, shale_cf_options *out);
+/* The options of a family (NULL: the default one); struct_size is set. */
+SHALE_API shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf_options *out);
 /*
  * Other options from now on, for tables not yet written; all but ttl_ms may change
  * (SHALE_INVALID). Another policy takes the stack as it finds it; nothing is
  * merged that it does not owe. Durable on success, else nothing changed.
  */
-SHALE_API shale_status shale_cf_set_options(shale_cf *cf, const shale_cf_options *o);
+SHALE_API shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const shale_cf_options *o);
 /* Gone at once for new reads and writes; iterators that are open stay valid. */
 SHALE_API shale_status shale_cf_drop(shale_db *db, const char *name);
 

@@ -255,15 +255,15 @@ shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *nam
 	return SHALE_OK;
 }
 
-shale_status shale_cf_get_options(shale_cf *cf, shale_cf_options *out)
+shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf_options *out)
 {
-	shale_status rc = db_enter(cf->db);
+	shale_status rc = db_enter(db);
 
 	if (rc < 0)
 		return rc;
-	mutex_lock(&cf->db->mu);
-	*out = cf->options;
-	mutex_unlock(&cf->db->mu);
+	mutex_lock(&db->mu);
+	*out = family_of(db, cf)->options;
+	mutex_unlock(&db->mu);
 	return SHALE_OK;
 }
 
@@ -295,20 +295,22 @@ static void set_options(shale_cf *cf, const shale_cf_options *o)
 	mutex_unlock(&cf->db->mu);
 }
 
-shale_status shale_cf_set_options(shale_cf *cf, const shale_cf_options *o)
+shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const shale_cf_options *o)
 {
-	struct edit_field change = { .tag = EDIT_CF_OPTIONS, .cf = cf->id };
+	struct edit_field change = { .tag = EDIT_CF_OPTIONS };
 	struct buf payload;
-	shale_db *db = cf->db;
 	shale_status rc = db_enter(db);
 
 	if (rc >= 0)
 		rc = cf_options_sanitise(o, &change.options);
-	if (rc >= 0)
-		rc = check_change(cf, &change.options);
+	if (rc < 0)
+		return rc;
+	cf = family_of(db, cf);
+	rc = check_change(cf, &change.options);
 	if (rc < 0)
 		return rc;
 	buf_init(&payload, db->env);
+	change.cf = cf->id;
 	edit_field_encode(&payload, &change);
 	mutex_lock(&db->install_mu);
 	if (atomic_load(&cf->dropped))

@@ -170,6 +170,7 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 	case EDIT_CF_FLUSHED:
 	case EDIT_ADD_TABLE:
 	case EDIT_REMOVE_TABLE:
+	case EDIT_CF_OPTIONS:
 		d = draft_of(r, f->cf);
 		if (d == NULL)
 			return inconsistent(r, "an unknown column family is changed", f->cf);
