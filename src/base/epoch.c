@@ -22,8 +22,10 @@ unsigned epoch_enter(struct epoch *e)
 		uint64_t even = atomic_load_explicit(&e->slot[i].counter, memory_order_relaxed);
 
 		if ((even & 1) == 0 &&
-		    atomic_compare_exchange_strong(&e->slot[i].counter, &even, even + 1))
+		    atomic_compare_exchange_strong(&e->slot[i].counter, &even, even + 1)) {
+			task_point(false);
 			return i;
+		}
 		i = (i + 1) % EPOCH_SLOTS;
 		/* More readers inside than slots: some of them wait for the disk. */
 		if (tries % EPOCH_SLOTS == EPOCH_SLOTS - 1)
@@ -35,6 +37,7 @@ void epoch_retire(struct epoch *e, struct epoch_item *item, void (*fn)(struct ep
 {
 	item->free = fn;
 	item->waits_for = 0;
+	task_point(false);
 	for (unsigned i = 0; i < EPOCH_SLOTS; i++) {
 		uint64_t c = atomic_load(&e->slot[i].counter);
 

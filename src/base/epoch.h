@@ -55,6 +55,7 @@ static inline void epoch_exit(struct epoch *e, unsigned slot)
 {
 	uint64_t now = atomic_load_explicit(&e->slot[slot].counter, memory_order_relaxed);
 
+	task_point(false);
 	atomic_store_explicit(&e->slot[slot].counter, now + 1, memory_order_release);
 }
 

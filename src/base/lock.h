@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "base/task.h"
 
 #include <stdatomic.h>
 
@@ -68,6 +69,7 @@ static inline void mutex_lock(struct mutex *m)
 {
 	uint32_t free = 0;
 
+	task_point(false);
 	if (unlikely(!atomic_compare_exchange_strong_explicit(&m->state, &free, 1,
 							      memory_order_acquire,
 							      memory_order_relaxed)))
@@ -82,6 +84,7 @@ static inline void mutex_unlock(struct mutex *m)
 	/* Once it is free the next holder may free the memory it lies in. */
 	const shale_env *env = m->env;
 
+	task_point(false);
 #ifdef SHALE_DEBUG
 	mutex_rank_pop(m);
 #endif
@@ -123,6 +126,7 @@ void env_sleep_ns(const shale_env *env, uint64_t ns);
 
 static inline void cpu_relax(void)
 {
+	task_point(true);
 #if defined(__x86_64__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)

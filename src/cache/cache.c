@@ -132,6 +132,7 @@ static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset)
 	/* Acquire: pairs with the release store that made the slot VISIBLE. */
 	uint64_t old = atomic_fetch_add_explicit(&s->state, ACQUIRE_ONE, memory_order_acquire);
 
+	task_point(false);
 	if (unlikely(life_of(old) != VISIBLE))
 		return false; /* the owner's store drops what was added */
 	if (likely(slot_has_key(s, number, offset)))
@@ -226,6 +227,7 @@ void cache_release(struct cache *c, struct cache_item *item)
 	 * Release: this task's reads come before an eviction or a free by another.
 	 * Acquire: others' reads come before a free by this one.
 	 */
+	task_point(false);
 	old = atomic_fetch_add_explicit(&s->state, RELEASE_ONE, memory_order_acq_rel);
 	DEBUG_ASSERT(pins_of(old) != 0);
 	if (unlikely(life_of(old) == INVISIBLE)) {
@@ -275,6 +277,7 @@ static bool slot_evict(struct cache *c, struct slot *s, uint64_t old, struct evi
 	size_t size;
 	void *data;
 
+	task_point(false);
 	/* Acquire: pairs with the releases of all who had it pinned. */
 	if (!atomic_compare_exchange_strong_explicit(&s->state, &old, LIFE(BUILDING),
 						     memory_order_acquire, memory_order_relaxed))

@@ -58,6 +58,7 @@ static void advance_held(shale_db *db)
 		wal_completed(atomic_load_explicit(&db->wal, memory_order_relaxed), log_end,
 			      last_seq);
 	atomic_store_explicit(&db->visible, last_seq, memory_order_release);
+	task_point(false);
 	atomic_store(&db->published, ticket);
 	wake_all(db);
 	/* A seal kicks the workers too, but then its last commits may be under way still. */
@@ -77,8 +78,11 @@ static void advance(shale_db *db)
 	while (next_done(db, atomic_load(&db->published)) && !atomic_load(&db->publish_broken)) {
 		if (atomic_exchange(&db->publishing, 1) != 0)
 			return; /* the holder will look again */
+		task_point(false);
 		advance_held(db);
+		task_point(false);
 		atomic_store(&db->publishing, 0);
+		task_point(false);
 	}
 }
 
@@ -95,6 +99,7 @@ bool publish_wait(shale_db *db, uint64_t ticket)
 		}
 		atomic_fetch_add(&db->publish_waiters, 1);
 		event = atomic_load(&db->publish_event);
+		task_point(false);
 		if (atomic_load(&db->published) < ticket && !atomic_load(&db->publish_broken))
 			db->env->executor.ops->wait(db->env->executor.self,
 						    (const uint32_t *)&db->publish_event, event,
@@ -112,7 +117,9 @@ shale_status publish(shale_db *db, uint64_t ticket, uint64_t last_seq, uint64_t 
 	slot->last_seq = last_seq;
 	slot->log_end = log_end;
 	slot->failed = failed;
+	task_point(false);
 	atomic_store(&slot->done, ticket + 1);
+	task_point(false);
 	advance(db);
 	if (likely(publish_wait(db, ticket + 1)))
 		return SHALE_OK;

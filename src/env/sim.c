@@ -80,10 +80,13 @@ struct sim_fs *sim_swap_fs(struct sim *sim, struct sim_fs *fs)
 {
 	struct sim_fs *old = sim->fs;
 
-	if (old != NULL)
+	if (old != NULL) {
 		old->inner_hook = NULL;
+		old->latency = NULL;
+	}
 	fs->inner_hook = before_disk_call;
 	fs->inner_arg = sim;
+	fs->latency = sim->slow ? sim_latency_sleep : NULL;
 	sim->fs = fs;
 	sim->env.fs.self = fs;
 	return old;

@@ -29,6 +29,13 @@
  * a write behind the end of the buffer (mapped length or size) is -EFBIG, and a
  * mapping longer than the file -EINVAL.
  *
+ * Buffers: a read fills all of the buffer with junk before anything else, so who uses
+ * bytes that were not delivered is found out. A buffer that changes while a slow write
+ * is under way (struct sim_latency), or a file that is closed under a slow read, ends
+ * the process. What lay in a mapping is freed with the last one of its file.
+ *
+ * EINTR is never returned but by a rule: the interface's files do not let it out.
+ *
  * Thread: any, except that a crash, clone or hash of a moment with mapped stores
  * under way sees some of these stores.
  */
@@ -105,6 +112,13 @@ uint64_t sim_fs_hash(struct sim_fs *fs);
 
 /* ---- faults ---- */
 
+/* A read or write that reports success but did not do what was asked (err is not used). */
+enum sim_stray {
+	SIM_STRAY_NONE,
+	SIM_STRAY_MISDIRECTED, /* the bytes of, or into, another sector of some file */
+	SIM_STRAY_LOST,        /* a write that went nowhere; a read of zeros */
+};
+
 struct sim_fault {
 	enum sim_op op; /* SIM_ANY: every call counts */
 	const char
@@ -118,6 +132,8 @@ struct sim_fault {
 	 * the next sync succeeds, but it is not durable (as Linux does).
 	 */
 	bool clean;
+	bool old; /* with clean: reads see the old bytes and size again (as Btrfs does) */
+	enum sim_stray stray;
 };
 
 void sim_fs_fault(struct sim_fs *fs, const struct sim_fault *rule);
@@ -127,8 +143,17 @@ uint64_t sim_fs_calls(struct sim_fs *fs, enum sim_op op);
 uint64_t sim_fs_open_handles(struct sim_fs *fs); /* files and locks that were not given back */
 /* Chance in 1000 that a read or a write of more than one byte is cut short. */
 void sim_fs_short_io(struct sim_fs *fs, unsigned reads, unsigned writes);
-/* Room for file contents in bytes; what does not fit is -ENOSPC. */
+/*
+ * Room for file contents in bytes; what does not fit is -ENOSPC, or what is set here:
+ * of a quota (EDQUOT) space() does not know.
+ */
+void sim_fs_set_full_error(struct sim_fs *fs, int err);
 void sim_fs_set_capacity(struct sim_fs *fs, uint64_t bytes);
+/*
+ * How many files, locks and (while listed or synced) directories may be open at once;
+ * what would be one more is -err: EMFILE of the process, ENFILE of the system. 0: any.
+ */
+void sim_fs_set_handles_max(struct sim_fs *fs, uint64_t max, int err);
 /* A drive that lies: sync and sync_dir succeed and do nothing. */
 void sim_fs_set_lying(struct sim_fs *fs, bool lying);
 /* Reads of this byte see bit 0..7 inverted; mappings do not. -ENOENT: no such file. */
@@ -187,7 +212,11 @@ void sim_heap_free_all(struct sim_heap *heap);
  * all choices come from the seed.
  *
  * Time is virtual: it stands still but for a small random cost of each call, and
- * jumps to the nearest timeout when every task sleeps.
+ * jumps to the nearest timeout when every task sleeps. With a latency profile calls of
+ * the disk sleep, so that all that others can do meanwhile is done.
+ *
+ * In a library built with SHALE_YIELDS the marked atomic steps (base/task.h) are such
+ * points as well, and so are the fast paths of locks.
  *
  * Thread: one at a time.
  */
@@ -217,6 +246,18 @@ struct sim_schedule {
 	uint64_t steps_max;         /* more of them is SIM_STUCK; 0: no limit */
 };
 
+/*
+ * How long calls of the disk take: anything between, and with tail_permille of 1000 in
+ * tail_ns. A read takes effect at the end of it, all others at its beginning: what is
+ * written during a sync is not covered by it.
+ */
+struct sim_latency {
+	struct {
+		uint64_t least_ns, most_ns, tail_ns;
+		unsigned tail_permille;
+	} of[SIM_OPS];
+};
+
 struct sim_stats {
 	uint64_t steps, switches, spawned;
 	uint64_t unjoined; /* tasks of the last run that ended and were never joined */
@@ -238,6 +279,11 @@ struct sim_fs *sim_swap_fs(struct sim *sim, struct sim_fs *fs);
 /* Run fn(arg) as the first task, till it and all it spawned have ended. Not nested. */
 enum sim_result sim_run(struct sim *sim, void (*fn)(void *arg), void *arg);
 void sim_set_schedule(struct sim *sim, const struct sim_schedule *schedule);
+/* NULL: none, as at the beginning. */
+void sim_set_latency(struct sim *sim, const struct sim_latency *latency);
+struct sim_latency sim_latency_nvme(void);   /* reads 80 us, syncs 20 us to 1 ms */
+struct sim_latency sim_latency_disk(void);   /* everything that moves the arm: 4 to 20 ms */
+struct sim_latency sim_latency_stalls(void); /* quick, but one of 50 takes half a second */
 /* Of every choice and call so far: equal seeds and programs give equal hashes. */
 uint64_t sim_trace_hash(const struct sim *sim);
 struct sim_stats sim_get_stats(const struct sim *sim);

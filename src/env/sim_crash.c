@@ -358,6 +358,7 @@ struct sim_fs *sim_fs_image(struct sim_fs *fs, enum sim_crash mode, uint64_t see
 	out->seq = fs->seq;
 	out->names_floor = fs->names_floor;
 	out->capacity = fs->capacity;
+	out->full_err = fs->full_err;
 	out->lying = fs->lying;
 	if (mode != SIM_CRASH_PROCESS)
 		plan_init(&plan, fs, mode, seed);

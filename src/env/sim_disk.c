@@ -214,6 +214,23 @@ void sim_inode_sync_failed_clean(struct inode *i)
 	i->mapped = i->cur.pins != 0;
 }
 
+void sim_inode_sync_failed_old(struct sim_fs *fs, struct inode *i)
+{
+	fs->bytes = fs->bytes - i->cur.size + i->dur.size;
+	if (i->cur.pins != 0) {
+		sim_image_resize(&i->cur, i->dur.size);
+		sim_image_patch(&i->cur, &i->dur, 0, i->dur.size);
+	} else {
+		sim_image_fini(&i->cur);
+		i->cur = sim_image_share(&i->dur);
+	}
+	sim_image_fini(&i->clean);
+	i->clean = (struct image){ 0 };
+	i->has_clean = false;
+	sim_inode_log_clear(i);
+	i->mapped = i->cur.pins != 0;
+}
+
 void sim_disk_sync_dir(struct sim_fs *fs, struct inode *dir)
 {
 	sim_names_unref(dir->names_dur);
@@ -231,7 +248,7 @@ struct sim_fs *sim_disk_new_empty(uint64_t seed)
 
 	pthread_mutex_init(&fs->mu, NULL);
 	rand_seed(&fs->rand, seed);
-	fs->capacity = UINT64_C(1) << 40;
+	fs->capacity = SIM_CAPACITY;
 	return fs;
 }
 

@@ -22,6 +22,7 @@
 
 #define SIM_FILE_MAX (UINT64_C(8) << 30)
 #define SIM_PAGE ((size_t)4096)
+#define SIM_CAPACITY (UINT64_C(1) << 40)
 
 /* Memory of the simulator itself; never NULL. */
 void *sim_calloc(size_t n);
@@ -197,10 +198,15 @@ struct sim_fs {
 	uint64_t calls[SIM_OPS];
 	unsigned short_reads, short_writes;
 	bool lying;
+	int full_err; /* 0: ENOSPC */
+	uint64_t handles_max;
+	int handles_err;
 
 	/* Set before others know of the disk. */
 	sim_fs_hook hook, inner_hook; /* the user's, the scheduler's */
 	void *hook_arg, *inner_arg;
+	/* The scheduler's: the caller sleeps as long as such a call takes. */
+	void (*latency)(void *arg, enum sim_op op);
 };
 
 /* A disk without inodes, for copies; root is not made. */
@@ -217,6 +223,8 @@ void sim_op_apply_names(struct names **t, const struct op *op);
 
 void sim_inode_sync(struct inode *i);
 void sim_inode_sync_failed_clean(struct inode *i);
+/* The same, and the cache is dropped too: back to what is durable. */
+void sim_inode_sync_failed_old(struct sim_fs *fs, struct inode *i);
 void sim_disk_sync_dir(struct sim_fs *fs, struct inode *dir);
 
 /* Resolve a path. -ENOENT, -ENOTDIR, -EINVAL, -ENAMETOOLONG. */
@@ -239,24 +247,39 @@ void sim_disk_recount(struct sim_fs *fs);
 
 struct verdict {
 	int err; /* to be returned; 0: none */
-	bool after, clean;
+	bool after, clean, old, hit;
+	enum sim_stray stray;
 };
 
 /* Count the call, run the hooks, lock the disk, and judge. */
 struct verdict sim_disk_enter(struct sim_fs *fs, enum sim_op op, const char *name);
+/* The errno of a full disk. */
+int sim_disk_full(const struct sim_fs *fs);
+/* 0, or -errno when one more handle is too many. */
+int sim_disk_handle_room(const struct sim_fs *fs);
 /* Some n' <= n, by the chance of short I/O. */
 size_t sim_disk_short(struct sim_fs *fs, size_t n, unsigned permille);
+
+/* ---- strays (sim_stray.c) ---- */
+
+/* Instead of reading what was meant. */
+void sim_stray_read(struct sim_fs *fs, enum sim_stray stray, uint32_t ino, uint64_t offset,
+		    void *buf, size_t n);
+/* Instead of writing what was meant; the file has grown as if it had. False: -EFBIG. */
+bool sim_stray_write(struct sim_fs *fs, enum sim_stray stray, uint32_t ino, uint64_t offset,
+		     const void *buf, size_t n);
 
 /* ---- calls ---- */
 
 struct call {
 	struct sim_fs *fs;
+	enum sim_op op;
 	struct verdict v;
 };
 
 static inline struct call call_begin(void *self, enum sim_op op, const char *name)
 {
-	struct call c = { .fs = self };
+	struct call c = { .fs = self, .op = op };
 
 	c.v = sim_disk_enter(c.fs, op, name);
 	return c;
@@ -271,6 +294,9 @@ static inline bool call_refused(const struct call *c)
 static inline int64_t call_end(struct call *c, int64_t rc)
 {
 	pthread_mutex_unlock(&c->fs->mu);
+	/* That of a read came before its work. */
+	if (c->fs->latency != NULL && c->op != SIM_READ)
+		c->fs->latency(c->fs->inner_arg, c->op);
 	return c->v.err != 0 ? -c->v.err : rc;
 }
 

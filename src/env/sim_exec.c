@@ -39,9 +39,9 @@
 #endif
 
 /* What a point is, in the trace; calls of the disk come behind these. */
-enum { POINT_SPAWN = 1, POINT_JOIN, POINT_WAIT, POINT_WAKE, POINT_YIELD, POINT_END };
+enum { POINT_SPAWN = 1, POINT_JOIN, POINT_WAIT, POINT_WAKE, POINT_YIELD, POINT_END, POINT_MARK };
 
-enum { CALL_NS = 100 };
+enum { CALL_NS = 100, MARK_NS = 10 };
 
 void sim_trace(struct sim *sim, uint64_t x)
 {
@@ -246,6 +246,21 @@ void sim_point(struct sim *sim, uint32_t what, uint64_t cost_ns, bool force)
 		switch_to(sim, next);
 }
 
+void sim_sleep(struct sim *sim, uint64_t ns)
+{
+	static const uint32_t nobody_wakes;
+	struct sim_task *me = sim->current;
+
+	if (me == NULL) {
+		sim->now_ns += ns;
+		return;
+	}
+	me->state = TASK_WAITING;
+	me->word = &nobody_wakes;
+	me->deadline = sim->now_ns + ns;
+	give_way(sim);
+}
+
 void sim_schedule_init(struct sim *sim)
 {
 	const struct sim_schedule *s = &sim->schedule;
@@ -270,6 +285,11 @@ static void trampoline(unsigned high, unsigned low)
 	sim_bug("a task went on after its end", t->name);
 }
 
+static void marked_point(struct task *task, bool waits)
+{
+	sim_point(((struct sim_task *)task)->sim, POINT_MARK, MARK_NS, waits);
+}
+
 static struct sim_task *task_new(struct sim *sim, const char *name, void (*fn)(void *arg),
 				 void *arg)
 {
@@ -281,6 +301,7 @@ static struct sim_task *task_new(struct sim *sim, const char *name, void (*fn)(v
 	t->fn = fn;
 	t->arg = arg;
 	t->task.stripe = t->id;
+	t->task.point = marked_point;
 	t->stack = stack_get(sim);
 	t->priority = (UINT64_C(1) << 32) + rand_below(&sim->choice, 1u << 30);
 	getcontext(&t->context);

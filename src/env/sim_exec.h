@@ -13,7 +13,7 @@ enum task_state { TASK_READY, TASK_WAITING, TASK_JOINING, TASK_ENDED };
 enum { TASK_STACK = 256 * 1024, TASK_NAME = 24, PRIORITY_POINTS = 16 };
 
 struct sim_task {
-	struct task task; /* what base/task.h knows of it */
+	struct task task; /* what base/task.h knows of it; first */
 	struct sim *sim;
 	struct sim_task *next; /* all tasks, in order of spawning */
 	uint32_t id;
@@ -50,6 +50,8 @@ struct sim {
 	uint64_t point[PRIORITY_POINTS]; /* steps at which the running task falls */
 	uint64_t lowest;                 /* the priority to fall to; goes down */
 	uint64_t fail_spawn;
+	struct sim_latency latency;
+	bool slow; /* there is a profile of latencies */
 
 	struct sim_task *tasks, *current; /* current NULL: outside of a run */
 	uint32_t next_id;
@@ -74,7 +76,11 @@ void sim_schedule_init(struct sim *sim);
  * may switch. `what` goes into the trace; `force` asks for a switch (yield).
  */
 void sim_point(struct sim *sim, uint32_t what, uint64_t cost_ns, bool force);
+/* The running task sleeps, whatever is woken; outside of a run time just passes. */
+void sim_sleep(struct sim *sim, uint64_t ns);
 void sim_trace(struct sim *sim, uint64_t x);
+/* Sleep as long as such a call takes (sim_latency.c). */
+void sim_latency_sleep(void *arg, enum sim_op op);
 void sim_stacks_free(struct sim *sim);
 
 #endif

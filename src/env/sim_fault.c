@@ -34,6 +34,8 @@ struct verdict sim_disk_enter(struct sim_fs *fs, enum sim_op op, const char *nam
 
 	if (fs->inner_hook != NULL)
 		fs->inner_hook(fs->inner_arg, fs, op, name);
+	if (fs->latency != NULL && op == SIM_READ)
+		fs->latency(fs->inner_arg, op);
 	if (fs->hook != NULL)
 		fs->hook(fs->hook_arg, fs, op, name);
 	pthread_mutex_lock(&fs->mu);
@@ -47,12 +49,35 @@ struct verdict sim_disk_enter(struct sim_fs *fs, enum sim_op op, const char *nam
 		if (f->name_ends != NULL && !ends_with(name, f->name_ends))
 			continue;
 		r->seen++;
-		if (r->seen < f->nth || (r->seen > f->nth && !f->sticky) || v.err != 0)
+		if (r->seen < f->nth || (r->seen > f->nth && !f->sticky) || v.hit)
 			continue;
-		v = (struct verdict){ .err = f->err, .after = f->after, .clean = f->clean };
+		v = (struct verdict){ .err = f->stray == SIM_STRAY_NONE ? f->err : 0,
+				      .after = f->after,
+				      .clean = f->clean,
+				      .old = f->old,
+				      .hit = true,
+				      .stray = f->stray };
 		fs->hits++;
 	}
 	return v;
+}
+
+int sim_disk_full(const struct sim_fs *fs)
+{
+	return fs->full_err != 0 ? -fs->full_err : -ENOSPC;
+}
+
+int sim_disk_handle_room(const struct sim_fs *fs)
+{
+	uint64_t n = 0;
+
+	if (fs->handles_max == 0)
+		return 0;
+	for (const struct sim_file *f = fs->files; f != NULL; f = f->next)
+		n += f->generation == fs->generation;
+	for (const struct sim_lock *l = fs->locks; l != NULL; l = l->next)
+		n += l->generation == fs->generation;
+	return n < fs->handles_max ? 0 : -fs->handles_err;
 }
 
 size_t sim_disk_short(struct sim_fs *fs, size_t n, unsigned permille)
@@ -121,6 +146,21 @@ void sim_fs_set_capacity(struct sim_fs *fs, uint64_t bytes)
 {
 	pthread_mutex_lock(&fs->mu);
 	fs->capacity = bytes;
+	pthread_mutex_unlock(&fs->mu);
+}
+
+void sim_fs_set_full_error(struct sim_fs *fs, int err)
+{
+	pthread_mutex_lock(&fs->mu);
+	fs->full_err = err;
+	pthread_mutex_unlock(&fs->mu);
+}
+
+void sim_fs_set_handles_max(struct sim_fs *fs, uint64_t max, int err)
+{
+	pthread_mutex_lock(&fs->mu);
+	fs->handles_max = max;
+	fs->handles_err = err;
 	pthread_mutex_unlock(&fs->mu);
 }
 

@@ -7,8 +7,12 @@
  */
 #include "env/sim_disk.h"
 
+#include "base/crc32c.h"
+
 #include <errno.h>
 #include <stdlib.h>
+
+enum { JUNK = 0xdb };
 
 static struct call file_begin(void *self, enum sim_op op, struct sim_file *f)
 {
@@ -85,6 +89,9 @@ static int open_locked(struct sim_fs *fs, const char *path, unsigned flags, stru
 		return -EISDIR;
 	if (!(flags & (SHALE_FILE_READ | SHALE_FILE_WRITE)))
 		return -EINVAL;
+	rc = sim_disk_handle_room(fs);
+	if (rc < 0)
+		return rc;
 	if (ino == 0) {
 		ino = sim_disk_inode_new(fs, INODE_FILE);
 		sim_disk_link(fs, dir, name, ino);
@@ -150,9 +157,14 @@ void sim_file_close(void *self, shale_file *file)
 int64_t sim_file_pread(void *self, shale_file *file, void *buf, size_t n, uint64_t offset)
 {
 	struct sim_file *f = (struct sim_file *)file;
-	struct call c = file_begin(self, SIM_READ, f);
-	struct inode *i = file_inode(c.fs, f);
+	struct call c;
+	struct inode *i;
 
+	memset(buf, JUNK, n);
+	c = file_begin(self, SIM_READ, f);
+	if (f->closed)
+		sim_bug("a file was closed while it was read", f->name);
+	i = file_inode(c.fs, f);
 	if (call_refused(&c) || i == NULL)
 		return call_end(&c, -EIO);
 	if (offset >= i->cur.size)
@@ -160,7 +172,10 @@ int64_t sim_file_pread(void *self, shale_file *file, void *buf, size_t n, uint64
 	if (n > i->cur.size - offset)
 		n = (size_t)(i->cur.size - offset);
 	n = sim_disk_short(c.fs, n, c.fs->short_reads);
-	sim_image_read(&i->cur, offset, buf, n);
+	if (c.v.stray != SIM_STRAY_NONE)
+		sim_stray_read(c.fs, c.v.stray, f->ino, offset, buf, n);
+	else
+		sim_image_read(&i->cur, offset, buf, n);
 	for (uint32_t k = 0; k < i->flip_count; k++) {
 		const struct flip *flip = &i->flip[k];
 
@@ -171,9 +186,10 @@ int64_t sim_file_pread(void *self, shale_file *file, void *buf, size_t n, uint64
 }
 
 static int64_t pwrite_locked(struct sim_fs *fs, struct sim_file *f, const void *buf, size_t n,
-			     uint64_t offset)
+			     uint64_t offset, enum sim_stray stray)
 {
 	struct inode *i = file_inode(fs, f);
+	bool written;
 
 	if (i == NULL)
 		return -EIO;
@@ -191,16 +207,19 @@ static int64_t pwrite_locked(struct sim_fs *fs, struct sim_file *f, const void *
 		if (fs->capacity > fs->bytes)
 			room += fs->capacity - fs->bytes;
 		if (offset >= room)
-			return -ENOSPC;
+			return sim_disk_full(fs);
 		n = (size_t)(room - offset);
 		grow(fs, i, offset + n);
 	}
-	if (!sim_image_write(&i->cur, offset, buf, n)) {
+	written = stray != SIM_STRAY_NONE ? sim_stray_write(fs, stray, f->ino, offset, buf, n)
+					  : sim_image_write(&i->cur, offset, buf, n);
+	if (!written) {
 		if (offset + n > i->cur.size)
 			fs->bytes -= offset + n - i->cur.size;
 		return -EFBIG;
 	}
-	sim_inode_log(fs, i, OP_WRITE, 0, offset, buf, n);
+	if (stray == SIM_STRAY_NONE)
+		sim_inode_log(fs, i, OP_WRITE, 0, offset, buf, n);
 	return (int64_t)n;
 }
 
@@ -209,10 +228,16 @@ int64_t sim_file_pwrite(void *self, shale_file *file, const void *buf, size_t n,
 	struct sim_file *f = (struct sim_file *)file;
 	struct call c = file_begin(self, SIM_WRITE, f);
 	int64_t rc = -EIO;
+	/* Without latency nothing else runs before the end. */
+	bool slow = c.fs->latency != NULL;
+	uint32_t crc = slow ? crc32c(0, buf, n) : 0;
 
 	if (!call_refused(&c))
-		rc = pwrite_locked(c.fs, f, buf, n, offset);
-	return call_end(&c, rc);
+		rc = pwrite_locked(c.fs, f, buf, n, offset, c.v.stray);
+	rc = call_end(&c, rc);
+	if (slow && crc32c(0, buf, n) != crc)
+		sim_bug("a buffer was changed while it was written", f->name);
+	return rc;
 }
 
 int sim_file_sync(void *self, shale_file *file)
@@ -223,7 +248,9 @@ int sim_file_sync(void *self, shale_file *file)
 
 	if (i == NULL)
 		return (int)call_end(&c, -EIO);
-	if (c.v.err != 0 && c.v.clean)
+	if (c.v.err != 0 && c.v.clean && c.v.old)
+		sim_inode_sync_failed_old(c.fs, i);
+	else if (c.v.err != 0 && c.v.clean)
 		sim_inode_sync_failed_clean(i);
 	else if (!call_refused(&c) && !c.fs->lying)
 		sim_inode_sync(i);
@@ -253,7 +280,7 @@ int sim_file_allocate(void *self, shale_file *file, uint64_t offset, uint64_t n)
 	if (offset > SIM_FILE_MAX || n > SIM_FILE_MAX - offset)
 		return (int)call_end(&c, -EFBIG);
 	if (!grow(c.fs, i, offset + n))
-		return (int)call_end(&c, -ENOSPC);
+		return (int)call_end(&c, sim_disk_full(c.fs));
 	if (offset + n > i->cur.size)
 		resize(c.fs, i, OP_EXTEND, offset + n);
 	return (int)call_end(&c, 0);
@@ -272,7 +299,7 @@ int sim_file_truncate(void *self, shale_file *file, uint64_t size)
 	if (size > SIM_FILE_MAX)
 		return (int)call_end(&c, -EFBIG);
 	if (!grow(c.fs, i, size))
-		return (int)call_end(&c, -ENOSPC);
+		return (int)call_end(&c, sim_disk_full(c.fs));
 	if (size != i->cur.size)
 		resize(c.fs, i, OP_TRUNCATE, size);
 	return (int)call_end(&c, 0);

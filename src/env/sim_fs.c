@@ -140,6 +140,8 @@ static int fs_sync_dir(void *self, const char *path)
 
 	if (rc == 0 && c.fs->inode[ino].kind != INODE_DIR)
 		rc = -ENOTDIR;
+	if (rc == 0)
+		rc = sim_disk_handle_room(c.fs);
 	if (rc == 0 && !c.fs->lying)
 		sim_disk_sync_dir(c.fs, &c.fs->inode[ino]);
 	return (int)call_end(&c, rc);
@@ -155,6 +157,8 @@ static int fs_list(void *self, const char *path, int (*each)(void *arg, const ch
 
 	if (rc == 0 && c.fs->inode[ino].kind != INODE_DIR)
 		rc = -ENOTDIR;
+	if (rc == 0)
+		rc = sim_disk_handle_room(c.fs);
 	if (rc == 0)
 		t = sim_names_share(c.fs->inode[ino].names);
 	rc = (int)call_end(&c, rc);
@@ -191,6 +195,9 @@ static int lock_locked(struct sim_fs *fs, const char *path, struct sim_lock **ou
 		return rc;
 	if (ino != 0 && fs->inode[ino].kind == INODE_DIR)
 		return -EISDIR;
+	rc = sim_disk_handle_room(fs);
+	if (rc < 0)
+		return rc;
 	if (ino == 0) {
 		ino = sim_disk_inode_new(fs, INODE_FILE);
 		sim_disk_link(fs, dir, name, ino);
@@ -246,8 +253,10 @@ static int fs_space(void *self, const char *path, uint64_t *free_bytes, uint64_t
 	int rc = call_refused(&c) ? -EIO : sim_disk_lookup(c.fs, path, &ino);
 
 	if (rc == 0) {
-		*free_bytes = c.fs->capacity > c.fs->bytes ? c.fs->capacity - c.fs->bytes : 0;
-		*total_bytes = c.fs->capacity;
+		uint64_t capacity = c.fs->full_err == EDQUOT ? SIM_CAPACITY : c.fs->capacity;
+
+		*free_bytes = capacity > c.fs->bytes ? capacity - c.fs->bytes : 0;
+		*total_bytes = capacity;
 	}
 	return (int)call_end(&c, rc);
 }

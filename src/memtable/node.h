@@ -103,6 +103,7 @@ static inline uint64_t node_read(const shale_env *env, _Atomic uint64_t *lock)
 {
 	uint64_t v = atomic_load_explicit(lock, memory_order_acquire);
 
+	task_point(false);
 	return likely((v & 1) == 0) ? v : node_lock_wait(env, lock);
 }
 
@@ -115,6 +116,7 @@ static inline bool node_unchanged(_Atomic uint64_t *lock, uint64_t v)
 /* Take the lock if nothing has changed since `v`. */
 static inline bool node_trylock(_Atomic uint64_t *lock, uint64_t v)
 {
+	task_point(false);
 	return atomic_compare_exchange_strong_explicit(lock, &v, v + 1, memory_order_acquire,
 						       memory_order_relaxed);
 }
@@ -122,6 +124,7 @@ static inline bool node_trylock(_Atomic uint64_t *lock, uint64_t v)
 /* Let go of a lock that was taken at `v`; a change shows as v + 2. */
 static inline void node_unlock(_Atomic uint64_t *lock, uint64_t v, bool changed)
 {
+	task_point(false);
 	atomic_store_explicit(lock, changed ? v + 2 : v, memory_order_release);
 }
 
