@@ -43,10 +43,11 @@ static shale_status build(shale_db *db, struct mem *m)
 			  .bottom_range = never_bottom_range },
 	};
 	rc = memtable_ranges(m->table, SEQ_MAX, &list, &count, &capacity);
-	if (rc >= 0 && count != 0)
-		rc = rangedel_build(db->env, list, count, &ranges);
 	if (rc >= 0)
 		rc = snapshots_list(db, &snapshots, &snapshot_count);
+	if (rc >= 0 && count != 0)
+		rc = rangedel_build_newest(db->env, list, count, snapshots, snapshot_count,
+					   &ranges);
 	if (rc >= 0)
 		rc = memtable_iter_new(m->table, SEQ_MAX, false, &m->result.source);
 	if (rc >= 0) {

@@ -113,7 +113,7 @@ static shale_status gather_ranges(struct shale_iter *it)
 		if (list[i].seq <= it->seq)
 			list[visible++] = list[i];
 	if (rc >= 0 && visible != 0)
-		rc = rangedel_build(it->db->env, list, visible, &it->ranges);
+		rc = rangedel_build_newest(it->db->env, list, visible, NULL, 0, &it->ranges);
 	mem_free(it->db->env, list);
 	return rc;
 }

@@ -292,10 +292,11 @@ static shale_status run_merge(struct merge *t)
 	job.build.created_ms = t->created_ms;
 	if (rc >= 0)
 		rc = ranges_of_version(db, inputs, &list, &count, &capacity);
-	if (rc >= 0 && count != 0)
-		rc = rangedel_build(db->env, list, count, &ranges);
 	if (rc >= 0)
 		rc = snapshots_list(db, &snapshots, &job.keep.snapshot_count);
+	if (rc >= 0 && count != 0)
+		rc = rangedel_build_newest(db->env, list, count, snapshots, job.keep.snapshot_count,
+					   &ranges);
 	if (rc >= 0)
 		rc = bottom_init(&bottom, db->env, t->base, last + 1);
 	if (rc >= 0)

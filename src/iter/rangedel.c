@@ -82,8 +82,34 @@ static void sweep_pass(struct sweep *s, const struct edge *e)
 	}
 }
 
-static uint64_t *copy_distinct(uint64_t *to, const struct sweep *s)
+/* Which of the open sequences a fragment takes. */
+struct wanted {
+	bool newest;            /* the newest as of each limit and of now; else all */
+	const uint64_t *limits; /* ascending */
+	size_t limit_count;
+	size_t seqs_max; /* of the whole set */
+};
+
+static uint64_t *copy_newest(uint64_t *to, const struct sweep *s, const struct wanted *w)
 {
+	uint64_t last = s->open[0];
+
+	*to++ = last;
+	for (size_t i = w->limit_count; i-- > 0;) {
+		size_t at = w->limits[i] < last ? sweep_above(s, w->limits[i]) : 0;
+
+		if (at == s->open_count)
+			break;
+		if (s->open[at] < last)
+			*to++ = last = s->open[at];
+	}
+	return to;
+}
+
+static uint64_t *copy_seqs(uint64_t *to, const struct sweep *s, const struct wanted *w)
+{
+	if (w->newest)
+		return copy_newest(to, s, w);
 	for (size_t i = 0; i < s->open_count; i++) {
 		if (i == 0 || s->open[i] != s->open[i - 1])
 			*to++ = s->open[i];
@@ -96,7 +122,7 @@ struct room {
 	size_t fragments, seqs, key_bytes;
 };
 
-static struct room sweep_measure(const struct edge *e, size_t n)
+static struct room sweep_measure(const struct edge *e, size_t n, const struct wanted *w)
 {
 	struct room room = { 0, 0, 0 };
 	size_t open = 0;
@@ -107,14 +133,14 @@ static struct room sweep_measure(const struct edge *e, size_t n)
 		for (; i < n && slice_eq(e[i].key, key); i++)
 			open += e[i].start ? 1 : (size_t)-1;
 		room.key_bytes += key.size;
-		room.seqs += open;
+		room.seqs += w->newest && open > w->limit_count + 1 ? w->limit_count + 1 : open;
 		room.fragments += open != 0;
 	}
 	return room;
 }
 
-static void sweep_fill(struct rangedel_set *s, struct sweep *sweep, const struct edge *e, size_t n,
-		       uint64_t *seqs, uint8_t *bytes)
+static void sweep_fill(struct rangedel_set *s, struct sweep *sweep, const struct wanted *w,
+		       const struct edge *e, size_t n, uint64_t *seqs, uint8_t *bytes)
 {
 	struct rangedel_fragment *open = NULL;
 
@@ -135,7 +161,7 @@ static void sweep_fill(struct rangedel_set *s, struct sweep *sweep, const struct
 		open = &s->fragments[s->count++];
 		open->lo = key;
 		open->seqs = seqs;
-		seqs = copy_distinct(seqs, sweep);
+		seqs = copy_seqs(seqs, sweep, w);
 		open->seq_count = (size_t)(seqs - open->seqs);
 	}
 }
@@ -178,14 +204,8 @@ static struct rangedel_set *set_new(const shale_env *env, const struct room *roo
 	return s;
 }
 
-shale_status rangedel_build(const shale_env *env, const struct rangedel *in, size_t n,
-			    struct rangedel_set **out)
-{
-	return rangedel_build_within(env, in, n, SIZE_MAX, out);
-}
-
-shale_status rangedel_build_within(const shale_env *env, const struct rangedel *in, size_t n,
-				   size_t seqs_max, struct rangedel_set **out)
+static shale_status build(const shale_env *env, const struct rangedel *in, size_t n,
+			  const struct wanted *w, struct rangedel_set **out)
 {
 	struct edge *edges = NULL, *sorted;
 	struct sweep sweep = { NULL, 0 };
@@ -202,15 +222,15 @@ shale_status rangedel_build_within(const shale_env *env, const struct rangedel *
 		goto out;
 	count = list_edges(in, n, edges);
 	sorted = sort_edges(edges, edges + 2 * n, count);
-	room = sweep_measure(sorted, count);
-	if (room.seqs > seqs_max) {
+	room = sweep_measure(sorted, count, w);
+	if (room.seqs > w->seqs_max) {
 		mem_free(env, sweep.open);
 		mem_free(env, edges);
 		return err_new(SHALE_CORRUPT, "%zu range tombstones make %zu pieces", n, room.seqs);
 	}
 	s = set_new(env, &room, &seqs, &bytes);
 	if (s != NULL)
-		sweep_fill(s, &sweep, sorted, count, seqs, bytes);
+		sweep_fill(s, &sweep, w, sorted, count, seqs, bytes);
 out:
 	mem_free(env, sweep.open);
 	mem_free(env, edges);
@@ -218,6 +238,31 @@ out:
 		return err_memory("a set of range tombstones");
 	*out = s;
 	return SHALE_OK;
+}
+
+shale_status rangedel_build(const shale_env *env, const struct rangedel *in, size_t n,
+			    struct rangedel_set **out)
+{
+	const struct wanted all = { .seqs_max = SIZE_MAX };
+
+	return build(env, in, n, &all, out);
+}
+
+shale_status rangedel_build_within(const shale_env *env, const struct rangedel *in, size_t n,
+				   size_t seqs_max, struct rangedel_set **out)
+{
+	const struct wanted all = { .seqs_max = seqs_max };
+
+	return build(env, in, n, &all, out);
+}
+
+shale_status rangedel_build_newest(const shale_env *env, const struct rangedel *in, size_t n,
+				   const uint64_t *limits, size_t limit_count,
+				   struct rangedel_set **out)
+{
+	const struct wanted newest = { true, limits, limit_count, SIZE_MAX };
+
+	return build(env, in, n, &newest, out);
 }
 
 void rangedel_free(struct rangedel_set *s)

@@ -38,6 +38,14 @@ shale_status rangedel_build(const shale_env *env, const struct rangedel *in, siz
 /* The same, but SHALE_CORRUPT (text only) if the fragments have more than seqs_max sequences. */
 shale_status rangedel_build_within(const shale_env *env, const struct rangedel *in, size_t n,
 				   size_t seqs_max, struct rangedel_set **out);
+/*
+ * Of a fragment's sequences only the newest, and the newest at or below each of the
+ * ascending `limits`: all that matters to who reads as of these and of now. Ranges that
+ * nest need memory by their number so, not by its square. SHALE_NO_MEMORY.
+ */
+shale_status rangedel_build_newest(const shale_env *env, const struct rangedel *in, size_t n,
+				   const uint64_t *limits, size_t limit_count,
+				   struct rangedel_set **out);
 void rangedel_free(struct rangedel_set *s); /* NULL is allowed */
 
 /* The fragment that covers key, or NULL. s may be NULL. */

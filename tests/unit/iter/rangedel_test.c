@@ -171,9 +171,75 @@ static void says_when_there_is_no_memory(void **state)
 	assert_int_equal(heap.alive, 0);
 }
 
+/* Against the whole set: the same answer as of every limit and of now, in less room. */
+static void the_newest_of_each_stripe_answer_as_all_do(void **state)
+{
+	struct rangedel in[60];
+	char text_of[60][2][8];
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	for (unsigned round = 0; round < 300; round++) {
+		uint64_t limits[4];
+		size_t count = rand_below(&r, 5), n = 1 + rand_below(&r, 60);
+		struct rangedel_set *all = NULL, *newest = NULL;
+
+		for (size_t i = 0; i < n; i++) {
+			sprintf(text_of[i][0], "%02u", (unsigned)rand_below(&r, 40));
+			sprintf(text_of[i][1], "%02u", (unsigned)rand_below(&r, 50));
+			in[i] = range(text_of[i][0], text_of[i][1], 1 + rand_below(&r, 99));
+		}
+		for (size_t i = 0; i < count; i++)
+			limits[i] = (i != 0 ? limits[i - 1] : 0) + rand_below(&r, 40);
+		assert_ok(rangedel_build(shale_env_default(), in, n, &all));
+		assert_ok(
+			rangedel_build_newest(shale_env_default(), in, n, limits, count, &newest));
+		assert_int_equal(all->count, newest->count);
+		for (unsigned k = 0; k < 50; k++) {
+			char key[8];
+
+			sprintf(key, "%02u", k);
+			assert_int_equal(rangedel_newest(all, text(key), SEQ_MAX),
+					 rangedel_newest(newest, text(key), SEQ_MAX));
+			for (size_t i = 0; i < count; i++)
+				assert_int_equal(rangedel_newest(all, text(key), limits[i]),
+						 rangedel_newest(newest, text(key), limits[i]));
+		}
+		for (size_t i = 0; i < newest->count; i++)
+			assert_true(newest->fragments[i].seq_count <= count + 1);
+		rangedel_free(all);
+		rangedel_free(newest);
+	}
+}
+
+/* As who deletes a queue's front again and again. */
+static void ranges_that_nest_take_memory_by_their_number(void **state)
+{
+	enum { DEEP = 5000 };
+	struct rangedel *in = calloc(DEEP, sizeof(*in));
+	char(*hi)[8] = calloc(DEEP, sizeof(*hi));
+	struct rangedel_set *s = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < DEEP; i++) {
+		sprintf(hi[i], "k%05u", i);
+		in[i] = range("a", hi[i], 1 + i);
+	}
+	assert_ok(rangedel_build_newest(shale_env_default(), in, DEEP, NULL, 0, &s));
+	assert_int_equal(s->count, DEEP);
+	assert_true(s->bytes < 128 * DEEP);
+	assert_int_equal(rangedel_newest(s, text("b"), SEQ_MAX), DEEP);
+	rangedel_free(s);
+	free(hi);
+	free(in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_newest_of_each_stripe_answer_as_all_do),
+		cmocka_unit_test(ranges_that_nest_take_memory_by_their_number),
 		cmocka_unit_test(cuts_ranges_at_each_others_ends),
 		cmocka_unit_test(an_empty_set_covers_nothing),
 		cmocka_unit_test(a_range_may_begin_at_the_empty_key),
