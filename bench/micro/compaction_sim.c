@@ -11,7 +11,8 @@
  * must consider (those that have a table over its key) and that a scan merges, both
  * on the average; tables over live data, at worst while a merge holds inputs and
  * outputs, and at the end; the cost by the model of compact/adapt.h of one write,
- * two gets and a hundredth of a seek; the largest job in memtables.
+ * two gets and a hundredth of a seek; the largest job in memtables. Then what a second
+ * of six mixes costs by that model, and by how much adaptive is off the best.
  */
 #include "base/coding.h"
 #include "base/rand.h"
@@ -45,10 +46,8 @@ struct sim {
 	double get_runs, scan_runs;
 	uint64_t samples;
 	struct rand r;
-	/* Adaptive. */
 	struct adapt adapt;
 	struct adapt_counters asked;
-	double cost;
 };
 
 static void check(bool ok, const char *what)
@@ -230,11 +229,26 @@ static void run_pick(struct sim *s, const struct pick *p)
 	finish(s, b);
 }
 
-static void flush(struct sim *s, uint32_t *keys, size_t n)
+/* Carry out all that is owed. */
+static void settle(struct sim *s)
 {
 	static struct pick_input inputs[RUNS_MAX];
-	struct version_builder *b = NULL;
 	struct pick p;
+
+	for (;;) {
+		struct policy_now now = { s->wall_ms, UINT64_MAX, s->next_run };
+
+		check(s->v->run_count <= RUNS_MAX, "runs");
+		if (!policy_pick(&s->o, s->v, &now, inputs, &p))
+			break;
+		s->next_run++;
+		run_pick(s, &p);
+	}
+}
+
+static void flush(struct sim *s, uint32_t *keys, size_t n)
+{
+	struct version_builder *b = NULL;
 	size_t kept = 0;
 
 	qsort(keys, n, sizeof(*keys), compare_keys);
@@ -246,15 +260,7 @@ static void flush(struct sim *s, uint32_t *keys, size_t n)
 	s->flushed += kept;
 	finish(s, b);
 	note_space(s, 0);
-	for (;;) {
-		struct policy_now now = { s->wall_ms, UINT64_MAX, s->next_run };
-
-		check(s->v->run_count <= RUNS_MAX, "runs");
-		if (!policy_pick(&s->o, s->v, &now, inputs, &p))
-			break;
-		s->next_run++;
-		run_pick(s, &p);
-	}
+	settle(s);
 }
 
 /* How many runs a get, and a scan, would meet now. */
@@ -331,7 +337,6 @@ static void put_memtable(struct sim *s, enum kind kind, uint64_t *i, uint64_t ke
 	for (size_t n = 0; n < MEMTABLE; n++)
 		memtable[n] = key_of(s, kind, (*i)++, keys);
 	flush(s, memtable, MEMTABLE);
-	s->wall_ms += 1000;
 }
 
 static const struct policy_line {
@@ -342,8 +347,8 @@ static const struct policy_line {
 	{ "leveled", { .policy = SHALE_LEVELED } },
 	{ "leveled, space 1.05", { .policy = SHALE_LEVELED, .space_amp_max = 105 } },
 	{ "hybrid 4, ratio 8", { .policy = SHALE_HYBRID, .size_ratio = 8 } },
-	{ "hybrid 4, ratio 6", { .policy = SHALE_HYBRID, .size_ratio = 6 } },
-	{ "hybrid 4, ratio 4", { .policy = SHALE_HYBRID } },
+	{ "hybrid 4, ratio 6", { .policy = SHALE_HYBRID } },
+	{ "hybrid 4, ratio 4", { .policy = SHALE_HYBRID, .size_ratio = 4 } },
 	{ "hybrid 4, ratio 2", { .policy = SHALE_HYBRID, .size_ratio = 2 } },
 	{ "hybrid 8, ratio 4", { .policy = SHALE_HYBRID, .size_ratio = 4, .max_runs = 8 } },
 	{ "tiered 4", { .policy = SHALE_TIERED } },
@@ -386,6 +391,14 @@ static void report(const struct sim *s, const char *name, uint64_t writes, uint6
 	fflush(stdout);
 }
 
+static void look(struct sim *s)
+{
+	s->wall_ms += 1000;
+	if (s->o.policy == SHALE_ADAPTIVE &&
+	    adapt_look(&s->adapt, &s->asked, s->wall_ms, bytes_of(s->v), MEMTABLE, &s->o))
+		settle(s);
+}
+
 static void play(const struct policy_line *line, enum kind kind, uint64_t keys, uint64_t writes,
 		 uint64_t ttl_ms)
 {
@@ -404,18 +417,96 @@ static void play(const struct policy_line *line, enum kind kind, uint64_t keys, 
 	s.most = 0;
 	for (i = 0; i < writes;) {
 		put_memtable(&s, kind, &i, keys);
-		if (s.o.policy == SHALE_ADAPTIVE) {
-			s.asked.writes = i;
-			s.asked.reads = 2 * i;
-			s.asked.scans = i / 100;
-			adapt_look(&s.adapt, &s.asked, s.wall_ms, bytes_of(s.v), MEMTABLE, &s.o);
-		}
+		s.asked.writes = i;
+		s.asked.reads = 2 * i;
+		s.asked.scans = i / 100;
+		look(&s);
 		s.get_runs += runs_of_get(&s);
 		s.scan_runs += (double)s.v->run_count;
 		s.samples++;
 	}
 	report(&s, line->name, writes, keys);
 	sim_fini(&s);
+}
+
+/* ---- mixes ---- */
+
+/* What is asked in a second, in memtables of entries, gets, seeks. */
+struct mix {
+	double writes, gets, scans;
+};
+
+static const struct mix_line {
+	const char *name;
+	enum kind kind;
+	struct mix phase[2]; /* change places every minute */
+} mixes[] = {
+	{ "writes, uniform", UNIFORM, { { 1, 0.1, 0 }, { 1, 0.1, 0 } } },
+	{ "writes, zipf", ZIPF, { { 1, 0.1, 0 }, { 1, 0.1, 0 } } },
+	{ "half and half, zipf", ZIPF, { { 0.5, 0.5, 0 }, { 0.5, 0.5, 0 } } },
+	{ "gets 19 of 20, uniform", UNIFORM, { { 0.1, 1.9, 0 }, { 0.1, 1.9, 0 } } },
+	{ "scans, uniform", UNIFORM, { { 0.2, 0.5, 0.3 }, { 0.2, 0.5, 0.3 } } },
+	{ "changes every minute", UNIFORM, { { 1, 0.1, 0 }, { 0.05, 1, 0.5 } } },
+};
+
+/* The cost of a second, on the average, by the model of compact/adapt.h; in memtables. */
+static double play_mix(const struct policy_line *line, const struct mix_line *mix, uint64_t keys)
+{
+	enum { SECONDS = 600 };
+	struct sim s = { .ttl_ms = 0 };
+	shale_compaction c = line->c;
+	double cost = 0, due = 0, gets = 0, scans = 0;
+	uint64_t i = 0;
+
+	c.table_bytes = TABLE;
+	s.o = policy_options_of(&c, MEMTABLE);
+	s.adapt.settings = s.o;
+	sim_init(&s, keys);
+	while (i < keys)
+		put_memtable(&s, EACH_ONCE, &i, keys);
+	s.flushed = s.merged = i = 0;
+	for (int second = 0; second < SECONDS; second++) {
+		const struct mix *now = &mix->phase[second / 60 % 2];
+
+		for (due += now->writes; due >= 1; due--)
+			put_memtable(&s, mix->kind, &i, keys);
+		gets += now->gets * MEMTABLE;
+		scans += now->scans * MEMTABLE;
+		cost += now->gets * COST_READ_RUN * runs_of_get(&s) +
+			now->scans * COST_SCAN_RUN * (double)s.v->run_count;
+		s.asked.writes = i + (uint64_t)(due * MEMTABLE);
+		s.asked.reads = (uint64_t)gets;
+		s.asked.scans = (uint64_t)scans;
+		look(&s);
+	}
+	cost += (double)(s.flushed + s.merged) / MEMTABLE * COST_WRITE;
+	sim_fini(&s);
+	return cost / SECONDS;
+}
+
+static void play_mixes(uint64_t keys)
+{
+	enum { LINES = sizeof(lines) / sizeof(lines[0]), MIXES = sizeof(mixes) / sizeof(mixes[0]) };
+	double best[MIXES] = { 0 };
+
+	printf("\n%-26s", "cost of a second of");
+	for (size_t m = 0; m < MIXES; m++)
+		printf(" %24s", mixes[m].name);
+	for (size_t k = 0; k < LINES; k++) {
+		printf("\n%-26s", lines[k].name);
+		for (size_t m = 0; m < MIXES; m++) {
+			double cost = play_mix(&lines[k], &mixes[m], keys);
+
+			if (lines[k].c.policy == SHALE_ADAPTIVE)
+				printf(" %17.2f %+5.0f%%", cost, (cost / best[m] - 1) * 100);
+			else
+				printf(" %24.2f", cost);
+			if (best[m] == 0 || cost < best[m])
+				best[m] = cost;
+			fflush(stdout);
+		}
+	}
+	printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -442,5 +533,7 @@ int main(int argc, char **argv)
 		for (size_t k = 0; k < sizeof(lines) / sizeof(lines[0]); k++)
 			play(&lines[k], loads[i].kind, n, loads[i].times * n, 0);
 	}
+	if (argc < 3 || strcmp(argv[2], "mixes") == 0)
+		play_mixes(n / 4);
 	return 0;
 }

@@ -24,6 +24,10 @@ enum which {
 	POLICY,
 	RATIO,
 	TOP,
+	RUNS,
+	SPACE,
+	WINDOW,
+	DELETE_WITHIN,
 	BASE,
 	TABLE,
 	SWITCH,
@@ -42,9 +46,12 @@ struct word {
 static const struct word codecs[] = { { "default", 0 },           { "none", SHALE_NO_COMPRESSION },
 				      { "lz4", SHALE_LZ4 },       { "zstd", SHALE_ZSTD },
 				      { "snappy", SHALE_SNAPPY }, { NULL, 0 } };
-static const struct word policies[] = { { "default", SHALE_DEFAULT_POLICY },
-					{ "leveled", SHALE_LEVELED },
-					{ NULL, 0 } };
+static const struct word policies[] = {
+	{ "default", SHALE_DEFAULT_POLICY },  { "leveled", SHALE_LEVELED },
+	{ "tiered", SHALE_TIERED },           { "hybrid", SHALE_HYBRID },
+	{ "time_window", SHALE_TIME_WINDOW }, { "fifo", SHALE_FIFO },
+	{ "adaptive", SHALE_ADAPTIVE },       { NULL, 0 }
+};
 static const struct word durabilities[] = { { "ephemeral", SHALE_EPHEMERAL },
 					    { "process", SHALE_PROCESS },
 					    { "interval", SHALE_INTERVAL },
@@ -73,6 +80,10 @@ static const struct {
 	[POLICY] = { "policy", policies, SHALE_DEFAULT_POLICY, 0, 0 },
 	[RATIO] = { "ratio", NULL, 4, 2, 64 },
 	[TOP] = { "top", NULL, 2, 1, 32 },
+	[RUNS] = { "runs", NULL, 0, 2, 16 },
+	[SPACE] = { "space", NULL, 0, 110, 440 },
+	[WINDOW] = { "window", NULL, 0, 1000, 100000000 },
+	[DELETE_WITHIN] = { "delete_within", NULL, 0, 1000, 100000000 },
 	[BASE] = { "base", NULL, 65536, 8192, 1 << 20 },
 	[TABLE] = { "table", NULL, 16384, 4096, 1 << 20 },
 	[SWITCH] = { "switch", NULL, 250, 1, 1000 },
@@ -107,6 +118,14 @@ const struct settings_set settings_sets[] = {
 	{ "shallow", "ratio=64 top=8" },
 	{ "many runs", "top=32 memtable=16384" },
 	{ "leveled", "policy=leveled ratio=3 top=1" },
+	{ "tiered", "policy=tiered memtable=16384 table=4096" },
+	{ "hybrid", "policy=hybrid ratio=2 memtable=16384 table=4096 base=8192" },
+	{ "time windows", "policy=time_window memtable=16384 table=4096" },
+	{ "fifo", "policy=fifo memtable=65536" },
+	{ "adaptive", "policy=adaptive memtable=16384 table=4096" },
+	{ "hybrid, two runs", "policy=hybrid runs=2 space=110 memtable=16384 table=4096" },
+	{ "narrow windows", "policy=time_window window=1000 runs=2 memtable=16384 table=4096" },
+	{ "deleted in a second", "delete_within=1000 memtable=16384 table=4096" },
 	{ "one thread", "threads=1" },
 	{ "many threads", "threads=8 cpus=8 top=1 memtable=16384 table=4096" },
 	{ "slow background", "rate_bytes=4194304 rate_ops=10000" },
@@ -177,6 +196,10 @@ static void apply(const uint64_t v[SETTINGS], struct settings *out)
 	cf->compaction.policy = (shale_policy)v[POLICY];
 	cf->compaction.size_ratio = (uint32_t)v[RATIO];
 	cf->compaction.top_runs = (uint32_t)v[TOP];
+	cf->compaction.max_runs = (uint32_t)v[RUNS];
+	cf->compaction.space_amp_max = (uint32_t)v[SPACE];
+	cf->compaction.window_ms = v[WINDOW];
+	cf->compaction.delete_within_ms = v[DELETE_WITHIN];
 	cf->compaction.base_bytes = v[BASE];
 	cf->compaction.table_bytes = v[TABLE];
 	*out = (struct settings){

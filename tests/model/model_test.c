@@ -486,6 +486,26 @@ static void op_snapshot(struct model *m)
 	m->snapshots[i].state = m->now;
 }
 
+/* Another policy for a family, at once; other knobs with it. */
+static shale_status set_policy(struct model *m)
+{
+	shale_cf *cf = m->cf[below(m, FAMILIES)];
+	shale_cf_options o;
+	shale_compaction *c = &o.compaction;
+	shale_status rc = shale_cf_get_options(m->db, cf, &o);
+
+	if (rc < 0)
+		return rc;
+	c->policy = (shale_policy)below(m, SHALE_ADAPTIVE + 1);
+	c->size_ratio = 2 + (uint32_t)below(m, 6);
+	c->top_runs = 1 + (uint32_t)below(m, 4);
+	c->max_runs = 2 + (uint32_t)below(m, 4);
+	c->space_amp_max = below(m, 3) == 0 ? 110 : 0;
+	c->window_ms = 1 + below(m, 2 * HOUR_MS);
+	c->delete_within_ms = below(m, 3) == 0 ? 1 + below(m, HOUR_MS) : 0;
+	return shale_cf_set_options(m->db, cf, &o);
+}
+
 static void op_maintain(struct model *m)
 {
 	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
@@ -493,7 +513,7 @@ static void op_maintain(struct model *m)
 	size_t a = below(m, KEYS), b = below(m, KEYS);
 	shale_status rc;
 
-	switch (below(m, 8)) {
+	switch (below(m, 9)) {
 	case 0:
 		if (a < b && below(m, 2)) {
 			co.lower = key_of(m, a);
@@ -516,6 +536,9 @@ static void op_maintain(struct model *m)
 		rc = shale_flush(m->db, NULL);
 		if (rc == SHALE_OK)
 			settle(m);
+		break;
+	case 5:
+		rc = set_policy(m);
 		break;
 	default:
 		fo.no_wait = true;
@@ -767,22 +790,35 @@ static void the_store_answers_as_a_sorted_array_does(void **state)
 		uint32_t block, top, ratio, threads, filter;
 		uint64_t memtable, table;
 		shale_durability durability;
+		shale_policy policy;
 	} sets[] = {
-		{ "plain", SHALE_NO_COMPRESSION, 4096, 4, 10, 2, 10, 65536, 65536, SHALE_DURABLE },
+		{ "plain", SHALE_NO_COMPRESSION, 4096, 4, 10, 2, 10, 65536, 65536, SHALE_DURABLE, 0 },
 		{ "tiny blocks", SHALE_NO_COMPRESSION, 256, 4, 4, 2, 10, 32768, 8192,
-		  SHALE_PROCESS },
-		{ "tiny tables", SHALE_LZ4, 512, 2, 2, 1, 4, 16384, 4096, SHALE_DURABLE },
-		{ "lz4", SHALE_LZ4, 1024, 2, 4, 3, 10, 32768, 32768, SHALE_PROCESS },
-		{ "zstd", SHALE_ZSTD, 4096, 3, 3, 2, 16, 65536, 16384, SHALE_INTERVAL },
-		{ "snappy", SHALE_SNAPPY, 2048, 1, 8, 2, 10, 16384, 65536, SHALE_DURABLE },
+		  SHALE_PROCESS, 0 },
+		{ "tiny tables", SHALE_LZ4, 512, 2, 2, 1, 4, 16384, 4096, SHALE_DURABLE, 0 },
+		{ "lz4", SHALE_LZ4, 1024, 2, 4, 3, 10, 32768, 32768, SHALE_PROCESS, 0 },
+		{ "zstd", SHALE_ZSTD, 4096, 3, 3, 2, 16, 65536, 16384, SHALE_INTERVAL, 0 },
+		{ "snappy", SHALE_SNAPPY, 2048, 1, 8, 2, 10, 16384, 65536, SHALE_DURABLE, 0 },
 		{ "no filter", SHALE_DEFAULT_COMPRESSION, 1024, 4, 4, 2, 0, 32768, 16384,
-		  SHALE_PROCESS },
+		  SHALE_PROCESS, 0 },
 		{ "no log", SHALE_NO_COMPRESSION, 1024, 2, 4, 2, 10, 32768, 16384,
-		  SHALE_EPHEMERAL },
+		  SHALE_EPHEMERAL, 0 },
 		{ "one thread", SHALE_NO_COMPRESSION, 512, 1, 2, 1, 10, 16384, 4096,
-		  SHALE_PROCESS },
+		  SHALE_PROCESS, 0 },
+		{ "leveled", SHALE_LZ4, 512, 2, 2, 3, 10, 16384, 4096, SHALE_DURABLE,
+		  SHALE_LEVELED },
+		{ "tiered", SHALE_NO_COMPRESSION, 512, 2, 2, 3, 10, 16384, 4096, SHALE_PROCESS,
+		  SHALE_TIERED },
+		{ "hybrid", SHALE_NO_COMPRESSION, 512, 2, 2, 3, 10, 16384, 4096, SHALE_DURABLE,
+		  SHALE_HYBRID },
+		{ "time window", SHALE_NO_COMPRESSION, 512, 2, 2, 2, 10, 16384, 4096,
+		  SHALE_PROCESS, SHALE_TIME_WINDOW },
+		{ "fifo", SHALE_NO_COMPRESSION, 512, 2, 2, 2, 10, 32768, 16384, SHALE_DURABLE,
+		  SHALE_FIFO },
+		{ "adaptive", SHALE_NO_COMPRESSION, 512, 2, 2, 2, 10, 16384, 8192,
+		  SHALE_INTERVAL, SHALE_ADAPTIVE },
 	};
-	uint64_t seed = test_seed(), ops = 0, rounds = test_scale(4);
+	uint64_t seed = test_seed(), ops = 0, rounds = test_scale(3);
 
 	(void)state;
 	for (uint64_t round = 0; round < rounds; round++)
@@ -799,6 +835,7 @@ static void the_store_answers_as_a_sorted_array_does(void **state)
 			o.default_cf.block_bytes = sets[i].block;
 			o.default_cf.filter_bits = sets[i].filter;
 			o.default_cf.no_filter = sets[i].filter == 0;
+			o.default_cf.compaction.policy = sets[i].policy;
 			o.default_cf.compaction.top_runs = sets[i].top;
 			o.default_cf.compaction.size_ratio = sets[i].ratio;
 			o.default_cf.compaction.table_bytes = sets[i].table;
