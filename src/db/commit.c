@@ -177,9 +177,11 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 			atomic_store_explicit(&m->log_first, segment, memory_order_relaxed);
 	}
 	db->since_look += c->payload.size;
-	if (unlikely(ticket % 1024 == 0 || db->since_look > db->memtables_max / 16)) {
+	if (unlikely(ticket % 1024 == 0 || db->since_look > db->memtables_max / 64)) {
 		db->since_look = 0;
 		seal_for_memory(db);
+		for (size_t i = 0; i < c->target_count; i++)
+			stall_look(db, c->targets[i].cf);
 		if (logged && wal_wants_segment(wal))
 			scheduler_kick(db->keeper);
 	}

@@ -76,8 +76,9 @@ struct shale_cf {
 	struct policy_options policy; /* changed under mu */
 	struct adapt adapt;           /* guarded by mu */
 
-	_Atomic(struct view *) view; /* load with memory_order_seq_cst inside an epoch */
-	_Atomic uint32_t delay;      /* back-pressure: ns for every KiB written */
+	_Atomic(struct view *) view;   /* load with memory_order_seq_cst inside an epoch */
+	_Atomic uint32_t delay;        /* back-pressure: ns for every KiB written */
+	_Atomic uint32_t delay_behind; /* what merges that are behind ask for */
 	_Atomic bool dropped;
 
 	/* Guarded by commit_mu. */
@@ -323,8 +324,10 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out);
 
 /* Delay a writer in proportion to the debt. */
 void stall_delay(shale_db *db, shale_cf *cf, size_t bytes);
-/* Recompute a family's delay; under mu. */
+/* The stack has changed: what merges that are behind ask for; under mu. */
 void stall_update(shale_db *db, shale_cf *cf);
+/* Set a family's delay by that and by how full the memtables are; under mu or commit_mu. */
+void stall_look(shale_db *db, shale_cf *cf);
 /* Wait until something was flushed; the background failure if that stands in the way. */
 shale_status stall_stop(shale_db *db, shale_cf *cf);
 /* Whether the sealed memtables of many families fill what all may take; under mu or commit_mu. */

@@ -3,9 +3,11 @@
  * proportion to its bytes and to the square of how far behind it is, in steps of
  * some microseconds, so that a full stop stays rare. Delays and stops are counted.
  *
- * Behind is: runs in the top level beyond three times what starts a merge, sealed
- * memtables beyond half of their share of memory, merge debt beyond
- * the size of many memtables.
+ * Behind is: runs in the top level beyond three times what starts a merge, merge debt
+ * beyond the size of many memtables, memtables beyond half of their share of memory.
+ * The last is looked at again while the active memtable grows, and its delay has no
+ * bound: towards the end of the share a writer goes at the pace of the flushes, and
+ * does not run into a stop that lasts as long as a whole flush.
  */
 #include "db/db.h"
 
@@ -18,6 +20,8 @@ enum {
 	SLEEP_LEAST_NS = 50000, /* shorter delays are saved up */
 	STOP_POLL_NS = 100000000,
 };
+
+#define DELAY_END 0.02 /* the delay of full memtables is DELAY_MAX / DELAY_END */
 
 bool stall_is_full_of_others(const shale_db *db)
 {
@@ -34,7 +38,8 @@ bool stall_is_full(const shale_db *db, const shale_cf *cf)
 		return true;
 	if (cf->version->level[0].runs >= (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy))
 		return true;
-	return cf->sealed_count != 0 && after > db->memtables_max;
+	/* A memtable may be a little larger than it should. */
+	return cf->sealed_count != 0 && after > db->memtables_max + db->memtables_max / 16;
 }
 
 static double share(double value, double from, double to)
@@ -44,21 +49,30 @@ static double share(double value, double from, double to)
 	return s < 0 ? 0 : s > 1 ? 1 : s;
 }
 
+void stall_look(shale_db *db, shale_cf *cf)
+{
+	uint32_t behind = atomic_load_explicit(&cf->delay_behind, memory_order_relaxed);
+	uint64_t held = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
+			memtable_bytes(cf->active->table);
+	double p = share((double)held, (double)db->memtables_max / 2, (double)db->memtables_max);
+	uint32_t full = (uint32_t)(p * p / (1 + DELAY_END - p) * DELAY_MAX);
+
+	atomic_store_explicit(&cf->delay, behind > full ? behind : full, memory_order_relaxed);
+}
+
 void stall_update(shale_db *db, shale_cf *cf)
 {
 	double top = policy_top_runs(&cf->policy);
 	double memtable = (double)db->options.memtable_bytes;
 	double runs = share((double)cf->version->level[0].runs, SLOW_RUNS * top, STOP_RUNS * top);
-	double sealed = share((double)db->sealed_bytes, (double)db->memtables_max / 2,
-			      (double)db->memtables_max);
 	double debt = share((double)policy_debt(&cf->policy, cf->version), SLOW_DEBT * memtable,
 			    STOP_DEBT * memtable);
-	double p = runs > sealed ? runs : sealed;
+	double p = runs > debt ? runs : debt;
 
 	mutex_assert_held(&db->mu);
-	if (debt > p)
-		p = debt;
-	atomic_store_explicit(&cf->delay, (uint32_t)(p * p * DELAY_MAX), memory_order_relaxed);
+	atomic_store_explicit(&cf->delay_behind, (uint32_t)(p * p * DELAY_MAX),
+			      memory_order_relaxed);
+	stall_look(db, cf);
 }
 
 void stall_delay(shale_db *db, shale_cf *cf, size_t bytes)

@@ -63,11 +63,43 @@ static void a_slow_disk_keeps_to_the_budget(void **state)
 		run_sim(1 + i, write_faster_than_flushes);
 }
 
+/*
+ * A writer who is faster than the flushes is slowed down in time: none waits for as
+ * long as a flush takes. (Once delays began only when two memtables were sealed, and
+ * with few memtables in the budget the third was a stop.)
+ */
+static void write_as_fast_as_flushes(void *arg)
+{
+	shale_options o = small_options(arg);
+	shale_stats stats = SHALE_STATS_INIT;
+	shale_db *db;
+
+	o.memory_budget = 32 << 20;
+	o.memtable_bytes = 4 << 20;
+	o.durability = SHALE_EPHEMERAL;
+	o.rate_bytes_per_s = 20 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 30000; i++)
+		put(db, NULL, i, 2000);
+	need_ok(shale_stats_get(db, &stats));
+	need(stats.flushes > 5 && stats.delayed_writes != 0);
+	need(stats.stops == 0);
+	need_ok(shale_close(db));
+}
+
+static void writers_slow_down_before_they_stop(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		run_sim(1 + i, write_as_fast_as_flushes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_families_with_large_values_keep_to_the_budget),
 		cmocka_unit_test(a_slow_disk_keeps_to_the_budget),
+		cmocka_unit_test(writers_slow_down_before_they_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
