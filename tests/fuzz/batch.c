@@ -108,4 +108,4 @@ static size_t make(struct rand *r, uint8_t *out)
 	return (size_t)(p - out);
 }
 
-const struct fuzz_target fuzz_target = { "batch", SIZE_MAX_, run, NULL, make };
+const struct fuzz_target fuzz_target = { "batch", SIZE_MAX_, run, NULL, make, 1 };

@@ -195,4 +195,4 @@ static size_t make(struct rand *r, uint8_t *out)
 	}
 }
 
-const struct fuzz_target fuzz_target = { "block", SIZE_MAX_, run, NULL, make };
+const struct fuzz_target fuzz_target = { "block", SIZE_MAX_, run, NULL, make, 1 };

@@ -450,4 +450,4 @@ static size_t make(struct rand *r, uint8_t *out)
 	return n;
 }
 
-const struct fuzz_target fuzz_target = { "directory", SIZE_MAX_, run, NULL, make };
+const struct fuzz_target fuzz_target = { "directory", SIZE_MAX_, run, NULL, make, 10 };

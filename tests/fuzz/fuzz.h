@@ -26,6 +26,7 @@ struct fuzz_target {
 	void (*repair)(uint8_t *data, size_t size);
 	/* A sound input (of a random shape) into out[size_max]; returns its size. */
 	size_t (*make)(struct rand *r, uint8_t *out);
+	unsigned cost; /* of a run; one of 10 gets a tenth of the mutants in the test */
 };
 
 extern const struct fuzz_target fuzz_target;

@@ -213,4 +213,4 @@ static size_t make(struct rand *r, uint8_t *out)
 	return (size_t)(p - out);
 }
 
-const struct fuzz_target fuzz_target = { "log", SIZE_MAX_, run, repair, make };
+const struct fuzz_target fuzz_target = { "log", SIZE_MAX_, run, repair, make, 1 };

@@ -267,4 +267,4 @@ static size_t make(struct rand *r, uint8_t *out)
 	}
 }
 
-const struct fuzz_target fuzz_target = { "options", SIZE_MAX_, run, repair, make };
+const struct fuzz_target fuzz_target = { "options", SIZE_MAX_, run, repair, make, 1 };

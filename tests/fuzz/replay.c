@@ -101,7 +101,7 @@ static void make_inputs(uint64_t n, uint64_t seed)
 static int test(const char *corpus)
 {
 	size_t kept, made = 64;
-	uint64_t mutants = test_scale(MUTANTS);
+	uint64_t mutants = test_scale(MUTANTS / fuzz_target.cost);
 	struct rand r;
 
 	rand_seed(&r, test_seed());

@@ -231,4 +231,4 @@ static size_t make(struct rand *r, uint8_t *out)
 	return size;
 }
 
-const struct fuzz_target fuzz_target = { "table", SIZE_MAX_, run, repair, make };
+const struct fuzz_target fuzz_target = { "table", SIZE_MAX_, run, repair, make, 1 };
