@@ -453,12 +453,13 @@ static void close_unlogged(void *arg)
 	o.durability = SHALE_EPHEMERAL;
 	o.default_cf.compaction.top_runs = 2;
 	need_ok(shale_open(DIR, &o, &db));
-	put(db, NULL, 1, 100);
-	need_ok(shale_flush(db, NULL));
-	sim_fs_fault(sim_get_fs(arg), &rule);
-	for (unsigned i = 0; i < 3; i++) {
-		put(db, NULL, i, 100);
+	/* Tables that overlap, so that they must be read to be merged. */
+	for (unsigned i = 0; i < 4; i++) {
+		put(db, NULL, 0, 100);
+		put(db, NULL, 9, 100);
 		(void)shale_flush(db, NULL);
+		if (i == 0)
+			sim_fs_fault(sim_get_fs(arg), &rule);
 	}
 	(void)shale_wait_idle(db);
 	/* Another failure between: its sentence is not that of the close. */
