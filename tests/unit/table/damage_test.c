@@ -383,7 +383,7 @@ static void forged_footers_are_refused(void **state)
 	assert_ok(table_open(&x.te, 1, size, &t));
 	f = *table_footer(t);
 	table_unref(t);
-	for (unsigned field = 0; field < 13; field++) {
+	for (unsigned field = 0; field < 14; field++) {
 		struct footer g = f;
 		struct extent *e[] = { &g.index, &g.ranges, &g.filter, &g.props };
 
@@ -393,8 +393,10 @@ static void forged_footers_are_refused(void **state)
 			e[field - 4]->size = e[field - 4]->raw_size = e[field - 4]->size - 64;
 		else if (field < 12)
 			*e[field - 8] = (struct extent){ 0, 0, 0 };
-		else
+		else if (field == 12)
 			g.filter_lines--;
+		else
+			g.filter_lines *= 64;
 		footer_encode(&g, bytes + size - FOOTER_SIZE);
 		assert_status(use_forged(&x, &o, bytes, size), SHALE_CORRUPT);
 		assert_true(names_the_place(1));
