@@ -454,7 +454,7 @@ static void close_unlogged(void *arg)
 	o.default_cf.compaction.top_runs = 2;
 	need_ok(shale_open(DIR, &o, &db));
 	/* Tables that overlap, so that they must be read to be merged. */
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		put(db, NULL, 0, 100);
 		put(db, NULL, 9, 100);
 		(void)shale_flush(db, NULL);
