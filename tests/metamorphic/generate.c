@@ -18,20 +18,20 @@ struct generator {
 };
 
 static const unsigned short weights[VERBS] = {
-	[PUT] = 2400,       [DELETE] = 500,       [DELETE_RANGE] = 120,
-	[BATCH_PUT] = 500,  [BATCH_DELETE] = 150, [BATCH_DELETE_RANGE] = 40,
-	[BATCH_CLEAR] = 10, [WRITE] = 90,         [GET] = 1500,
-	[MULTI_GET] = 200,  [HOLD] = 60,          [RELEASE] = 60,
-	[ITER] = 120,       [FIRST] = 60,         [LAST] = 60,
-	[SEEK] = 400,       [SEEK_PREV] = 300,    [NEXT] = 700,
-	[PREV] = 500,       [ITER_FREE] = 80,     [SCAN] = 20,
-	[SNAPSHOT] = 60,    [SNAPSHOT_FREE] = 60, [CREATE] = 30,
-	[DROP] = 12,        [FAMILIES_LIST] = 5,  [FLUSH] = 30,
-	[COMPACT] = 12,     [WAIT_IDLE] = 10,     [WAIT_DURABLE] = 20,
-	[RESUME] = 3,       [CHECK_ALL] = 6,      [FIGURES] = 10,
-	[TABLES] = 5,       [ADVANCE] = 20,       [OPEN_AGAIN] = 2,
-	[REOPEN] = 3,       [READ_ONLY] = 1,      [KILL] = 4,
-	[POWER_CUT] = 4,
+	[PUT] = 2400,        [DELETE] = 500,       [DELETE_RANGE] = 120,
+	[BATCH_PUT] = 500,   [BATCH_DELETE] = 150, [BATCH_DELETE_RANGE] = 40,
+	[BATCH_CLEAR] = 10,  [WRITE] = 90,         [GET] = 1500,
+	[MULTI_GET] = 200,   [HOLD] = 60,          [RELEASE] = 60,
+	[ITER] = 120,        [FIRST] = 60,         [LAST] = 60,
+	[SEEK] = 400,        [SEEK_PREV] = 300,    [NEXT] = 700,
+	[PREV] = 500,        [ITER_FREE] = 80,     [SCAN] = 20,
+	[SNAPSHOT] = 60,     [SNAPSHOT_FREE] = 60, [CREATE] = 30,
+	[DROP] = 12,         [SET_OPTIONS] = 6,    [FAMILIES_LIST] = 5,
+	[FLUSH] = 30,        [COMPACT] = 12,       [WAIT_IDLE] = 10,
+	[WAIT_DURABLE] = 20, [RESUME] = 3,         [CHECK_ALL] = 6,
+	[FIGURES] = 10,      [TABLES] = 5,         [ADVANCE] = 20,
+	[OPEN_AGAIN] = 2,    [REOPEN] = 3,         [READ_ONLY] = 1,
+	[KILL] = 4,          [POWER_CUT] = 4,
 };
 
 static uint32_t below(struct generator *g, uint64_t n)
@@ -237,6 +237,9 @@ static void fill(struct generator *g, struct op *op)
 	case FLUSH:
 		op->n = below(g, 3) == 0; /* all of them */
 		op->no_wait = below(g, 2);
+		break;
+	case SET_OPTIONS:
+		op->n = below(g, 1000);
 		break;
 	case ADVANCE:
 		op->n = 1 + below(g, 3);

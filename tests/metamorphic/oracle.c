@@ -302,6 +302,7 @@ static bool step_other(struct oracle *o, const struct op *op, struct answer *a)
 		if (op->lower != NONE && op->upper != NONE && op->lower >= op->upper)
 			a->status = SHALE_INVALID;
 		return o->there[op->family];
+	case SET_OPTIONS:
 	case FLUSH:
 		return o->there[op->family];
 	case ADVANCE:

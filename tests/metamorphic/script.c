@@ -32,6 +32,7 @@ static const char *const verb_names[VERBS] = {
 	[SNAPSHOT_FREE] = "snapshot_free",
 	[CREATE] = "create",
 	[DROP] = "drop",
+	[SET_OPTIONS] = "set_options",
 	[FAMILIES_LIST] = "families",
 	[FLUSH] = "flush",
 	[COMPACT] = "compact",

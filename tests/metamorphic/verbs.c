@@ -287,6 +287,23 @@ static bool see_family(void *arg, const char *name)
 	return true;
 }
 
+/* Those of one of the fixed sets; the time to live has to stay. */
+static void call_set_options(struct run *r, const struct op *op, struct answer *a)
+{
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
+	struct settings s;
+
+	settings_parse(settings_sets[op->n % settings_set_count].text, &s);
+	s.options.default_cf.ttl_ms = ttl_ms(r->oracle->family_ttl[op->family]);
+	a->status = shale_cf_set_options(r->db, r->cf[op->family], &s.options.default_cf);
+	NEED(r, shale_cf_get_options(r->db, r->cf[op->family], &o) == SHALE_OK,
+	     "get_options: failed");
+	NEED(r,
+	     o.compaction.policy == s.options.default_cf.compaction.policy ||
+		     s.options.default_cf.compaction.policy == SHALE_DEFAULT_POLICY,
+	     "get_options: another policy");
+}
+
 /* ---- maintenance ---- */
 
 static void call_flush(struct run *r, const struct op *op, struct answer *a)
@@ -480,6 +497,9 @@ void verb_call(struct run *r, const struct op *op, struct answer *out)
 		break;
 	case DROP:
 		call_drop(r, op, out);
+		break;
+	case SET_OPTIONS:
+		call_set_options(r, op, out);
 		break;
 	case FAMILIES_LIST:
 		out->status = shale_cf_list(r->db, see_family, &out->digest);
