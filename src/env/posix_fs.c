@@ -11,10 +11,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -141,9 +145,29 @@ static int write_zeros(int fd, uint64_t end)
 	return 0;
 }
 
+/*
+ * btrfs writes every page to a new place, reserved or not, and on a full disk there is
+ * none: a store into a mapping would be a SIGBUS. A new file can be told to stay where
+ * it is; our checksums do not need those that it loses by that. Not every kind of btrfs
+ * volume allows it, and other file systems refuse: then the file is as it is.
+ */
+static void keep_in_place(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_NOCOW_FL) != 0)
+		return;
+	flags |= FS_NOCOW_FL;
+	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int posix_allocate(void *self, shale_file *f, uint64_t offset, uint64_t n)
 {
+	struct statfs fs;
+
 	(void)self;
+	if (fstatfs(f->fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC)
+		keep_in_place(f->fd);
 	if (RETRY(fallocate(f->fd, 0, (off_t)offset, (off_t)n)) == 0)
 		return 0;
 	if (errno != EOPNOTSUPP && errno != ENOSYS)
