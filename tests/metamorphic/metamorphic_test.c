@@ -15,7 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { SCRIPTS = 32, SCRIPT_OPS = 2000, RANDOM_SETS = 8, REDUCE_SECONDS = 100 };
+enum { SCRIPTS = 24, SCRIPT_OPS = 2000, RANDOM_SETS = 8, REDUCE_SECONDS = 100 };
 
 static struct run_counts counts;
 
