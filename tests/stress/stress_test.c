@@ -310,6 +310,35 @@ static bool touch_table(void *arg, const shale_table_info *t)
 	return true;
 }
 
+static bool count_name(void *arg, const char *name)
+{
+	*(uint64_t *)arg += name[0] != '\0';
+	return true;
+}
+
+/* What else a host may ask for at any time. */
+static void ask_the_rest(struct part *p)
+{
+	shale_db *db = p->s->f->db;
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
+	char lo[32], hi[32];
+	uint64_t k = rand_below(&p->rand, CHURN), names = 0;
+	shale_batch *b;
+
+	MUST(shale_cf_list(db, count_name, &names) == SHALE_OK && names >= 2);
+	MUST(shale_cf_get_options(db, p->s->mirror, &o) == SHALE_OK);
+	MUST(shale_cf_set_options(db, p->s->mirror, &o) == SHALE_OK);
+	MUST(shale_resume(db) == SHALE_OK);
+	sprintf(lo, "churn%08u", (unsigned)k);
+	sprintf(hi, "churn%08u", (unsigned)k + 20);
+	MUST(shale_batch_new(&b) == SHALE_OK);
+	MUST(shale_batch_delete(b, NULL, shale_str(hi)) == SHALE_OK);
+	MUST(shale_batch_delete_range(b, NULL, shale_str(lo), shale_str(hi)) == SHALE_OK);
+	MUST(shale_batch_count(b) == 2);
+	MUST(shale_write(db, NULL, b) == SHALE_OK);
+	shale_batch_free(b);
+}
+
 static void *tend(void *arg)
 {
 	struct part *p = arg;
@@ -323,7 +352,7 @@ static void *tend(void *arg)
 		uint64_t bytes = 0;
 		shale_cf *cf;
 
-		switch (rand_below(&p->rand, 6)) {
+		switch (rand_below(&p->rand, 7)) {
 		case 0:
 			fo.no_wait = true;
 			MUST(shale_flush(db, &fo) == SHALE_OK);
@@ -344,6 +373,9 @@ static void *tend(void *arg)
 			break;
 		case 3:
 			MUST(shale_check(db, NULL, NULL, NULL) == SHALE_OK);
+			break;
+		case 5:
+			ask_the_rest(p);
 			break;
 		case 4:
 			w.durability = SHALE_DURABLE;
