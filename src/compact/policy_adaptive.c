@@ -10,13 +10,13 @@
  * the simulator (bench/micro/compaction_sim.c). Entries that are overwritten while
  * they lie above the last level go into it once for all of them.
  *
- * Hysteresis: another choice must be cheaper by a tenth at three looks on end, and
+ * Hysteresis: another choice must be cheaper by a tenth at five looks on end, and
  * a look's weight halves every two looks. A changed choice merges only what it
  * owes; nothing is written anew because of it.
  */
 #include "compact/adapt.h"
 
-enum { VOTES = 3 };
+enum { VOTES = 5 };
 
 static const struct choice {
 	shale_policy acting;

@@ -1,12 +1,7 @@
 /*
- * What the policy picks: cases in text, then random stacks in which several jobs
- * run at once, where the order of every key's versions is checked after each.
+ * What the policies pick: cases in text, shape in, job out.
  */
 #include "shape.h"
-
-#include "base/rand.h"
-
-/* ---- cases ---- */
 
 static const struct policy_options usual = {
 	.policy = SHALE_LEVELED,
@@ -17,9 +12,56 @@ static const struct policy_options usual = {
 	.table_bytes = 100,
 };
 
+static const struct policy_options tiered = {
+	.policy = SHALE_TIERED,
+	.acting = SHALE_TIERED,
+	.top_runs = 2,
+	.max_runs = 3,
+	.size_ratio = 5,
+	.base_bytes = 1000,
+	.table_bytes = 100,
+};
+
+static const struct policy_options hybrid = {
+	.policy = SHALE_HYBRID,
+	.acting = SHALE_HYBRID,
+	.top_runs = 2,
+	.max_runs = 3,
+	.size_ratio = 5,
+	.base_bytes = 100,
+	.table_bytes = 100,
+};
+
+static const struct policy_options window = {
+	.policy = SHALE_TIME_WINDOW,
+	.acting = SHALE_TIME_WINDOW,
+	.top_runs = 3,
+	.max_runs = 3,
+	.window_ms = 100,
+	.table_bytes = 100,
+};
+
+static const struct policy_options fifo = {
+	.policy = SHALE_FIFO,
+	.acting = SHALE_FIFO,
+	.top_runs = 2,
+	.max_bytes = 350,
+};
+
+static const struct policy_options deadline = {
+	.policy = SHALE_LEVELED,
+	.acting = SHALE_LEVELED,
+	.size_ratio = 10,
+	.top_runs = 2,
+	.base_bytes = 1000,
+	.delete_within_ms = 400,
+};
+
 struct policy_case {
 	const char *name, *shape, *want;
-	const char *lo, *hi; /* asked for by hand: [lo, hi) */
+	const struct policy_options *o; /* NULL: usual */
+	uint64_t snapshot;              /* the oldest one */
+	const char *lo, *hi;            /* asked for by hand: [lo, hi) */
 	bool manual;
 };
 
@@ -182,12 +224,198 @@ static const struct policy_case cases[] = {
 	  .lo = "a",
 	  .hi = "e",
 	  .want = "asked for: L0#9 a-c + L0#8 b-d -> L6#77" },
+	{ .name = "by hand: a lone table at the bottom that nothing can change is left alone",
+	  .manual = true,
+	  .shape = "L7#1 a-c^0",
+	  .lo = "a",
+	  .hi = "z",
+	  .want = "nothing" },
+
+	{ .name = "leveled: a level with runs of another policy has them merged into the oldest",
+	  .shape = "L6#5 a-c; L6#4 b-d x-y; L7#1 a-z:50000",
+	  .want = "level runs: L6#5 a-c + L6#4 b-d -> L6#4" },
+	{ .name = "leveled: or moved there, where they lie beside each other",
+	  .shape = "L6#5 a-c; L6#4 d-e; L7#1 a-z:50000",
+	  .want = "level runs by moving: L6#5 a-c -> L6#4" },
+	{ .name = "leveled: top runs go on top of such a level meanwhile",
+	  .shape = "L0#9 a-b; L0#8 a-b; L0#7 a-b; L0#6 a-b; L5#5 a-c; L5#4 b-d; L7#1 a-z:50000",
+	  .want = "top runs: L0#9 a-b + L0#8 a-b + L0#7 a-b + L0#6 a-b -> L5#77" },
+
+	{ .name = "tiered: top runs become a run of level 1, without what is there",
+	  .o = &tiered,
+	  .shape = "L0#9 a-c; L0#8 b-d; L1#3 a-z; L7#1 a-z",
+	  .want = "top runs: L0#9 a-c + L0#8 b-d -> L1#77" },
+	{ .name = "tiered: a run is gone on with while nothing in it is met",
+	  .o = &tiered,
+	  .shape = "L0#9 f-g; L0#8 f-h; L1#3 a-e; L1#2 a-z",
+	  .want = "top runs: L0#9 f-g + L0#8 f-h -> L1#3" },
+	{ .name = "tiered: too few runs over any key wait",
+	  .o = &tiered,
+	  .shape = "L1#5 a-c; L1#4 b-d; L1#3 e-f",
+	  .want = "nothing" },
+	{ .name = "tiered: as many runs as are allowed over a key are merged, there alone",
+	  .o = &tiered,
+	  .shape = "L1#5 a-c m-n; L1#4 b-d; L1#3 d-f x-z; L2#2 a-z",
+	  .want = "level runs: L1#5 a-c + L1#4 b-d + L1#3 d-f -> L2#77" },
+	{ .name = "tiered: the next stretch goes into the run that the first began",
+	  .o = &tiered,
+	  .shape = "L1#5 m-n; L1#4 m-p; L1#3 n-q; L2#6 a-f; L2#2 a-z",
+	  .want = "level runs: L1#5 m-n + L1#4 m-p + L1#3 n-q -> L2#6" },
+	{ .name = "tiered: a stretch with a busy table waits",
+	  .o = &tiered,
+	  .shape = "L1#5 a-c; L1#4 b-d*; L1#3 d-f; L2#2 a-z",
+	  .want = "nothing" },
+	{ .name = "tiered: an excluded end parts two stretches",
+	  .o = &tiered,
+	  .shape = "L1#5 a-c); L1#4 a-c); L1#3 c-d",
+	  .want = "nothing" },
+	{ .name = "tiered: runs of the last level are merged in place",
+	  .o = &tiered,
+	  .shape = "L7#5 a-c; L7#4 b-d; L7#3 c-f x-z",
+	  .want = "level runs: L7#5 a-c + L7#4 b-d + L7#3 c-f -> L7#3" },
+	{ .name = "tiered: many runs beside each other are moved together",
+	  .o = &tiered,
+	  .shape = "L1#9 k-l; L1#8 i-j; L1#7 g-h; L1#6 e-f; L1#5 c-d; L1#4 a-b",
+	  .want = "level runs by moving: L1#5 c-d -> L1#4" },
+
+	{ .name = "hybrid: little above the last level is left there",
+	  .o = &hybrid,
+	  .shape = "L1#5 a-c:100; L2#4 b-d:100; L7#1 a-z:1000",
+	  .want = "nothing" },
+	{ .name = "hybrid: more is merged down where most lies above for what lies beneath",
+	  .o = &hybrid,
+	  .shape = "L1#5 a-c:100 m-n:60; L2#4 m-p:90; L7#1 a-d:500 m-q:500",
+	  .want = "level size: L1#5 m-n + L2#4 m-p + L7#1 m-q -> L7#1" },
+	{ .name = "hybrid: level 0 stays above",
+	  .o = &hybrid,
+	  .shape = "L0#9 a-z; L1#5 m-n:260; L7#1 a-d:500 m-q:500",
+	  .want = "level size: L1#5 m-n + L7#1 m-q -> L7#1" },
+	{ .name = "hybrid: what meets nothing is moved",
+	  .o = &hybrid,
+	  .shape = "L1#5 a-c:250 e-f:10; L7#1 a-d:500 m-q:500",
+	  .want = "level size by moving: L1#5 e-f -> L7#1" },
+	{ .name = "hybrid: the first merge begins the last level",
+	  .o = &hybrid,
+	  .shape = "L1#5 a-c:90; L2#4 b-d:90",
+	  .want = "level size: L1#5 a-c + L2#4 b-d -> L7#77" },
+	{ .name = "hybrid: and is alone",
+	  .o = &hybrid,
+	  .shape = "L1#5 a-c:90 x-y*; L2#4 b-d:90",
+	  .want = "nothing" },
+	{ .name = "hybrid: levels that another policy left are tiers",
+	  .o = &hybrid,
+	  .shape = "L5#5 a-c:90; L6#4 b-d:300; L7#1 a-d:500 m-q:500",
+	  .want = "level size: L5#5 a-c + L6#4 b-d + L7#1 a-d -> L7#1" },
+	{ .name = "hybrid: several runs in the last level become one",
+	  .o = &hybrid,
+	  .shape = "L7#5 a-c; L7#4 b-d; L7#3 c-f x-z",
+	  .want = "level size: L7#5 a-c + L7#4 b-d + L7#3 c-f -> L7#3" },
+
+	{ .name = "window: the open one waits for enough runs",
+	  .o = &window,
+	  .shape = "L0#9 a-c@1000; L0#8 a-c@1001",
+	  .want = "nothing" },
+	{ .name = "window: which become a run of level 1",
+	  .o = &window,
+	  .shape = "L0#9 a-c@1002; L0#8 a-c@1001; L0#7 a-c@1000",
+	  .want = "top runs: L0#9 a-c + L0#8 a-c + L0#7 a-c -> L1#77" },
+	{ .name = "window: one that is over goes down alone",
+	  .o = &window,
+	  .shape = "L0#9 a-c@1000; L0#8 a-c@999; L0#7 a-c@950",
+	  .want = "top runs: L0#8 a-c + L0#7 a-c -> L1#77" },
+	{ .name = "window: over, a single run is moved down",
+	  .o = &window,
+	  .shape = "L0#7 a-c@950; L1#6 a-c@850",
+	  .want = "window is over by moving: L0#7 a-c -> L1#77" },
+	{ .name = "window: the runs of one that is over become one, of two they never do",
+	  .o = &window,
+	  .shape = "L1#9 a-c@960; L1#8 a-c@950; L1#7 a-c@850",
+	  .want = "window is over: L1#9 a-c + L1#8 a-c -> L1#8" },
+	{ .name = "window: settled ones stay apart",
+	  .o = &window,
+	  .shape = "L1#9 a-c@950; L1#8 a-c@850; L1#7 a-c@750",
+	  .want = "nothing" },
+	{ .name = "window: what comes late, or by a clock set back, joins the newest beneath it",
+	  .o = &window,
+	  .shape = "L1#9 a-c@700; L1#8 a-c@950; L1#7 a-c@850",
+	  .want = "window is over: L1#9 a-c + L1#8 a-c -> L1#8" },
+	{ .name = "window: runs of similar size are merged in the open one",
+	  .o = &window,
+	  .shape = "L1#9 a-c@1003; L1#8 a-c@1002; L1#7 a-c@1001; L1#6 a-c@1000:900",
+	  .want = "level runs: L1#9 a-c + L1#8 a-c + L1#7 a-c -> L1#7" },
+
+	{ .name = "fifo: nothing is merged",
+	  .o = &fifo,
+	  .shape = "L0#9 a-c; L0#8 a-c; L0#7 a-c",
+	  .want = "nothing" },
+	{ .name = "fifo: over its size, the oldest goes",
+	  .o = &fifo,
+	  .shape = "L0#9 a-c; L0#8 a-c; L0#7 a-c; L0#6 a-c d-e",
+	  .want = "oldest, dropped: L0#6 a-c" },
+	{ .name = "fifo: of one run, the table with the oldest data",
+	  .o = &fifo,
+	  .shape = "L0#9 a-c:300; L7#6 a-c^9 d-e^3",
+	  .want = "oldest, dropped: L7#6 d-e" },
+
+	{ .name = "expired: tables at the bottom are dropped, side by side",
+	  .shape = "L7#1 a-b!900 c-d!1000 e-f!1001",
+	  .want = "expired, dropped: L7#1 a-b c-d" },
+	{ .name = "expired: not what still hides something older",
+	  .o = &tiered,
+	  .shape = "L6#2 a-b!900; L7#1 a-c",
+	  .want = "nothing" },
+	{ .name = "expired: beneath it first",
+	  .shape = "L6#2 a-b!900; L7#1 a-c!900",
+	  .want = "expired, dropped: L7#1 a-c" },
+	{ .name = "expired: not while a merge reads it",
+	  .shape = "L7#1 a-b*!900",
+	  .want = "nothing" },
+	{ .name = "expired: also where nothing is merged",
+	  .o = &fifo,
+	  .shape = "L0#9 a-c!2000; L0#8 a-c!900",
+	  .want = "expired, dropped: L0#8 a-c" },
+
+	{ .name = "deleted: tombstones at the bottom are written away",
+	  .snapshot = UINT64_MAX,
+	  .shape = "L7#1 a-b~ c-d",
+	  .want = "deleted: L7#1 a-b -> L7#1" },
+	{ .name = "deleted: not while a snapshot may see what they hide",
+	  .snapshot = 4,
+	  .shape = "L7#1 a-b~^5 c-d",
+	  .want = "nothing" },
+	{ .name = "deleted: higher up with what lies beneath, where that is little",
+	  .o = &tiered,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L6#2 a-c~; L7#1 a-b:200 x-y",
+	  .want = "deleted: L6#2 a-c + L7#1 a-b -> L7#1" },
+	{ .name = "deleted: not where that is much",
+	  .o = &tiered,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L6#2 a-c~; L7#1 a-b:400 x-y",
+	  .want = "nothing" },
+	{ .name = "deadline: tombstones wait for three quarters of it",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#2 a-c~@701; L7#1 a-b:4000 x-y",
+	  .want = "nothing" },
+	{ .name = "deadline: then they go down, whatever lies beneath",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#2 a-c~@700; L7#1 a-b:4000 x-y",
+	  .want = "deleted: L0#2 a-c + L7#1 a-b -> L7#1" },
+	{ .name = "deadline: not past a job under way",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#2 a-c~@700; L7#1 a-b*:4000 x-y",
+	  .want = "nothing" },
 };
 
 static void print_pick(const struct version *v, const struct pick *p, char *out, size_t size)
 {
 	int n = snprintf(out, size, "%s%s:", pick_reason_name(p->reason),
-			 p->move ? " by moving" : "");
+			 p->move   ? " by moving"
+			 : p->drop ? ", dropped"
+				   : "");
 
 	for (size_t i = 0; i < p->input_count; i++) {
 		const struct pick_input *in = &p->inputs[i];
@@ -203,7 +431,9 @@ static void print_pick(const struct version *v, const struct pick *p, char *out,
 				      (int)props->largest.size, (const char *)props->largest.data);
 		}
 	}
-	snprintf(out + n, size - (size_t)n, " -> L%u#%u", p->output_level, (unsigned)p->output_run);
+	if (!p->drop)
+		snprintf(out + n, size - (size_t)n, " -> L%u#%u", p->output_level,
+			 (unsigned)p->output_run);
 }
 
 static void picks_as_it_should(void **state)
@@ -214,12 +444,15 @@ static void picks_as_it_should(void **state)
 	struct pick_input *inputs = calloc(v->run_count + 1, sizeof(*inputs));
 	shale_slice lo = c->lo != NULL ? shale_str(c->lo) : slice_from(NULL, 0);
 	shale_slice hi = c->hi != NULL ? shale_str(c->hi) : slice_from(NULL, 0);
+	const struct policy_options *o = c->o != NULL ? c->o : &usual;
+	struct policy_now at = now;
 	struct pick p;
 	char got[1024] = "nothing";
 
+	at.oldest_snapshot = c->snapshot;
 	inputs[v->run_count] = (struct pick_input){ 4711, 4711, 4711 };
-	if (c->manual ? policy_pick_range(&usual, v, lo, hi, &now, inputs, &p)
-		      : policy_pick(&usual, v, &now, inputs, &p))
+	if (c->manual ? policy_pick_range(o, v, lo, hi, &at, inputs, &p)
+		      : policy_pick(o, v, &at, inputs, &p))
 		print_pick(v, &p, got, sizeof(got));
 	assert_string_equal(got, c->want);
 	assert_int_equal(inputs[v->run_count].run, 4711);
@@ -292,388 +525,10 @@ static void debt_is_what_exceeds_the_targets(void **state)
 	}
 }
 
-/* ---- random stacks ---- */
-
-/*
- * A model of tables: which keys, and the newest version of each. A range tombstone
- * is the same version of every key in a stretch. The end of any table may be said
- * to be excluded, one behind its last key.
- */
-enum { KEYS = 200, TABLES = 100000, JOBS = 4, ENTRY = 10 };
-
-struct contents {
-	uint32_t seq[KEYS]; /* 0: not in it */
-};
-
-struct model {
-	const shale_env *env;
-	struct rand r;
-	struct policy_options o;
-	struct policy_now now;
-	struct version *v;
-	struct contents *contents[TABLES];
-	uint64_t next_table, next_run;
-	uint32_t seq;
-	bool leveled; /* and never anything else */
-	struct model_job {
-		bool running;
-		struct version *base;
-		struct pick pick;
-		struct pick_input *inputs;
-	} job[JOBS];
-	unsigned moves, merges, drops;
-};
-
-static struct table_meta *model_table(struct model *m, const struct contents *c)
-{
-	struct table_props p = { .max_seq = 1, .created_ms = m->now.wall_ms };
-	char smallest[16], largest[16];
-	struct table_meta *t = NULL;
-	int first = -1, last = -1;
-
-	for (int k = 0; k < KEYS; k++)
-		if (c->seq[k] != 0) {
-			first = first < 0 ? k : first;
-			last = k;
-			p.entries++;
-			p.tombstones += c->seq[k] % 16 == 0;
-		}
-	assert_true(first >= 0 && m->next_table < TABLES);
-	p.largest_excluded = rand_below(&m->r, 2) != 0;
-	snprintf(smallest, sizeof(smallest), "%03d", first);
-	snprintf(largest, sizeof(largest), "%03d", last + p.largest_excluded);
-	p.smallest = shale_str(smallest);
-	p.largest = shale_str(largest);
-	assert_ok(table_meta_new(m->env, m->next_table, ENTRY * p.entries, &p, &t));
-	m->contents[m->next_table] = malloc(sizeof(*c));
-	*m->contents[m->next_table++] = *c;
-	return t;
-}
-
-/* Cut `all` into tables of about table_bytes and add them. */
-static void model_add(struct model *m, struct version_builder *b, const struct contents *all,
-		      uint32_t level, uint64_t run)
-{
-	struct contents c = { 0 };
-	uint64_t size = 0;
-
-	for (int k = 0; k <= KEYS; k++) {
-		bool full = size >= m->o.table_bytes || (size != 0 && rand_below(&m->r, 40) == 0);
-
-		if (size != 0 && (full || k == KEYS)) {
-			struct table_meta *t = model_table(m, &c);
-
-			assert_ok(version_builder_add(b, level, run, t));
-			table_meta_unref(t);
-			memset(&c, 0, sizeof(c));
-			size = 0;
-		}
-		if (k < KEYS && all->seq[k] != 0) {
-			c.seq[k] = all->seq[k];
-			size += ENTRY;
-		}
-	}
-}
-
-static void model_finish(struct model *m, struct version_builder *b)
-{
-	struct version *next = NULL;
-
-	assert_ok(version_builder_finish(b, &next));
-	version_builder_free(b);
-	version_unref(m->v);
-	m->v = next;
-}
-
-static void model_flush(struct model *m)
-{
-	struct version_builder *b = NULL;
-	struct contents c = { 0 };
-	int from = (int)rand_below(&m->r, KEYS), n = 1 + (int)rand_below(&m->r, 30);
-	bool dense = rand_below(&m->r, 3) == 0;
-
-	for (int i = 0; i < n; i++) {
-		int k = dense ? from + i : (int)rand_below(&m->r, KEYS);
-
-		c.seq[k % KEYS] = ++m->seq;
-	}
-	assert_ok(version_builder_new(m->env, m->v, &b));
-	model_add(m, b, &c, 0, m->next_run++);
-	model_finish(m, b);
-}
-
-static void model_mark(const struct model_job *j, bool busy)
-{
-	for (size_t i = 0; i < j->pick.input_count; i++)
-		for (size_t t = 0; t < j->inputs[i].count; t++) {
-			const struct run *r = j->base->runs[j->inputs[i].run];
-			struct table_meta *meta = r->tables[j->inputs[i].first + t];
-
-			assert_true(meta->busy != busy);
-			meta->busy = busy;
-		}
-}
-
-/* No table of the stack between the newest and the oldest input meets a table left out. */
-static void assert_closed(const struct model_job *j)
-{
-	const struct version *v = j->base;
-	size_t n = j->pick.input_count;
-
-	assert_true(n > 0);
-	for (size_t i = 1; i < n; i++)
-		assert_true(j->inputs[i - 1].run < j->inputs[i].run);
-	for (size_t i = 0; i < n; i++) {
-		const struct pick_input *in = &j->inputs[i];
-
-		assert_true(in->count > 0 && in->first + in->count <= v->runs[in->run]->count);
-		assert_true(v->runs[in->run]->level <= j->pick.output_level);
-		/* What is newer than a merged table and goes nowhere may not be passed. */
-		for (size_t r = in->run + 1; r < v->run_count; r++) {
-			size_t k = i + 1;
-
-			if (v->runs[r]->level > j->pick.output_level ||
-			    (v->runs[r]->level == j->pick.output_level &&
-			     v->runs[r]->id < j->pick.output_run))
-				break;
-			while (k < n && j->inputs[k].run != r)
-				k++;
-			for (size_t t = 0; t < v->runs[r]->count; t++) {
-				const struct table_meta *out = v->runs[r]->tables[t];
-
-				if (k < n && t >= j->inputs[k].first &&
-				    t < j->inputs[k].first + j->inputs[k].count)
-					continue;
-				for (size_t a = 0; a < in->count; a++) {
-					const struct table_props *p =
-						&v->runs[in->run]->tables[in->first + a]->props;
-
-					assert_false(table_meta_overlaps(out, p->smallest,
-									 p->largest,
-									 p->largest_excluded));
-				}
-			}
-		}
-	}
-}
-
-/* Nothing older lies beneath what is dropped. */
-static void assert_bottom(const struct model_job *j)
-{
-	const struct pick_input *in = &j->inputs[0];
-
-	assert_int_equal(j->pick.input_count, 1);
-	for (size_t t = 0; t < in->count; t++) {
-		const struct table_props *p = &j->base->runs[in->run]->tables[in->first + t]->props;
-
-		for (size_t r = in->run + 1; r < j->base->run_count; r++) {
-			struct pick_input hit;
-
-			pick_add_overlap(j->base, r, p->smallest, p->largest, p->largest_excluded,
-					 &hit);
-			assert_int_equal(hit.count, 0);
-		}
-	}
-}
-
-/* Tombstones (every 16th sequence) go where no table beneath the job has room for the key. */
-static void model_reclaim(const struct model *m, const struct model_job *j, struct contents *all)
-{
-	size_t last = j->inputs[j->pick.input_count - 1].run;
-
-	for (int k = 0; k < KEYS; k++) {
-		bool beneath = m->now.oldest_snapshot == 0;
-		char key[16];
-
-		if (all->seq[k] == 0 || all->seq[k] % 16 != 0)
-			continue;
-		snprintf(key, sizeof(key), "%03d", k);
-		for (size_t r = last + 1; r < j->base->run_count; r++)
-			beneath |= run_find(j->base->runs[r], shale_str(key)) <
-				   j->base->runs[r]->count;
-		if (!beneath)
-			all->seq[k] = 0;
-	}
-}
-
-static bool model_start(struct model *m, struct model_job *j)
-{
-	j->inputs = calloc(m->v->run_count, sizeof(*j->inputs));
-	m->now.next_run = m->next_run;
-	if (!policy_pick(&m->o, m->v, &m->now, j->inputs, &j->pick)) {
-		free(j->inputs);
-		return false;
-	}
-	m->next_run++;
-	j->running = true;
-	j->base = version_ref(m->v);
-	assert_true(j->pick.score >= 1);
-	if (j->pick.drop)
-		assert_bottom(j);
-	else
-		assert_closed(j);
-	model_mark(j, true);
-	return true;
-}
-
-static void model_end(struct model *m, struct model_job *j)
-{
-	struct version_builder *b = NULL;
-	struct contents all = { 0 };
-
-	assert_ok(version_builder_new(m->env, m->v, &b));
-	for (size_t i = 0; i < j->pick.input_count; i++) {
-		const struct pick_input *in = &j->inputs[i];
-		const struct run *r = j->base->runs[in->run];
-
-		for (size_t t = 0; t < in->count; t++) {
-			struct table_meta *meta = r->tables[in->first + t];
-			const struct contents *c = m->contents[meta->number];
-
-			assert_ok(version_builder_remove(b, r->level, r->id, meta->number));
-			if (j->pick.move)
-				assert_ok(version_builder_add(b, j->pick.output_level,
-							      j->pick.output_run, meta));
-			for (int k = 0; k < KEYS; k++)
-				if (all.seq[k] == 0)
-					all.seq[k] = c->seq[k]; /* newest first */
-		}
-	}
-	model_reclaim(m, j, &all);
-	if (!j->pick.move && !j->pick.drop)
-		model_add(m, b, &all, j->pick.output_level, j->pick.output_run);
-	m->moves += j->pick.move;
-	m->drops += j->pick.drop;
-	m->merges += !j->pick.move && !j->pick.drop;
-	model_finish(m, b);
-	model_mark(j, false);
-	version_unref(j->base);
-	free(j->inputs);
-	j->running = false;
-}
-
-static void assert_in_order(const struct model *m)
-{
-	uint32_t seen[KEYS];
-
-	for (int k = 0; k < KEYS; k++)
-		seen[k] = UINT32_MAX;
-	for (size_t i = 0; i < m->v->run_count; i++) {
-		const struct run *r = m->v->runs[i];
-
-		if (m->leveled && r->level > 0 && i > 0)
-			assert_true(m->v->runs[i - 1]->level < r->level);
-		for (size_t t = 0; t < r->count; t++) {
-			const struct contents *c = m->contents[r->tables[t]->number];
-
-			for (int k = 0; k < KEYS; k++)
-				if (c->seq[k] != 0) {
-					assert_true(c->seq[k] < seen[k]);
-					seen[k] = c->seq[k];
-				}
-		}
-	}
-}
-
-static bool model_end_some(struct model *m)
-{
-	for (unsigned i = 0, from = (unsigned)rand_below(&m->r, JOBS); i < JOBS; i++)
-		if (m->job[(from + i) % JOBS].running) {
-			model_end(m, &m->job[(from + i) % JOBS]);
-			assert_in_order(m);
-			return true;
-		}
-	return false;
-}
-
-static bool model_start_some(struct model *m)
-{
-	for (unsigned i = 0; i < JOBS; i++)
-		if (!m->job[i].running)
-			return model_start(m, &m->job[i]);
-	return false;
-}
-
-static void model_options(struct model *m)
-{
-	static const shale_policy each[] = { SHALE_LEVELED, SHALE_TIERED, SHALE_HYBRID,
-					     SHALE_TIME_WINDOW, SHALE_FIFO };
-	shale_policy policy = m->leveled ? SHALE_LEVELED : each[rand_below(&m->r, 5)];
-
-	m->o = (struct policy_options){ .policy = policy,
-					.acting = policy,
-					.size_ratio = 2 + (uint32_t)rand_below(&m->r, 4),
-					.top_runs = 1 + (uint32_t)rand_below(&m->r, 4),
-					.max_runs = 2 + (uint32_t)rand_below(&m->r, 4),
-					.base_bytes = ENTRY * (1 + rand_below(&m->r, 30)),
-					.table_bytes = ENTRY * (1 + rand_below(&m->r, 10)),
-					.window_ms = 1 + rand_below(&m->r, 200),
-					.max_bytes = ENTRY * (50 + rand_below(&m->r, 200)),
-					.delete_within_ms = rand_below(&m->r, 3) * 200 };
-}
-
-static void model_round(uint64_t seed, struct model *sum)
-{
-	struct model *m = calloc(1, sizeof(*m));
-	unsigned steps = 0;
-
-	m->env = shale_env_default();
-	rand_seed(&m->r, seed);
-	m->leveled = rand_below(&m->r, 3) == 0;
-	model_options(m);
-	m->now = (struct policy_now){ .wall_ms = 1000,
-				      .oldest_snapshot =
-					      rand_below(&m->r, 2) != 0 ? UINT64_MAX : 0 };
-	m->next_run = m->next_table = 1;
-	assert_ok(version_new_empty(m->env, &m->v));
-	for (unsigned i = 0; i < 150; i++) {
-		unsigned what = (unsigned)rand_below(&m->r, 10);
-
-		if (what < 3)
-			model_flush(m);
-		else if (what < 7)
-			model_start_some(m);
-		else
-			model_end_some(m);
-		assert_in_order(m);
-		m->now.wall_ms += rand_below(&m->r, 20);
-		/* Options change while the store is open. */
-		if (!m->leveled && rand_below(&m->r, 40) == 0)
-			model_options(m);
-		if (rand_below(&m->r, 50) == 0)
-			m->o.base_bytes = ENTRY * (1 + rand_below(&m->r, 60));
-	}
-	do { /* until it is settled */
-		assert_true(steps++ < 20000);
-	} while (model_start_some(m) || model_end_some(m));
-	assert_int_equal(policy_debt(&m->o, m->v), 0);
-	sum->moves += m->moves;
-	sum->merges += m->merges;
-	sum->drops += m->drops;
-	version_unref(m->v);
-	for (uint64_t i = 0; i < m->next_table; i++)
-		free(m->contents[i]);
-	free(m);
-}
-
-static void keeps_the_order_whatever_runs_at_once(void **state)
-{
-	struct rand r;
-	struct model *sum = calloc(1, sizeof(*sum));
-
-	(void)state;
-	rand_seed(&r, test_seed());
-	for (uint64_t i = 0; i < test_scale(400); i++)
-		model_round(rand_next(&r), sum);
-	/* All kinds were tried. */
-	assert_true(sum->moves > 1000 && sum->merges > 1000 && sum->drops > 100);
-	free(sum);
-}
-
 int main(void)
 {
 	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
-	struct CMUnitTest tests[CASES + 4];
+	struct CMUnitTest tests[CASES + 3];
 
 	for (size_t i = 0; i < CASES; i++)
 		tests[i] = (struct CMUnitTest){ cases[i].name, picks_as_it_should, NULL, NULL,
@@ -681,7 +536,5 @@ int main(void)
 	tests[CASES] = (struct CMUnitTest)cmocka_unit_test(defaults_follow_the_memtable);
 	tests[CASES + 1] = (struct CMUnitTest)cmocka_unit_test(targets_divide_the_last_level);
 	tests[CASES + 2] = (struct CMUnitTest)cmocka_unit_test(debt_is_what_exceeds_the_targets);
-	tests[CASES + 3] =
-		(struct CMUnitTest)cmocka_unit_test(keeps_the_order_whatever_runs_at_once);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

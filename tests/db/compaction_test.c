@@ -1,0 +1,242 @@
+/*
+ * What the policies promise, on whole stores: windows of time dropped unread, FIFO,
+ * deletes gone within their time, policies changed on the live store.
+ */
+#include "regress/sim_store.h"
+
+#include "base/lock.h"
+
+static shale_stats stats_of(shale_db *db)
+{
+	shale_stats s = SHALE_STATS_INIT;
+
+	need_ok(shale_stats_get(db, &s));
+	return s;
+}
+
+static uint64_t table_bytes(shale_db *db)
+{
+	shale_stats s = stats_of(db);
+	uint64_t bytes = 0;
+
+	for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+		bytes += s.level[l].bytes;
+	return bytes;
+}
+
+static void settle(shale_db *db)
+{
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_wait_idle(db));
+}
+
+static shale_options options_with(struct sim *sim, shale_policy policy)
+{
+	shale_options o = small_options(sim);
+
+	o.durability = SHALE_PROCESS;
+	o.default_cf.compaction.policy = policy;
+	o.default_cf.compaction.top_runs = 2;
+	o.default_cf.compaction.max_runs = 2;
+	o.default_cf.compaction.table_bytes = 16 << 10;
+	return o;
+}
+
+/* ---- time windows ---- */
+
+enum { HOUR_MS = 3600000, DAY = 24, KEYS = 40 };
+
+/* A value an hour for each key; each lives three hours. */
+static void drop_windows(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = options_with(sim, SHALE_TIME_WINDOW);
+	shale_stats before, after;
+	shale_db *db;
+
+	o.default_cf.compaction.window_ms = HOUR_MS;
+	o.default_cf.ttl_ms = 3 * HOUR_MS;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned hour = 0; hour < DAY; hour++) {
+		for (unsigned k = 0; k < KEYS; k++) {
+			put(db, NULL, k * DAY + hour, 1000);
+			if (k % 10 == 9)
+				need_ok(shale_flush(db, NULL));
+		}
+		settle(db);
+		sim_advance_ns(sim, UINT64_C(1000000) * HOUR_MS);
+		need_ok(shale_wait_idle(db));
+		/* The three hours that live, and one that is about to go. */
+		need(table_bytes(db) <= 4 * KEYS * 1200);
+	}
+	need(has(db, NULL, DAY - 1) == SHALE_OK);
+	need(has(db, NULL, DAY - 6) == SHALE_NOT_FOUND);
+	/* The rest goes without a byte read. */
+	before = stats_of(db);
+	sim_advance_ns(sim, UINT64_C(1000000) * 5 * HOUR_MS);
+	need_ok(shale_wait_idle(db));
+	after = stats_of(db);
+	need(table_bytes(db) == 0);
+	need(after.compaction_read_bytes == before.compaction_read_bytes);
+	need(after.dropped_expired > before.dropped_expired);
+	need(after.entries_in == after.entries_kept + after.dropped_expired +
+					 after.dropped_shadowed + after.dropped_tombstones +
+					 after.dropped_range);
+	need_ok(shale_close(db));
+	need_ok(shale_open(DIR, &o, &db));
+	need(table_bytes(db) == 0);
+	need_ok(shale_close(db));
+}
+
+static void windows_that_have_expired_are_dropped_unread(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, drop_windows);
+}
+
+/* ---- FIFO ---- */
+
+static void drop_oldest(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = options_with(sim, SHALE_FIFO);
+	shale_db *db;
+
+	o.default_cf.compaction.max_bytes = 100 << 10;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 400; i++) {
+		put(db, NULL, i, 1000);
+		if (i % 20 == 19) {
+			settle(db);
+			need(table_bytes(db) <= 100 << 10);
+		}
+	}
+	need(has(db, NULL, 0) == SHALE_NOT_FOUND);
+	need(has(db, NULL, 399) == SHALE_OK && has(db, NULL, 330) == SHALE_OK);
+	need(stats_of(db).compaction_read_bytes == 0);
+	need_ok(shale_check(db, NULL, NULL, NULL));
+	need_ok(shale_close(db));
+}
+
+static void fifo_keeps_to_its_size_by_dropping_the_oldest(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, drop_oldest);
+}
+
+/* ---- deletes ---- */
+
+static void forget_in_time(void *arg)
+{
+	static const shale_policy each[] = { SHALE_LEVELED, SHALE_TIERED, SHALE_HYBRID };
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+		struct sim *sim = arg;
+		shale_options o = options_with(sim, each[i]);
+		shale_snapshot *snapshot = NULL;
+		shale_db *db;
+		char text[24];
+
+		o.default_cf.compaction.delete_within_ms = HOUR_MS;
+		need_ok(shale_open(DIR, &o, &db));
+		for (unsigned k = 0; k < 200; k++)
+			put(db, NULL, k, 1000);
+		settle(db);
+		need_ok(shale_compact(db, NULL));
+		for (unsigned k = 0; k < 200; k += 20) {
+			snprintf(text, sizeof(text), "key%08u", k);
+			need_ok(shale_delete(db, NULL, shale_str(text)));
+		}
+		need_ok(shale_delete_range(db, NULL, shale_str("key00000100"),
+					   shale_str("key00000150")));
+		settle(db);
+		need(stats_of(db).level[0].tombstones != 0);
+		need_ok(shale_snapshot_new(db, &snapshot));
+		put(db, NULL, 300, 10);
+		/* Nobody writes, nobody asks: the time comes all the same. */
+		sim_advance_ns(sim, UINT64_C(1000000) * (HOUR_MS - 1));
+		env_sleep_ns(o.env, UINT64_C(5000000000));
+		need_ok(shale_wait_idle(db));
+		for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+			need(stats_of(db).level[l].tombstones == 0);
+		need(has(db, NULL, 120) == SHALE_NOT_FOUND &&
+		     has(db, NULL, 160) == SHALE_NOT_FOUND);
+		need(has(db, NULL, 161) == SHALE_OK);
+		shale_snapshot_free(snapshot);
+		need_ok(shale_close(db));
+		need_ok(shale_destroy(DIR, &o));
+	}
+}
+
+static void deleted_data_is_gone_within_the_time_that_was_set(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, forget_in_time);
+}
+
+/* ---- options of a live store ---- */
+
+static void change(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = options_with(sim, SHALE_TIERED);
+	shale_cf_options cf;
+	shale_stats s;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 600; i++)
+		put(db, NULL, i * 7919 % 600, 1000);
+	settle(db);
+	s = stats_of(db);
+	need(s.level[1].runs + s.level[2].runs + s.level[3].runs != 0);
+	need_ok(shale_cf_get_options(db, NULL, &cf));
+	need(cf.compaction.policy == SHALE_TIERED && cf.struct_size == sizeof(cf));
+	cf.ttl_ms = 1;
+	need_status(shale_cf_set_options(db, NULL, &cf), SHALE_INVALID);
+	cf.ttl_ms = 0;
+	cf.compaction.max_runs = 1;
+	need_status(shale_cf_set_options(db, NULL, &cf), SHALE_INVALID);
+	cf.compaction.max_runs = 0;
+	cf.compaction.policy = SHALE_LEVELED;
+	need_ok(shale_cf_set_options(db, NULL, &cf));
+	need_ok(shale_wait_idle(db));
+	s = stats_of(db);
+	for (size_t l = 1; l < SHALE_LEVELS_MAX; l++)
+		need(s.level[l].runs <= 1);
+	need_ok(shale_close(db));
+
+	/* The store knows; what a later open says of families that are there is no matter. */
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_get_options(db, NULL, &cf));
+	need(cf.compaction.policy == SHALE_LEVELED);
+	for (unsigned i = 0; i < 600; i++)
+		need(has(db, NULL, i) == SHALE_OK);
+	need_ok(shale_close(db));
+	o.read_only = true;
+	need_ok(shale_open(DIR, &o, &db));
+	need_status(shale_cf_set_options(db, NULL, &cf), SHALE_READ_ONLY);
+	need_ok(shale_close(db));
+}
+
+static void a_policy_set_on_a_live_store_takes_the_stack_over_and_stays(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, change);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(windows_that_have_expired_are_dropped_unread),
+		cmocka_unit_test(fifo_keeps_to_its_size_by_dropping_the_oldest),
+		cmocka_unit_test(deleted_data_is_gone_within_the_time_that_was_set),
+		cmocka_unit_test(a_policy_set_on_a_live_store_takes_the_stack_over_and_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
