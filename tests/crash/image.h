@@ -139,9 +139,10 @@ struct harvest {
 void harvest_init(struct harvest *h);
 void harvest_fini(struct harvest *h);
 
-/* What may be asked of the disk of one moment. */
+/* Of a program. */
 struct totals {
 	uint64_t distinct, recoveries, depth[DEPTHS], candidates, calls, runs, repeats;
+	uint64_t permille; /* of calls whose images are taken */
 	uint64_t compared; /* runs and recoveries done twice, for equal traces */
 	struct hash_set seen;
 };
@@ -164,7 +165,6 @@ struct run {
 	uint64_t last_key; /* of the last moment, to tell one that is the same */
 	uint64_t max_number;
 	struct harvest harvest;
-	size_t most; /* images of a slice */
 	struct totals *totals;
 
 	/* Of the recovery under way. */
@@ -226,6 +226,7 @@ void op_put(struct run *r, uint8_t instance, size_t key, shale_durability durabi
 void op_delete(struct run *r, size_t key);
 void op_delete_range(struct run *r, size_t lo, size_t hi);
 void op_batch(struct run *r, struct rand *rand, size_t most, bool wide);
+void op_bulk(struct run *r, size_t puts);
 /* A put that must fail; `refused`: because writes have stopped, so it is certainly not there. */
 void op_put_fails(struct run *r, size_t key, bool refused);
 uint8_t op_create(struct run *r);

@@ -159,6 +159,31 @@ void op_batch(struct run *r, struct rand *rand, size_t most, bool wide)
 	shale_batch_free(b);
 }
 
+/* So many puts as one, which takes room in the log. */
+void op_bulk(struct run *r, size_t puts)
+{
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+	size_t c = begin(r);
+	shale_seq seq = 0;
+	shale_batch *b;
+
+	CHECK(r, shale_batch_new(&b) == SHALE_OK, "batch");
+	for (size_t i = 0; i < puts; i++) {
+		uint32_t id = ++r->model.next_id;
+		char key[16], value[512];
+
+		make_key(key, i % KEYS);
+		CHECK(r,
+		      shale_batch_put(b, NULL, shale_str(key), make_value(value, id)) == SHALE_OK,
+		      "batch");
+		model_op(&r->model, 0, i % KEYS, i % KEYS + 1, id);
+	}
+	o.seq_out = &seq;
+	CHECK(r, shale_write(r->db, &o, b) == SHALE_OK, "write");
+	acked(r, c, seq, SHALE_DEFAULT_DURABILITY);
+	shale_batch_free(b);
+}
+
 void op_put_fails(struct run *r, size_t key, bool refused)
 {
 	uint32_t id = ++r->model.next_id;

@@ -49,7 +49,8 @@ static void on_work_call(void *arg, struct sim_fs *fs, enum sim_op op, const cha
 	if (op == SIM_OPEN || op == SIM_RENAME)
 		note_number(&r->max_number, name);
 	r->call++;
-	if (!r->taking || r->call < r->from || r->call >= r->to)
+	if (!r->taking || r->call < r->from || r->call >= r->to ||
+	    rand_below(&r->choice, 1000) >= r->totals->permille)
 		return;
 	r->totals->calls++;
 	take_all(r, fs);
@@ -146,6 +147,14 @@ uint64_t image_share(uint64_t images)
 	return test_scale(images);
 }
 
+/* Where few images are asked for, some calls of every workload. */
+static uint64_t permille_of(uint64_t share, size_t n)
+{
+	uint64_t part = share / n;
+
+	return part >= 10000 ? 1000 : part / 10 + 10;
+}
+
 /* SHALE_TEST_RUN=NAME:SEED, as a failure prints it: that run alone. */
 static bool run_named(const struct workload *work, size_t n, struct totals *totals)
 {
@@ -175,7 +184,7 @@ static void print_totals(const struct totals *t, uint64_t seed, double seconds)
 int image_main(const struct workload *work, size_t n, uint64_t images)
 {
 	uint64_t seed = test_seed(), share = image_share(images);
-	struct totals totals = { 0 };
+	struct totals totals = { .permille = permille_of(share, n) };
 	clock_t start = clock();
 
 	if (!run_named(work, n, &totals)) {

@@ -93,17 +93,20 @@ void work_writers(struct run *r)
 	store_close_all(r);
 }
 
-/* Log segments fill, close, and are used again. */
+/* Log segments of 64 KiB fill, close, and are used again. */
 void work_rotate(struct run *r)
 {
+	shale_stats stats = SHALE_STATS_INIT;
+
 	store_open_new(r);
-	for (int i = 0; i < 4; i++) {
-		/* A segment holds 64 KiB; the images are of where one follows another. */
-		fill(r, 60);
-		op_put(r, 0, (size_t)i, SHALE_DURABLE);
-		op_flush(r);
-		op_put(r, 0, (size_t)i + 8, SHALE_DEFAULT_DURABILITY);
+	for (int i = 0; i < 12; i++) {
+		op_bulk(r, 120);
+		op_put(r, 0, (size_t)i, i % 4 == 0 ? SHALE_DURABLE : SHALE_DEFAULT_DURABILITY);
+		if (i % 4 == 3)
+			op_flush(r);
 	}
+	CHECK(r, shale_stats_get(r->db, &stats) == SHALE_OK && stats.log_recycled != 0,
+	      "no log was used again");
 	store_close_all(r);
 }
 
