@@ -43,6 +43,8 @@ struct recovery {
 	int depth;
 	uint64_t dice;      /* which checks */
 	uint64_t must, may; /* markers, by depth */
+	uint64_t seen;      /* markers that were there; the last may not be durable yet */
+	bool settled;       /* but are, since the power was cut */
 	bool exact;         /* must hold the content of `outer` */
 	bool after_open;    /* of it */
 
@@ -146,7 +148,7 @@ static void check_marks(struct run *r, struct recovery *rec)
 		      "what recovery %d wrote is lost", d);
 		CHECK(r, rc != SHALE_OK || (rec->may >> d & 1) != 0, "%s was never written", key);
 		if (rc == SHALE_OK)
-			rec->must |= UINT64_C(1) << d;
+			rec->seen |= UINT64_C(1) << d;
 		else
 			rec->may &= ~(UINT64_C(1) << d);
 		shale_value_release(&v);
@@ -312,8 +314,11 @@ static void recover_inner(struct run *r, struct recovery *outer, struct inner *i
 	rec.after_open = in->opened;
 	rec.must = outer->must | (in->mark == MARK_ACKED ? bit : 0);
 	rec.may = outer->may | (in->mark != MARK_NONE ? bit : 0);
+	if (in->opened || outer->settled)
+		rec.must |= outer->seen;
 	if (!rec.exact)
 		rec.must = 0;
+	rec.settled = in->mode != SIM_CRASH_PROCESS;
 	rec.dice = image.hash;
 	recover_disk(r, &rec, in->fs);
 }
