@@ -118,7 +118,7 @@ static bool pick_tier(const struct policy_options *o, const struct version *v, u
 
 	p->reason = PICK_LEVEL_RUNS;
 	if (!sweep_best(v, first, end, worth_of_depth, &o->max_runs, p))
-		return v->level[level].runs >= 2 * (uint64_t)o->max_runs &&
+		return v->level[level].runs >= o->max_runs + UINT64_C(1) &&
 		       pick_sink(v, first, end, p);
 	if (level < deepest_tier(o)) {
 		pick_put_on_top(v, level + 1, now, p);
@@ -214,7 +214,7 @@ uint64_t tiered_debt(const struct policy_options *o, const struct version *v)
 	if (v->level[0].runs >= o->top_runs)
 		debt += v->level[0].bytes;
 	for (uint32_t l = 1; l <= deepest_tier(o); l++)
-		if (v->level[l].runs >= 2 * (uint64_t)o->max_runs)
+		if (v->level[l].runs >= o->max_runs + UINT64_C(1))
 			debt += v->level[l].bytes;
 	if (o->acting == SHALE_TIERED)
 		return debt;
