@@ -16,6 +16,7 @@ static void fill_and_die(void *arg)
 	rand_seed(&r, seed_of_run);
 	/* Several memtables are sealed while the first of them is still written. */
 	o.rate_bytes_per_s = 512 << 10;
+	o.background_threads = 1;
 	need_ok(shale_open(DIR, &o, &db));
 	n = 200 + (unsigned)rand_below(&r, 1000);
 	for (unsigned i = 0; i < n; i++)
