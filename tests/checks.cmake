@@ -12,6 +12,7 @@ if(NOT SHALE_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL Debug)
   shale_check(format scripts/check_format.sh)
   shale_check(symbols scripts/check_symbols.sh ${PROJECT_BINARY_DIR})
   shale_check(checkers ${Python3_EXECUTABLE} tests/layers/checkers_test.py)
+  shale_check(planted ${Python3_EXECUTABLE} tests/planted/run.py --apply)
   shale_check(install tests/install/run.sh ${PROJECT_BINARY_DIR})
   # Instructions of the hot paths; the baseline is of gcc with the release preset.
   if(TARGET shale_guard AND CMAKE_C_COMPILER_ID STREQUAL GNU AND CMAKE_BUILD_TYPE STREQUAL Release)
