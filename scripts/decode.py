@@ -587,21 +587,24 @@ EDITS = {1: ("NEXT_NUMBER", "number"), 2: ("LAST_SEQ", "seq"),
          7: ("REMOVE_TABLE", "cf", "level", "run", "number"), 8: ("LOG_ADD", "number"),
          9: ("LOG_SEAL", "number", "length", "seq"), 10: ("LOG_REMOVE", "number"),
          11: ("SNAPSHOT",), 12: ("CLEAN_CLOSE",), 13: ("NEXT_RUN", "number"),
-         14: ("NEXT_CF", "cf")}
+         14: ("NEXT_CF", "cf"), 15: ("CF_OPTIONS", "cf", "options")}
 BITS = {"cf": 32, "seq": 56, "level": 3}
 
 
 def options(r):
     begin = r.at
     version = r.u8()
-    if version != 1:
-        raise r.damage(f"options of version {version}, known is 1", begin)
+    if version not in (1, 2):
+        raise r.damage(f"options of version {version}, known are 1 and 2", begin)
     out = {"compression": r.u8(), "level_compression": list(r.take(8)),
            "block_bytes": r.varint(32), "filter_bits": r.varint(32), "no_filter": r.u8(),
            "ttl_ms": r.varint(), "policy": r.u8(), "size_ratio": r.varint(32),
            "top_runs": r.varint(32), "base_bytes": r.varint(), "table_bytes": r.varint()}
+    if version == 2:
+        out.update(max_runs=r.varint(32), space_amp_max=r.varint(32), window_ms=r.varint(),
+                   max_bytes=r.varint(), delete_within_ms=r.varint())
     if max(out["compression"], *out["level_compression"]) > 4 or out["no_filter"] > 1 or \
-            out["policy"] > 1 or r.left():
+            out["policy"] > (1 if version == 1 else 6) or r.left():
         raise r.damage("impossible options of a column family", begin)
     return out
 
