@@ -818,7 +818,7 @@ static void the_store_answers_as_a_sorted_array_does(void **state)
 		{ "adaptive", SHALE_NO_COMPRESSION, 512, 2, 2, 2, 10, 16384, 8192,
 		  SHALE_INTERVAL, SHALE_ADAPTIVE },
 	};
-	uint64_t seed = test_seed(), ops = 0, rounds = test_scale(3);
+	uint64_t seed = test_seed(), ops = 0, rounds = test_scale(2);
 
 	(void)state;
 	for (uint64_t round = 0; round < rounds; round++)
