@@ -46,7 +46,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SCRATCH = os.path.join(ROOT, "build", "planted")
 # What takes the whole store to its limits; unit tests see only their own part.
 MATRIX = ["model.model", "metamorphic.metamorphic", "crash.image_log", "crash.image_work",
-          "crash.fault_env", "crash.fault_heap", "db.damage", "history.history", "kill.kill",
+          "crash.fault_env", "crash.fault_heap", "db.damage", "history.simulated", "kill.kill",
           "stress.stress", "golden.format"]
 
 
@@ -104,8 +104,13 @@ def plant(bug, into):
     return out.strip() or "does not apply" if rc else None
 
 
-def test_source(test):
-    return os.path.join(ROOT, "tests", test.replace(".", "/") + "_test.c")
+def is_test(test):
+    path = os.path.join(ROOT, "tests", test.replace(".", "/"))
+    return os.path.exists(path + "_test.c") or os.path.exists(path + ".c")
+
+
+# The library of most tests, and the one in which atomic steps are points of the scheduler.
+LIBRARIES = {"shale_internal": "shale_objects", "shale_yields": "shale_yields"}
 
 
 # ---- building ----------------------------------------------------------------
@@ -143,10 +148,13 @@ class Build:
                 return out[-400:]
             with open(os.path.join(self.dir, "compile_commands.json")) as f:
                 for entry in json.load(f):
-                    if "/shale_objects.dir/" in entry["command"]:
-                        self.compile[entry["file"]] = entry["command"]
+                    for objects in LIBRARIES.values():
+                        if f"/{objects}.dir/" in entry["command"]:
+                            self.compile[objects, entry["file"]] = entry["command"]
             rc, out = run(["ninja", "-t", "commands", "test." + test], self.dir)
-            self.links[test] = out.strip().splitlines()[-1]
+            link = out.strip().splitlines()[-1]
+            library = re.search(r" (\S*lib(shale_internal|shale_yields)\.a)", link)
+            self.links[test] = (link, library.group(1), LIBRARIES[library.group(2)])
             self.ready.add(test)
             return None
 
@@ -157,7 +165,7 @@ class Build:
         if headers:
             _, out = run(["ninja", "-t", "deps"], self.dir)
             for part in out.split("\n\n"):
-                if "/shale_objects.dir/" not in part.split(":")[0]:
+                if "shale_objects.dir/" not in part.split(":")[0]:
                     continue
                 names = {os.path.relpath(os.path.join(self.dir, line.strip()), ROOT)
                          for line in part.splitlines()[1:]}
@@ -165,18 +173,19 @@ class Build:
                     sources |= {n for n in names if n.startswith("src/") and n.endswith(".c")}
         return sorted(sources)
 
-    def objects(self, into, files):
+    def objects(self, into, files, test):
         """Compile what changed, as it is in `into`: (objects, what went wrong or None)."""
+        library = self.links[test][2]
         objects = []
         for name in self.sources(files):
             original = os.path.join(ROOT, name)
             source = os.path.join(into, name)
-            if original not in self.compile:
+            if (library, original) not in self.compile:
                 return objects, f"{name} is no part of the library"
             if not os.path.exists(source):
                 shutil.copy(original, source)
-            obj = os.path.join(into, name.replace("/", "_") + ".o")
-            words = shlex.split(self.compile[original])
+            obj = os.path.join(into, library + "_" + name.replace("/", "_") + ".o")
+            words = shlex.split(self.compile[library, original])
             words = [source if w == original else w for w in words]
             words[words.index("-o") + 1] = obj
             if "-MF" in words:
@@ -192,9 +201,9 @@ class Build:
 
     def link(self, objects, test, program):
         """The program with these objects in place of the library's."""
-        link = self.links[test].replace(f" -o tests/test.{test} ", f" -o {program} ")
-        link = link.replace(" libshale_internal.a", " " + " ".join(objects) +
-                            " libshale_internal.a", 1)
+        link, library, _ = self.links[test]
+        link = re.sub(rf" -o \S*test\.{re.escape(test)} ", f" -o {program} ", link)
+        link = link.replace(" " + library, " " + " ".join(objects) + " " + library, 1)
         rc, out = run(link, self.dir)
         return out[-1000:] if rc else None
 
@@ -269,19 +278,20 @@ def try_bug(bug, tests, limit):
     into = os.path.join(SCRATCH, bug.name)
     shutil.rmtree(into, ignore_errors=True)
     os.makedirs(into)
-    build, objects, results = Build.of(bug.build), None, []
+    build, objects, results = Build.of(bug.build), {}, []
+    unfit = plant(bug, into)
     for test in tests:
         result = Result(bug, test)
         results.append(result)
-        result.trouble = build.prepare(test)
+        result.trouble = unfit or build.prepare(test)
         start = time.monotonic()
-        if objects is None and not result.trouble:
-            result.trouble = plant(bug, into)
-            if not result.trouble:
-                objects, result.trouble = build.objects(into, bug.files)
+        if not result.trouble:
+            library = build.links[test][2]
+            if library not in objects:
+                objects[library], result.trouble = build.objects(into, bug.files, test)
         program = os.path.join(into, test)
         if not result.trouble:
-            result.trouble = build.link(objects, test, program)
+            result.trouble = build.link(objects[library], test, program)
         result.made = time.monotonic() - start
         if not result.trouble:
             log = os.path.join(SCRATCH, f"{bug.name}.{test}.log")
@@ -298,7 +308,8 @@ def sound(pairs, limit):
     bad = set()
     for build, test in sorted(pairs):
         trouble = Build.of(build).prepare(test)
-        program = os.path.join(ROOT, "build", build, "tests", "test." + test)
+        program = os.path.join(ROOT, "build", build, "tests",
+                               "history" if test.startswith("history.") else "", "test." + test)
         how = trouble or first_failure(program, limit, os.path.join(SCRATCH, "sound.log"))[0]
         if how:
             print(f"{build} {test}: fails without any bug ({how})", flush=True)
@@ -379,7 +390,7 @@ def check_apply(bugs):
     with tempfile.TemporaryDirectory() as scratch:
         for bug in bugs:
             trouble = plant(bug, os.path.join(scratch, bug.name))
-            if trouble is None and not os.path.exists(test_source(bug.test)):
+            if trouble is None and not is_test(bug.test):
                 trouble = f"there is no test {bug.test}"
             if trouble:
                 bad += 1
@@ -429,7 +440,7 @@ def main():
             show(r)
         if args.matrix:
             tests = args.among.split(",") if args.among else \
-                [t for t in MATRIX if os.path.exists(test_source(t))]
+                [t for t in MATRIX if is_test(t)]
             futures = [pool.submit(try_bug, b, [t for t in tests if t != b.test],
                                    args.matrix_limit) for b in bugs]
             for future in futures:
