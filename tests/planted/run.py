@@ -43,7 +43,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SCRATCH = os.path.join(ROOT, "build", "planted")
+SCRATCH = os.path.join(ROOT, "build", "planted", str(os.getpid()))
 # What takes the whole store to its limits; unit tests see only their own part.
 MATRIX = ["model.model", "metamorphic.metamorphic", "crash.image_log", "crash.image_work",
           "crash.fault_env", "crash.fault_heap", "db.damage", "history.simulated", "kill.kill",
