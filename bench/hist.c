@@ -1,9 +1,8 @@
-#include "bench.h"
+#include "hist.h"
 
 void hist_merge(struct hist *into, const struct hist *from)
 {
 	into->count += from->count;
-	into->sum += from->sum;
 	if (from->max > into->max)
 		into->max = from->max;
 	for (unsigned i = 0; i < HIST_BUCKETS; i++)

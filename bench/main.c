@@ -1,78 +1,63 @@
 /*
- * shale_bench: the same work for several engines, in rounds.
+ * shale_bench: one engine, one store, one list of steps; a line of JSON for each.
+ * bench/suite runs it for all engines, in rounds, and makes tables of the lines.
  *
- * In each round every engine has its turn, and the next round begins with the
- * next engine, so that a slow minute of the machine does not hit the same one
- * each time. The figures are medians over the rounds.
+ * A step is the name of a stream (stream.c, mixes.c) or one of
+ *   scan, scanback      all entries in order, or in the reverse order
+ *   settle              wait until no work is owed in the background
+ *   die                 end at once, as if killed
+ *   ack FILE, replay    see kill.c
+ * and NAME@70 repeats a stream's step in an open loop, at 70 % of the operations a
+ * second that the same step reached in a closed loop before.
  */
-#include "report.h"
+#include "run.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <getopt.h>
-#include <stdarg.h>
+#include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static const struct engine *const all_engines[] = { &engine_shale, &engine_rocksdb,
-						    &engine_leveldb };
+static const struct engine *const engines[] = { &engine_shale, &engine_rocksdb,    &engine_leveldb,
+						&engine_lmdb,  &engine_wiredtiger, &engine_sqlite };
 
 static const char usage[] =
-	"usage: shale_bench [OPTION]...\n"
-	"  --engines LIST     of shale, rocksdb, leveldb (default: all)\n"
-	"  --workloads LIST   of fillseq, fillrandom, readrandom, readmissing, seekrandom, scan,\n"
-	"                     overwrite (default: all; all but fillseq begin with fillrandom)\n"
-	"  --num N            keys of the store (default 5000000)\n"
-	"  --reads N          gets, after half as many to warm up (default: 1000000, or N keys)\n"
-	"  --seeks N          seeks with 50 nexts each (default: 100000, or N keys)\n"
-	"  --key KIND         random (default), or decimal: user000000000042\n"
-	"  --value-size N     bytes (default 100), half of them compressible\n"
-	"  --threads N        of the client (default 1)\n"
-	"  --rounds N         figures are medians over them (default 3)\n"
-	"  --durability KIND  process (default): a write survives kill -9; durable: power loss\n"
-	"  --cache-mb N       block cache (default 512; Shale's budget for all is 256 more)\n"
-	"  --memtable-mb N    write buffer (default 128)\n"
-	"  --dir DIR          where the stores are made (default bench-data)\n"
-	"  --json FILE        write all figures there\n"
-	"  --describe         print the engines' own figures as well\n";
+	"usage: shale_bench --engine NAME --dir DIR [OPTION]... STEP...\n"
+	"  --tuned              as tuned for this memory; else as the engine comes\n"
+	"  --durability CLASS   nothing, kill (default) or power: what a write survives\n"
+	"  --memory-mb N        of a tuned engine (default 768)\n"
+	"  --num N              entries of the store (default 1000000)\n"
+	"  --reads N            operations of steps that read (default: as --num, at most "
+	"1000000)\n"
+	"  --value-size N       bytes (default 100), half of them compressible\n"
+	"  --keys KIND          random (default) or decimal: user000000000042\n"
+	"  --group N            keys of a batch or multi_get (default 100; at most 128)\n"
+	"  --threads N          (default 1)\n"
+	"  --limit S            steps that only read end after S seconds\n"
+	"  --open-seconds S     of a step in an open loop (default 10)\n"
+	"  --ack FILE           where `ack` counts\n"
+	"  --version            print the engine's version\n";
 
-void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("shale_bench: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-void directory_remove(const char *path)
-{
-	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
+struct plan {
+	struct session s;
+	struct engine_options o;
+	const char *ack;
+	uint64_t open_seconds;
+	uint64_t rss_before;   /* what the harness holds for itself, */
+	uint64_t stream_bytes; /* and for the keys of the step */
+	bool version;
+	/* Closed loop rates so far. */
+	struct rate {
+		const char *step;
+		double ops_per_s;
+	} rates[64];
+	unsigned rate_count;
+	uint64_t turn;
+	uint64_t entries; /* in the store, as far as steps tell */
+};
 
 /* ---- options ---- */
-
-struct arguments {
-	struct plan plan;
-	const char *dir, *json;
-	unsigned rounds;
-	const struct engine *engine[ENGINES_MAX];
-	unsigned engines;
-};
 
 static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
@@ -87,251 +72,283 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
 	return v;
 }
 
-static void add_engine(struct arguments *a, const char *name)
+/* Which of `names` it is; they end with NULL. */
+static unsigned one_of(const char *option, const char *text, const char *const *names)
 {
-	for (size_t i = 0; i < sizeof(all_engines) / sizeof(all_engines[0]); i++) {
-		if (strcmp(all_engines[i]->name, name) != 0)
-			continue;
-		if (a->engines == ENGINES_MAX)
-			die("too many engines");
-		a->engine[a->engines++] = all_engines[i];
-		return;
+	for (unsigned i = 0; names[i] != NULL; i++)
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	die("--%s %s: no such thing", option, text);
+}
+
+static void set(struct plan *p, int c, const char *name, const char *arg)
+{
+	static const char *const classes[] = { "nothing", "kill", "power", NULL };
+	static const char *const kinds[] = { "random", "decimal", NULL };
+	static const char *const engine_names[] = { "shale",      "rocksdb", "leveldb", "lmdb",
+						    "wiredtiger", "sqlite",  NULL };
+	struct sizes *z = &p->s.sizes;
+
+	switch (c) {
+	case 'e':
+		p->s.e = engines[one_of(name, arg, engine_names)];
+		break;
+	case 'D':
+		p->o.dir = arg;
+		break;
+	case 'u':
+		p->o.tuned = true;
+		break;
+	case 'd':
+		p->o.durability = (enum durability)one_of(name, arg, classes);
+		break;
+	case 'm':
+		p->o.memory_bytes = number(name, arg, 1, 1 << 20) << 20;
+		break;
+	case 'n':
+		z->num = number(name, arg, 1000, 4000000000);
+		break;
+	case 'r':
+		z->reads = number(name, arg, 100, 4000000000);
+		break;
+	case 'v':
+		p->s.value_size = number(name, arg, 0, 1 << 20);
+		break;
+	case 'k':
+		z->keys = (enum key_kind)one_of(name, arg, kinds);
+		break;
+	case 'g':
+		z->group = (unsigned)number(name, arg, 1, 128);
+		break;
+	case 't':
+		z->threads = (unsigned)number(name, arg, 1, 200);
+		break;
+	case 'l':
+		p->s.limit_ns = number(name, arg, 0, 86400) * 1000000000;
+		break;
+	case 'o':
+		p->open_seconds = number(name, arg, 1, SERIES_MAX);
+		break;
+	case 'a':
+		p->ack = arg;
+		break;
+	case 'V':
+		p->version = true;
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		fputs(usage, stderr);
+		exit(2);
 	}
-	die("no engine '%s'", name);
 }
 
-static void add_workload(struct arguments *a, const char *name)
-{
-	for (int i = 0; i < WORKLOADS; i++) {
-		if (i != SETTLE && i != SETTLE_AGAIN && strcmp(workload_name[i], name) == 0) {
-			a->plan.wanted[i] = true;
-			return;
-		}
-	}
-	die("no workload '%s'", name);
-}
-
-static void each_word(struct arguments *a, char *list,
-		      void (*add)(struct arguments *a, const char *name))
-{
-	char *save, *word;
-
-	for (word = strtok_r(list, ", ", &save); word != NULL; word = strtok_r(NULL, ", ", &save))
-		add(a, word);
-}
-
-static bool one_of(const char *option, const char *text, const char *no, const char *yes)
-{
-	if (strcmp(text, no) != 0 && strcmp(text, yes) != 0)
-		die("--%s %s: %s or %s", option, text, no, yes);
-	return strcmp(text, yes) == 0;
-}
-
-static void parse(int argc, char **argv, struct arguments *a)
+static void parse(int argc, char **argv, struct plan *p)
 {
 	static const struct option options[] = {
-		{ "engines", 1, NULL, 'e' },    { "workloads", 1, NULL, 'w' },
-		{ "num", 1, NULL, 'n' },        { "reads", 1, NULL, 'r' },
-		{ "seeks", 1, NULL, 's' },      { "key", 1, NULL, 'k' },
-		{ "value-size", 1, NULL, 'v' }, { "threads", 1, NULL, 't' },
-		{ "rounds", 1, NULL, 'R' },     { "durability", 1, NULL, 'd' },
-		{ "cache-mb", 1, NULL, 'c' },   { "memtable-mb", 1, NULL, 'm' },
-		{ "dir", 1, NULL, 'D' },        { "json", 1, NULL, 'j' },
-		{ "describe", 0, NULL, 'x' },   { "help", 0, NULL, 'h' },
+		{ "engine", 1, NULL, 'e' },
+		{ "dir", 1, NULL, 'D' },
+		{ "tuned", 0, NULL, 'u' },
+		{ "durability", 1, NULL, 'd' },
+		{ "memory-mb", 1, NULL, 'm' },
+		{ "num", 1, NULL, 'n' },
+		{ "reads", 1, NULL, 'r' },
+		{ "value-size", 1, NULL, 'v' },
+		{ "keys", 1, NULL, 'k' },
+		{ "group", 1, NULL, 'g' },
+		{ "threads", 1, NULL, 't' },
+		{ "limit", 1, NULL, 'l' },
+		{ "open-seconds", 1, NULL, 'o' },
+		{ "ack", 1, NULL, 'a' },
+		{ "version", 0, NULL, 'V' },
+		{ "help", 0, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct plan *p = &a->plan;
 	int c, index = 0;
 
-	*a = (struct arguments){ .dir = "bench-data", .rounds = 3 };
-	p->num = 5000000;
-	p->value_size = 100;
-	p->threads = 1;
-	p->engine.cache_bytes = (size_t)512 << 20;
-	p->engine.memtable_bytes = (size_t)128 << 20;
-	while ((c = getopt_long(argc, argv, "", options, &index)) != -1) {
-		const char *name = options[index].name;
-
-		switch (c) {
-		case 'e':
-			each_word(a, optarg, add_engine);
-			break;
-		case 'w':
-			memset(p->wanted, 0, sizeof(p->wanted));
-			each_word(a, optarg, add_workload);
-			break;
-		case 'n':
-			p->num = number(name, optarg, 1000, 1000000000);
-			break;
-		case 'r':
-			p->reads = number(name, optarg, 100, 1000000000);
-			break;
-		case 's':
-			p->seeks = number(name, optarg, 100, 1000000000);
-			break;
-		case 'k':
-			p->keys = one_of(name, optarg, "random", "decimal") ? KEY_DECIMAL
-									    : KEY_RANDOM;
-			break;
-		case 'v':
-			p->value_size = number(name, optarg, 0, 1 << 20);
-			break;
-		case 't':
-			p->threads = (unsigned)number(name, optarg, 1, 256);
-			break;
-		case 'R':
-			a->rounds = (unsigned)number(name, optarg, 1, ROUNDS_MAX);
-			break;
-		case 'd':
-			p->engine.durable = one_of(name, optarg, "process", "durable");
-			break;
-		case 'c':
-			p->engine.cache_bytes = number(name, optarg, 1, 1 << 20) << 20;
-			break;
-		case 'm':
-			p->engine.memtable_bytes = number(name, optarg, 1, 4096) << 20;
-			break;
-		case 'D':
-			a->dir = optarg;
-			break;
-		case 'j':
-			a->json = optarg;
-			break;
-		case 'x':
-			p->describe = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			fputs(usage, stderr);
-			exit(2);
-		}
+	p->o = (struct engine_options){ .durability = SURVIVES_KILL, .memory_bytes = 768u << 20 };
+	p->s.sizes = (struct sizes){ .num = 1000000, .group = 100, .threads = 1 };
+	p->s.value_size = 100;
+	p->open_seconds = 10;
+	while ((c = getopt_long(argc, argv, "", options, &index)) != -1)
+		set(p, c, c == '?' ? "" : options[index].name, optarg);
+	if (p->s.e == NULL || (!p->version && (p->o.dir == NULL || optind == argc))) {
+		fputs(usage, stderr);
+		exit(2);
 	}
-	if (optind != argc)
-		die("what is '%s'? --help lists the options", argv[optind]);
-	if (a->engines == 0)
-		for (size_t i = 0; i < sizeof(all_engines) / sizeof(all_engines[0]); i++)
-			a->engine[a->engines++] = all_engines[i];
-	if (memchr(p->wanted, true, sizeof(p->wanted)) == NULL)
-		memset(p->wanted, true, sizeof(p->wanted));
-	if (p->reads == 0)
-		p->reads = p->num < 1000000 ? p->num : 1000000;
-	if (p->seeks == 0)
-		p->seeks = p->num < 100000 ? p->num : 100000;
+	if (p->s.sizes.reads == 0)
+		p->s.sizes.reads = p->s.sizes.num < 1000000 ? p->s.sizes.num : 1000000;
+	p->o.data_bytes = p->s.sizes.num * (KEY_SIZE + p->s.value_size);
 }
 
-/* ---- children ---- */
+/* ---- steps ---- */
 
-static void read_all(int fd, void *out, size_t size)
+static void print_series(const struct figures *f)
 {
-	size_t done = 0;
+	uint64_t seconds = (f->meter.ns + 999999999) / 1000000000;
 
-	while (done < size) {
-		ssize_t n = read(fd, (char *)out + done, size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	if (done != size)
-		memset(out, 0, size);
+	printf(", \"series\": [");
+	for (uint64_t i = 0; i < seconds && i < SERIES_MAX; i++)
+		printf("%s%u", i != 0 ? "," : "", f->series[i]);
+	printf("]");
 }
 
-/* Runs the plan with one engine in a child, in a fresh directory. */
-static void run_child(const struct engine *e, const struct plan *plan, const char *dir,
-		      struct figures out[WORKLOADS])
+static void print_figures(const struct plan *p, const char *step, double rate,
+			  const struct figures *f)
 {
-	struct plan p = *plan;
-	char path[4096];
-	int pipes[2], status;
-	pid_t child;
+	static const struct {
+		const char *name;
+		double q;
+	} quantile[] = { { "p50", 0.5 },  { "p75", 0.75 },    { "p90", 0.9 },      { "p95", 0.95 },
+			 { "p99", 0.99 }, { "p99.9", 0.999 }, { "p99.99", 0.9999 } };
+	const struct meter *m = &f->meter;
+	uint64_t ours = p->rss_before + p->stream_bytes;
+	uint64_t peak = m->peak > ours ? m->peak - ours : 0;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, e->name);
-	if (mkdir(path, 0777) != 0)
-		die("%s: %s", path, strerror(errno));
-	p.engine.dir = path;
-	sync(); /* what an earlier engine left to be written is not this one's */
-	fflush(NULL);
-	if (pipe(pipes) != 0 || (child = fork()) < 0)
-		die("cannot start a child: %s", strerror(errno));
-	if (child == 0) {
-		value_pool_init(p.value_size);
-		run_engine(e, &p, out);
-		if (write(pipes[1], out, sizeof(*out) * WORKLOADS) !=
-		    (ssize_t)(sizeof(*out) * WORKLOADS))
-			die("cannot report");
-		fflush(NULL);
-		_exit(0);
+	printf("{\"step\": \"%s\", \"threads\": %u, \"ops\": %llu, \"entries\": %llu, "
+	       "\"seconds\": %.6f, \"cpu_s\": %.6f, \"device_read\": %llu, "
+	       "\"device_written\": %llu, \"user_written\": %llu, \"live_bytes\": %llu, "
+	       "\"disk_bytes\": %llu, \"peak_bytes\": %llu, \"flushes\": %llu, "
+	       "\"switches\": %llu, \"cut\": %s",
+	       step, p->s.sizes.threads, (unsigned long long)f->ops, (unsigned long long)f->entries,
+	       (double)m->ns / 1e9, m->cpu_seconds, (unsigned long long)m->read,
+	       (unsigned long long)m->written, (unsigned long long)f->user_bytes,
+	       (unsigned long long)(p->entries * (KEY_SIZE + p->s.value_size)),
+	       (unsigned long long)directory_bytes(p->o.dir), (unsigned long long)peak,
+	       (unsigned long long)m->flushes, (unsigned long long)m->switches,
+	       f->cut ? "true" : "false");
+	if (rate > 0)
+		printf(", \"rate\": %.1f", rate);
+	if (f->side_ops != 0)
+		printf(", \"side_ops\": %llu", (unsigned long long)f->side_ops);
+	if (f->hist.count != 0) {
+		printf(", \"gap_ms\": %.0f, \"latency\": {", (double)f->longest_gap_ns / 1e6);
+		for (size_t i = 0; i < sizeof(quantile) / sizeof(quantile[0]); i++)
+			printf("\"%s\": %llu, ", quantile[i].name,
+			       (unsigned long long)hist_quantile(&f->hist, quantile[i].q));
+		printf("\"max\": %llu}", (unsigned long long)f->hist.max);
+		print_series(f);
 	}
-	close(pipes[1]);
-	read_all(pipes[0], out, sizeof(*out) * WORKLOADS);
-	close(pipes[0]);
-	if (waitpid(child, &status, 0) != child || status != 0)
-		die("%s failed (status %#x); its store is left in %s", e->name, (unsigned)status,
-		    path);
-	directory_remove(path);
+	printf("}\n");
+	fflush(stdout);
 }
 
-static void run_round(const struct arguments *a, unsigned round, const struct engine *e,
-		      struct figures out[WORKLOADS])
+static double rate_of(const struct plan *p, const char *step)
 {
-	struct plan p = a->plan;
-	uint64_t start = now_ns();
+	for (unsigned i = p->rate_count; i > 0; i--)
+		if (strcmp(p->rates[i - 1].step, step) == 0)
+			return p->rates[i - 1].ops_per_s;
+	die("%s: a share of what? run it in a closed loop first", step);
+}
 
-	if (a->plan.wanted[FILLSEQ]) {
-		memset(p.wanted, 0, sizeof(p.wanted));
-		p.wanted[FILLSEQ] = true;
-		run_child(e, &p, a->dir, out);
-	}
-	p = a->plan;
-	p.wanted[FILLSEQ] = false;
-	if (memchr(p.wanted, true, sizeof(p.wanted)) != NULL) {
-		struct figures rest[WORKLOADS];
+/* A step that only reads may end early; the content of the store must not vary. */
+static bool only_reads(const struct stream *s)
+{
+	return s->kinds == NULL && (s->kind == OP_GET || s->kind == OP_GET_NONE ||
+				    s->kind == OP_SEEK || s->kind == OP_MULTI_GET);
+}
 
-		p.wanted[FILLRANDOM] = p.wanted[SETTLE] = true;
-		p.wanted[SETTLE_AGAIN] = p.wanted[OVERWRITE];
-		memset(rest, 0, sizeof(rest));
-		run_child(e, &p, a->dir, rest);
-		memcpy(out + FILLRANDOM, rest + FILLRANDOM,
-		       sizeof(*out) * (WORKLOADS - FILLRANDOM));
+static void count_entries(struct plan *p, const char *name, const struct stream *s)
+{
+	if (strncmp(name, "fill", 4) == 0)
+		p->entries = p->s.sizes.num;
+	else if (strcmp(name, "deletehalf") == 0)
+		p->entries -= p->s.sizes.num / 2;
+	else
+		p->entries += s->inserts;
+}
+
+static void step_stream(struct plan *p, const char *step, struct figures *f)
+{
+	char *name = strdup(step), *at = strchr(name, '@');
+	double rate = 0;
+	uint64_t count = 0;
+	struct stream s, side;
+	bool beside = strncmp(name, "readwhilewriting", 16) == 0;
+
+	if (at != NULL) {
+		*at = '\0';
+		rate = rate_of(p, name) * (double)number(step, at + 1, 1, 100) / 100;
+		count = (uint64_t)ceil(rate * (double)p->open_seconds) + p->s.sizes.threads;
 	}
-	fprintf(stderr, "round %u/%u %-8s %5.1f s ", round + 1, a->rounds, e->name,
-		(double)(now_ns() - start) / 1e9);
-	for (int w = 0; w < WORKLOADS; w++)
-		if (out[w].ran && w != SETTLE && w != SETTLE_AGAIN)
-			fprintf(stderr, " %s %.0fk", workload_name[w],
-				(double)out[w].ops / out[w].seconds / 1e3);
-	fputc('\n', stderr);
+	if (!stream_new(name, &p->s.sizes, count, p->turn++, &s))
+		die("no step '%s'", step);
+	if (beside && !stream_new("overwrite", &p->s.sizes, 0, p->turn++, &side))
+		die("no stream for the writer");
+	p->stream_bytes = (s.count + (beside ? side.count : 0)) * KEY_SIZE;
+	run_stream(&p->s, &s, rate, beside ? &side : NULL, rate == 0 && only_reads(&s), f);
+	count_entries(p, name, &s);
+	if (strcmp(name, "warm") != 0)
+		print_figures(p, step, rate, f);
+	if (rate == 0 && p->rate_count < 64)
+		p->rates[p->rate_count++] =
+			(struct rate){ step, (double)f->ops / ((double)f->meter.ns / 1e9) };
+	p->stream_bytes = 0;
+	stream_free(&s);
+	if (beside)
+		stream_free(&side);
+	free(name);
+}
+
+static void step_replay(const struct plan *p)
+{
+	uint64_t acknowledged, missing = kill_replay(&p->s, p->ack, &acknowledged);
+
+	printf("{\"step\": \"replay\", \"acknowledged\": %llu, \"missing\": %llu}\n",
+	       (unsigned long long)acknowledged, (unsigned long long)missing);
+}
+
+static void step(struct plan *p, const char *name, struct figures *f)
+{
+	if ((strcmp(name, "ack") == 0 || strcmp(name, "replay") == 0) && p->ack == NULL)
+		die("%s needs --ack FILE", name);
+	if (strcmp(name, "scan") == 0 || strcmp(name, "scanback") == 0) {
+		run_scan(&p->s, strcmp(name, "scanback") == 0, f);
+		if (p->entries != 0 && f->ops != p->entries)
+			die("%s: %s found %llu entries where %llu are", p->s.e->name, name,
+			    (unsigned long long)f->ops, (unsigned long long)p->entries);
+		print_figures(p, name, 0, f);
+	} else if (strcmp(name, "settle") == 0) {
+		run_settle(&p->s, &p->o, f);
+		print_figures(p, name, 0, f);
+	} else if (strcmp(name, "die") == 0) {
+		raise(SIGKILL);
+	} else if (strcmp(name, "ack") == 0) {
+		kill_writer(&p->s, p->ack);
+	} else if (strcmp(name, "replay") == 0) {
+		step_replay(p);
+	} else {
+		step_stream(p, name, f);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	static struct arguments a;
-	static struct results r;
+	static struct plan p;
+	static struct figures f;
+	struct meter start;
 
-	parse(argc, argv, &a);
-	r.plan = &a.plan;
-	r.engines = a.engines;
-	memcpy(r.engine, a.engine, sizeof(r.engine));
-	if (mkdir(a.dir, 0777) != 0 && errno != EEXIST)
-		die("%s: %s", a.dir, strerror(errno));
-	for (unsigned round = 0; round < a.rounds; round++) {
-		for (unsigned i = 0; i < a.engines; i++) {
-			struct figures f[WORKLOADS] = { 0 };
-			unsigned e = (i + round) % a.engines;
+	parse(argc, argv, &p);
+	if (p.version) {
+		char version[64];
 
-			run_round(&a, round, a.engine[e], f);
-			for (int w = 0; w < WORKLOADS; w++)
-				r.figures[e][w][round] = f[w];
-		}
-		r.rounds = round + 1;
+		p.s.e->version(version, sizeof(version));
+		printf("%s\n", version);
+		return 0;
 	}
-	rmdir(a.dir);
-	report_table(&r, stdout);
-	if (a.json != NULL && !report_json(&r, a.json))
-		die("%s: %s", a.json, strerror(errno));
+	value_pool_init(p.s.value_size);
+	p.s.ns_per_tick = ticks_calibrate();
+	p.rss_before = meter_resident();
+	start = meter_start();
+	p.s.db = p.s.e->open(&p.o);
+	f.meter = meter_stop(&start);
+	print_figures(&p, "open", 0, &f);
+	for (int i = optind; i < argc; i++)
+		step(&p, argv[i], &f);
+	start = meter_start();
+	p.s.e->close(p.s.db);
+	f = (struct figures){ .meter = meter_stop(&start) };
+	print_figures(&p, "close", 0, &f);
 	return 0;
 }

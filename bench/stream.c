@@ -1,118 +1,144 @@
 /*
- * Key streams. A store of `num` holds the even numbers below 2 * num, so the odd
- * ones are missing but lie between. A random key is two invertible mixes of its
- * number: different numbers give different keys.
+ * The streams of the steps that are one kind of operation over a drawing of keys.
+ * Those that mix kinds are in mixes.c.
  */
-#include "bench.h"
+#include "mixes.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { POOL_SIZE = 256 << 10 };
+enum drawing {
+	SORTED,  /* all keys of the store, in order */
+	ALL,     /* all, each once, shuffled */
+	HALF,    /* half of them, each once, shuffled */
+	REPEAT,  /* drawn evenly, with repetition */
+	ZIPF,    /* drawn by Zipf's law: the hundredth part of the keys gets most */
+	MISSING, /* not there */
+};
 
-static char *pool;
+static const struct simple {
+	const char *name;
+	enum op_kind kind;
+	enum drawing drawing;
+	unsigned nexts;
+} simple[] = {
+	{ "fillseq", OP_PUT, SORTED, 0 },
+	{ "fillrandom", OP_PUT, ALL, 0 },
+	{ "fillbatch", OP_BATCH, ALL, 0 },
+	{ "overwrite", OP_PUT, REPEAT, 0 },
+	{ "warm", OP_GET, REPEAT, 0 },
+	{ "readrandom", OP_GET, REPEAT, 0 },
+	{ "readmissing", OP_GET_NONE, MISSING, 0 },
+	{ "readzipf", OP_GET, ZIPF, 0 },
+	{ "multiget", OP_MULTI_GET, REPEAT, 0 },
+	{ "seek10", OP_SEEK, REPEAT, 10 },
+	{ "seek100", OP_SEEK, REPEAT, 100 },
+	{ "readwhilewriting", OP_GET, REPEAT, 0 },
+	{ "deletehalf", OP_REMOVE, HALF, 0 },
+};
 
-static uint64_t mix(uint64_t v)
+static void *map(uint64_t bytes)
 {
-	v ^= v >> 30;
-	v *= 0xbf58476d1ce4e5b9ull;
-	v ^= v >> 27;
-	v *= 0x94d049bb133111ebull;
-	return v ^ v >> 31;
-}
-
-/* A stateless generator: the i-th number of the sequence `seed`. */
-static uint64_t draw(uint64_t seed, uint64_t i)
-{
-	return mix(mix(seed + 0x9e3779b97f4a7c15ull) + i * 0x9e3779b97f4a7c15ull);
-}
-
-/* Uniform below n. */
-static uint64_t below(uint64_t random, uint64_t n)
-{
-	return (uint64_t)((unsigned __int128)random * n >> 64);
-}
-
-static void make_key(enum key_kind kind, uint64_t number, char *out)
-{
-	if (kind == KEY_DECIMAL) {
-		memcpy(out, "user", 4);
-		for (int i = KEY_SIZE - 1; i >= 4; i--, number /= 10)
-			out[i] = (char)('0' + number % 10);
-	} else {
-		uint64_t a = mix(number + 0x5eed), b = mix(~number);
-
-		memcpy(out, &a, 8);
-		memcpy(out + 8, &b, 8);
-	}
-}
-
-static int key_order(const void *a, const void *b)
-{
-	return memcmp(a, b, KEY_SIZE);
-}
-
-struct stream stream_new(enum stream_kind kind, enum key_kind keys, uint64_t num, uint64_t count,
-			 uint64_t seed)
-{
-	struct stream s = { NULL, count };
-	uint32_t *order = NULL;
-
 	/* Not on the heap, whose state the engine inherits. */
-	s.keys = mmap(NULL, count * KEY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		      -1, 0);
-	if (s.keys == MAP_FAILED)
-		die("no memory for %llu keys", (unsigned long long)count);
-	if (kind == STREAM_ALL) {
-		order = malloc(count * sizeof(*order));
-		if (order == NULL)
-			die("no memory to shuffle");
-		for (uint64_t i = 0; i < count; i++) {
-			uint64_t k = below(draw(seed, i), i + 1);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-			order[i] = order[k];
-			order[k] = (uint32_t)i;
-		}
-	}
-	for (uint64_t i = 0; i < count; i++) {
-		uint64_t number = order != NULL           ? order[i]
-				  : kind == STREAM_SORTED ? i
-							  : below(draw(seed, i), num);
+	if (p == MAP_FAILED)
+		die("no memory for %llu bytes of keys", (unsigned long long)bytes);
+	return p;
+}
 
-		make_key(keys, 2 * number + (kind == STREAM_MISSING), s.keys + i * KEY_SIZE);
-	}
-	free(order);
-	if (kind == STREAM_SORTED)
-		qsort(s.keys, count, KEY_SIZE, key_order);
-	return s;
+void stream_alloc(struct stream *s, uint64_t count, bool kinds)
+{
+	s->count = count;
+	s->keys = map(count * KEY_SIZE);
+	s->kinds = kinds ? map(count) : NULL;
+	s->group = 1;
 }
 
 void stream_free(struct stream *s)
 {
 	if (s->keys != NULL)
 		munmap(s->keys, s->count * KEY_SIZE);
-	s->keys = NULL;
+	if (s->kinds != NULL)
+		munmap(s->kinds, s->count);
+	*s = (struct stream){ 0 };
 }
 
-void value_pool_init(size_t value_size)
+static uint64_t custom_count(const struct simple *d, const struct sizes *z)
 {
-	size_t half = value_size / 2 + 1;
-
-	pool = malloc(POOL_SIZE + value_size);
-	if (pool == NULL)
-		die("no memory for values");
-	/* Stretches of half a value: one random, the next all the same byte. */
-	for (size_t i = 0; i < POOL_SIZE + value_size; i++)
-		pool[i] = i / half % 2 == 0 ? (char)draw(7, i) : (char)('a' + i / half % 26);
+	switch (d->drawing) {
+	case SORTED:
+	case ALL:
+		return z->num;
+	case HALF:
+		return z->num / 2;
+	default:
+		/* An overwrite touches as many keys as there are; seeks cost more than gets. */
+		if (d->kind == OP_PUT)
+			return z->num;
+		return d->kind == OP_SEEK ? z->reads / 5 : z->reads;
+	}
 }
 
-const char *value_of(const char *key, size_t value_size)
+static uint64_t number_of(const struct simple *d, const struct sizes *z, const struct zipf *zipf,
+			  const uint32_t *order, uint64_t random, uint64_t i)
 {
-	uint64_t a, b;
+	switch (d->drawing) {
+	case SORTED:
+		return i % z->num;
+	case ALL:
+	case HALF:
+		return order[i % z->num];
+	case ZIPF:
+		/* The keys that are asked for most lie anywhere in the order. */
+		return below(draw(11, zipf_rank(zipf, random)), z->num);
+	default:
+		return below(random, z->num);
+	}
+}
 
-	(void)value_size;
-	memcpy(&a, key, 8);
-	memcpy(&b, key + 8, 8);
-	return pool + below((a ^ b) * 0x9e3779b97f4a7c15ull, POOL_SIZE);
+static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t count,
+			uint64_t turn, struct stream *out)
+{
+	uint64_t seed = 100 * turn + (uint64_t)(d - simple);
+	struct zipf zipf = { 0 };
+	uint32_t *order = NULL;
+
+	if (d->drawing == ZIPF)
+		zipf = zipf_new(z->num);
+	if (d->drawing == ALL || d->drawing == HALF)
+		order = shuffled(z->num, 2);
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t n = number_of(d, z, &zipf, order, draw(seed, i), i);
+
+		key_make(z->keys, 2 * n + (d->drawing == MISSING), out->keys + i * KEY_SIZE);
+	}
+	free(order);
+	if (d->drawing == SORTED)
+		qsort(out->keys, count, KEY_SIZE, key_order);
+}
+
+bool stream_new(const char *name, const struct sizes *z, uint64_t count, uint64_t turn,
+		struct stream *out)
+{
+	*out = (struct stream){ 0 };
+	for (size_t i = 0; i < sizeof(simple) / sizeof(simple[0]); i++) {
+		const struct simple *d = &simple[i];
+		bool grouped = d->kind == OP_BATCH || d->kind == OP_MULTI_GET;
+
+		if (strcmp(d->name, name) != 0)
+			continue;
+		if (count == 0)
+			count = custom_count(d, z);
+		else if (grouped)
+			count *= z->group;
+		stream_alloc(out, count, false);
+		out->kind = d->kind;
+		out->nexts = d->nexts;
+		out->group = grouped ? z->group : 1;
+		fill_simple(d, z, count, turn, out);
+		return true;
+	}
+	return mix_new(name, z, count != 0 ? count : z->reads, turn, out);
 }

@@ -1,0 +1,57 @@
+/*
+ * What one step asks of a store: a stream of operations, each with its key, drawn
+ * before the clock runs and cut into one contiguous part for each thread.
+ */
+#ifndef BENCH_STREAM_H
+#define BENCH_STREAM_H
+
+#include "keys.h"
+
+enum op_kind {
+	OP_PUT,
+	OP_GET,       /* a key that is there */
+	OP_GET_NONE,  /* a key that is not */
+	OP_GET_MAYBE, /* a key that may be there */
+	OP_SEEK,      /* a new iterator, a seek, `nexts` entries read */
+	OP_MODIFY,    /* a get, then a put of the same key */
+	OP_REMOVE,
+	OP_BATCH,     /* the next `group` keys in one batch */
+	OP_MULTI_GET, /* the next `group` keys at once */
+	OP_PUT_TTL,   /* a put that lives as long as the next `window` of its kind take */
+	OP_RETAIN,    /* delete what is more than `window` keys older */
+};
+
+struct stream {
+	uint64_t count; /* keys */
+	char *keys;
+	uint8_t *kinds; /* an op_kind for each key, or NULL: all are of `kind` */
+	enum op_kind kind;
+	unsigned group; /* keys for each operation */
+	unsigned nexts;
+	uint64_t window;
+	uint64_t inserts; /* keys that are new to the store */
+};
+
+/* What the streams of a plan depend on. */
+struct sizes {
+	enum key_kind keys;
+	uint64_t num;   /* entries of the store */
+	uint64_t reads; /* operations of a step that only reads, or mixes */
+	unsigned group; /* keys of a batch or multi_get */
+	unsigned threads;
+};
+
+/*
+ * The stream of the step `name`, of `count` operations or (0) of as many as is its
+ * custom. False: no such step. `turn` varies what is drawn from one use to the next.
+ */
+bool stream_new(const char *name, const struct sizes *z, uint64_t count, uint64_t turn,
+		struct stream *out);
+void stream_free(struct stream *s);
+
+static inline const char *stream_key(const struct stream *s, uint64_t i)
+{
+	return s->keys + i * KEY_SIZE;
+}
+
+#endif

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Runs the comparison: every scenario of a plan, for every engine, in rounds.
+
+    run.py PROGRAM quick|full|sizes|sustained|kill|STEP [OPTION]...
+
+In each round all engines have their turn, the first one changing. Each line of the
+results file is one step of one round, as shale_bench printed it, with who and what.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import plans
+import results
+
+ENGINES = ["shale", "rocksdb", "leveldb", "lmdb", "wiredtiger", "sqlite"]
+UNSUPPORTED = 3
+
+
+class Group:
+	"""A control group with a limit of memory, where the system lets us make one."""
+
+	def __init__(self, mb):
+		self.path, self.why = None, "no limit was asked for"
+		if not mb:
+			return
+		v2 = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
+		base = pathlib.Path("/sys/fs/cgroup" if v2 else "/sys/fs/cgroup/memory")
+		path = base / f"shale-bench-{os.getpid()}"
+		try:
+			path.mkdir()
+			limit = "memory.max" if v2 else "memory.limit_in_bytes"
+			(path / limit).write_text(str(mb << 20))
+			self.path = path
+		except OSError as error:
+			self.why = f"no control group: {error}"
+			if path.is_dir():
+				path.rmdir()
+
+	def enter(self):
+		"""In the child, before it becomes the driver."""
+		if self.path:
+			(self.path / "cgroup.procs").write_text(str(os.getpid()))
+
+	def close(self):
+		if self.path:
+			self.path.rmdir()
+
+
+def machine():
+	model = "unknown"
+	for line in open("/proc/cpuinfo"):
+		if line.startswith("model name"):
+			model = line.split(":", 1)[1].strip()
+			break
+	return {"type": "machine", "processor": model, "processors": os.cpu_count(),
+		"memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+		"kernel": platform.release(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+		"commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], text=True,
+					 capture_output=True).stdout.strip()}
+
+
+class Runner:
+	def __init__(self, args, group):
+		self.args, self.group = args, group
+		self.out = open(args.json, "w")
+		self.versions = {}
+		for engine in args.engines:
+			self.versions[engine] = subprocess.run(
+				[args.program, "--engine", engine, "--version"], text=True,
+				capture_output=True, check=True).stdout.strip()
+		self.write({**machine(), "versions": self.versions,
+			    "limit_mb": args.limit_mb if group.path else 0})
+
+	def write(self, record):
+		self.out.write(json.dumps(record) + "\n")
+		self.out.flush()
+
+	def drive(self, engine, profile, durability, options, steps, where, on_line=None):
+		"""The driver's exit status; its lines go to on_line."""
+		command = [self.args.program, "--engine", engine, "--dir", where,
+			   "--durability", durability, "--memory-mb", str(self.args.memory_mb)]
+		command += ["--tuned"] if profile == "tuned" else []
+		for name, value in options.items():
+			command += [f"--{name}", str(value)]
+		child = subprocess.Popen(command + steps, text=True, stdout=subprocess.PIPE,
+					 stderr=subprocess.PIPE, preexec_fn=self.group.enter)
+		for line in child.stdout:
+			if on_line:
+				on_line(json.loads(line))
+		error = child.stderr.read()
+		status = child.wait()
+		if status not in (0, UNSUPPORTED) and not (status == -9 and "die" in steps):
+			print(f"\n{engine}: failed with status {status}: {error.strip()}", file=sys.stderr)
+		return status
+
+	def scenario(self, round_, engine, profile, s, variant):
+		options = {**s["options"], **s["more"][variant], **self.args.options}
+		where = os.path.join(self.args.dir, engine)
+		shutil.rmtree(where, ignore_errors=True)
+		os.makedirs(where)
+		os.sync() # what an earlier engine left to be written is not this one's
+		seen = {}
+
+		def keep(line):
+			step = line["step"]
+			seen[step] = seen.get(step, 0) + 1
+			self.write({"type": "step", "engine": engine, "profile": profile,
+				    "scenario": s["name"], "variant": variant, "round": round_,
+				    "durability": s["durability"], "options": options,
+				    "turn": seen[step], **line})
+
+		status = self.drive(engine, profile, s["durability"], options, s["steps"], where, keep)
+		if status == -9 and s["then"]:
+			status = self.drive(engine, profile, s["durability"], options, s["then"], where, keep)
+		if status not in (0, -9):
+			self.write({"type": "missing", "engine": engine, "profile": profile,
+				    "scenario": s["name"], "variant": variant, "round": round_,
+				    "why": "not possible" if status == UNSUPPORTED else "failed"})
+		shutil.rmtree(where, ignore_errors=True)
+
+	def plan(self, scenarios):
+		work = [(r, s, v) for r in range(self.args.rounds) for s in scenarios for v in s["more"]]
+		who = [(e, p) for e in self.args.engines for p in self.args.profiles]
+		total, done, start = len(work) * len(who), 0, time.monotonic()
+		for n, (round_, s, variant) in enumerate(work):
+			for i in range(len(who)):
+				engine, profile = who[(i + n) % len(who)]
+				left = (time.monotonic() - start) / done * (total - done) if done else 0
+				print(f"\r\033[K[{done}/{total}] round {round_ + 1}/{self.args.rounds} "
+				      f"{s['name']} {variant} {engine} {profile}"
+				      + (f", about {left / 60:.0f} min left" if done else ""),
+				      end="", file=sys.stderr, flush=True)
+				self.scenario(round_, engine, profile, s, variant)
+				done += 1
+		print("\r\033[K", end="", file=sys.stderr)
+
+
+def kill_test(runner, seconds):
+	"""Kill each engine while it writes; is what it acknowledged there afterwards?"""
+	bad = 0
+	print(f"{'engine':<12} {'settings':<9} {'class':<8} {'kills':>5} {'acknowledged':>13} "
+	      f"{'lost':>7} {'flushes a put':>14}")
+	for engine in runner.args.engines:
+		for profile in runner.args.profiles:
+			for durability in ("nothing", "kill", "power"):
+				r = kill_one(runner, engine, profile, durability, seconds)
+				if r is None:
+					print(f"{engine:<12} {profile:<9} {durability:<8} not possible")
+					continue
+				runner.write({"type": "kill", "engine": engine, "profile": profile,
+					      "durability": durability, **r})
+				wrong = durability != "nothing" and r["missing"] or \
+					durability == "power" and r["flushes_per_put"] < 1
+				bad += 1 if wrong else 0
+				print(f"{engine:<12} {profile:<9} {durability:<8} {r['kills']:>5} "
+				      f"{r['acknowledged']:>13} {r['missing']:>7} "
+				      f"{r['flushes_per_put']:>14.2f}{'  NOT OF ITS CLASS' if wrong else ''}")
+	return bad
+
+
+def kill_one(runner, engine, profile, durability, seconds, kills=3):
+	where, ack = os.path.join(runner.args.dir, engine), os.path.join(runner.args.dir, "ack")
+	total = {"kills": kills, "acknowledged": 0, "missing": 0}
+	base = [runner.args.program, "--engine", engine, "--dir", where, "--durability", durability,
+		"--memory-mb", str(runner.args.memory_mb), "--ack", ack]
+	base += ["--tuned"] if profile == "tuned" else []
+	for _ in range(kills):
+		shutil.rmtree(where, ignore_errors=True)
+		os.makedirs(where)
+		pathlib.Path(ack).unlink(missing_ok=True)
+		writer = subprocess.Popen(base + ["ack"], stdout=subprocess.DEVNULL,
+					  stderr=subprocess.DEVNULL)
+		time.sleep(seconds * random.uniform(0.5, 1.5))
+		writer.kill()
+		if writer.wait() == UNSUPPORTED:
+			return None
+		replay = subprocess.run(base + ["replay"], text=True, capture_output=True)
+		lines = [json.loads(l) for l in replay.stdout.splitlines()]
+		found = [l for l in lines if l["step"] == "replay"]
+		# A store that does not open again has lost everything.
+		count = int.from_bytes(pathlib.Path(ack).read_bytes(), "little")
+		total["acknowledged"] += count
+		total["missing"] += found[0]["missing"] if found else count
+	flushes = []
+	shutil.rmtree(where, ignore_errors=True)
+	os.makedirs(where)
+	runner.drive(engine, profile, durability, {"num": 1000}, ["fillrandom"], where,
+		     lambda l: flushes.append(l["flushes"]) if l["step"] == "fillrandom" else None)
+	total["flushes_per_put"] = (flushes or [0])[0] / 1000
+	shutil.rmtree(where, ignore_errors=True)
+	return total
+
+
+def arguments():
+	p = argparse.ArgumentParser(description=__doc__,
+				    formatter_class=argparse.RawDescriptionHelpFormatter)
+	p.add_argument("program")
+	p.add_argument("name", nargs="?", default="quick")
+	p.add_argument("--engines", default=",".join(ENGINES))
+	p.add_argument("--profiles", help="tuned, default (as the engine comes), or both")
+	p.add_argument("--rounds", type=int)
+	p.add_argument("--num", type=int, help="entries of the store")
+	p.add_argument("--memory-mb", type=int, default=768, help="of each tuned engine")
+	p.add_argument("--limit-mb", type=int, default=0, help="of a control group, page cache included")
+	p.add_argument("--threads", type=int)
+	p.add_argument("--value-size", type=int)
+	p.add_argument("--dir", default="build/bench/data")
+	p.add_argument("--json", default=None)
+	a = p.parse_args()
+	a.engines = a.engines.split(",")
+	a.profiles = (a.profiles or ("tuned,default" if a.name in ("full", "kill") else "tuned")).split(",")
+	a.rounds = a.rounds or (5 if a.name == "full" else 3)
+	a.json = a.json or f"build/bench/{a.name}.jsonl"
+	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size)) if v}
+	if a.name == "sizes" and not a.limit_mb:
+		a.limit_mb = 1024
+	return a
+
+
+def choose(a):
+	count = {"num": a.num} if a.num else {}
+	named = {"quick": plans.quick, "full": plans.full, "sustained": plans.sustained}
+	if a.name == "sizes":
+		return plans.sizes(a.limit_mb)
+	return named[a.name](**count) if a.name in named else plans.one(a.name, **count)
+
+
+def main():
+	a = arguments()
+	os.makedirs(a.dir, exist_ok=True)
+	os.makedirs(os.path.dirname(a.json) or ".", exist_ok=True)
+	group = Group(a.limit_mb)
+	if a.limit_mb and not group.path:
+		print(f"memory is not limited: {group.why}", file=sys.stderr)
+		if a.name == "sizes":
+			sys.exit("skipped: data larger than memory needs a limit of memory")
+	runner = Runner(a, group)
+	for engine, version in runner.versions.items():
+		print(f"{engine} {version}", end="  ")
+	print()
+	if a.name == "kill":
+		sys.exit(1 if kill_test(runner, 1.0) else 0)
+	try:
+		runner.plan(choose(a))
+	finally:
+		group.close()
+	runner.out.close()
+	results.print_tables(results.load(a.json))
+	print(f"written: {a.json}")
+
+
+main()
