@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True # the tree stays clean
+
 import plans
 import results
 
