@@ -486,7 +486,7 @@ bool bottom_range(void *bottom, shale_slice lo, shale_slice hi)
 		const struct run *r = b->version->runs[i];
 		size_t at = run_lower(r, lo);
 
-		if (at < r->count && slice_cmp(r->tables[at]->props.smallest, hi) <= 0)
+		if (at < r->count && slice_cmp(r->tables[at]->props.smallest, hi) < 0)
 			return false;
 	}
 	return true;
