@@ -84,7 +84,7 @@ struct version {
 	_Atomic uint32_t refs;
 	size_t run_count;
 	struct run **runs;
-	bool has_ranges; /* some table has range tombstones */
+	bool has_ranges;   /* some table has range tombstones */
 	uint64_t expiring; /* entries that have an end */
 	struct {
 		uint64_t runs, tables, bytes, entries, tombstones;

@@ -12,6 +12,8 @@ enum { SHARE = 20 };
 enum { SHARE = 100 };
 #endif
 
+enum { FEW = 100 };
+
 static const struct shape small = { "small", 120, 1, SHALE_LZ4, 512, 40, false };
 
 static const struct shape sampled[] = {
@@ -43,7 +45,9 @@ static void check_tally(struct store *s, size_t i, const struct tally *t)
 {
 	const char *name = s->file[i].name;
 
-	if (t->noticed == 0 || (t->silent_at != UINT64_MAX && t->silent_at < t->last))
+	/* A few flips may all have met the room of a log. */
+	if ((t->noticed == 0 && t->flips > FEW) ||
+	    (t->silent_at != UINT64_MAX && t->silent_at < t->last))
 		fail_msg("store %s: a flip in %s at %" PRIu64 " went unnoticed, one at %" PRIu64
 			 " did not",
 			 s->shape->name, name, t->silent_at, t->last);

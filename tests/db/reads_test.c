@@ -116,12 +116,16 @@ static void tell(void *arg, const shale_explain_step *step)
 static void an_explanation_ends_as_the_get_does(void **state)
 {
 	struct fixture *f = *state;
-	size_t found = 0, deleted = 0, absent = 0;
+	size_t found = 0, deleted = 0, absent = 0, read = 0, cached = 0;
 	char text[32];
 	struct rand r;
 
 	rand_seed(&r, test_seed());
 	fill(f, &r);
+	/* A merge between two questions would change the answer. */
+	assert_ok(shale_wait_idle(f->db));
+	for (int i = 0; i < 600; i++)
+		assert_ok(shale_delete(f->db, NULL, key_of(rand_below(&r, 2 * KEYS), text)));
 	for (int i = 0; i < 5000; i++) {
 		shale_slice key = key_of(rand_below(&r, 2 * KEYS + 20), text);
 		struct told first = { 0 }, again = { 0 };
@@ -135,12 +139,14 @@ static void an_explanation_ends_as_the_get_does(void **state)
 		found += first.last.outcome == SHALE_KEY_FOUND;
 		deleted += first.last.outcome == SHALE_KEY_DELETED;
 		absent += first.last.outcome == SHALE_KEY_NOT_HERE;
-		/* What was read from a file is in the cache then. */
 		assert_int_equal(shale_explain(f->db, NULL, key, tell, &again), rc);
 		assert_int_equal(again.steps, first.steps);
-		assert_int_equal(again.from_file, 0);
-		assert_int_equal(again.cached, first.from_file + first.cached);
+		assert_int_equal(again.from_file + again.cached, first.from_file + first.cached);
+		read += first.from_file;
+		cached += again.cached;
 	}
+	/* What was read from a file is in the cache then, if it has room. */
+	assert_true(read > 100 && cached > read);
 	assert_true(found > 1000 && deleted > 100 && absent > 1000);
 }
 
