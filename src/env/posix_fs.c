@@ -132,7 +132,7 @@ static int write_zeros(int fd, uint64_t end)
 	struct stat st;
 	uint64_t at;
 
-	if (fstat(fd, &st) != 0)
+	if (RETRY(fstat(fd, &st)) != 0)
 		return -errno;
 	for (at = (uint64_t)st.st_size; at < end;) {
 		size_t n = end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros);
@@ -186,7 +186,7 @@ static int posix_size(void *self, shale_file *f, uint64_t *out)
 	struct stat st;
 
 	(void)self;
-	if (fstat(f->fd, &st) != 0)
+	if (RETRY(fstat(f->fd, &st)) != 0)
 		return -errno;
 	*out = (uint64_t)st.st_size;
 	return 0;
@@ -228,7 +228,7 @@ static int posix_map(void *self, shale_file *f, uint64_t n, void **addr)
 	int err;
 
 	(void)self;
-	if (fstat(f->fd, &st) != 0)
+	if (RETRY(fstat(f->fd, &st)) != 0)
 		return -errno;
 	if (n == 0 || n > SIZE_MAX || n > (uint64_t)st.st_size)
 		return -EINVAL; /* a store beyond the end would be a SIGBUS */
@@ -260,13 +260,13 @@ static void posix_unmap(void *self, shale_file *f, void *addr, uint64_t n)
 static int posix_mkdir(void *self, const char *path)
 {
 	(void)self;
-	return result(mkdir(path, 0700));
+	return result(RETRY(mkdir(path, 0700)));
 }
 
 static int posix_rmdir(void *self, const char *path)
 {
 	(void)self;
-	return result(rmdir(path));
+	return result(RETRY(rmdir(path)));
 }
 
 static int posix_list(void *self, const char *path, int (*each)(void *arg, const char *name),
@@ -278,7 +278,9 @@ static int posix_list(void *self, const char *path, int (*each)(void *arg, const
 	(void)self;
 	if (fd < 0)
 		return fd;
-	dir = fdopendir(fd);
+	do
+		dir = fdopendir(fd);
+	while (dir == NULL && errno == EINTR);
 	if (dir == NULL) {
 		rc = -errno;
 		close(fd);
@@ -289,6 +291,8 @@ static int posix_list(void *self, const char *path, int (*each)(void *arg, const
 
 		errno = 0;
 		entry = readdir(dir);
+		if (entry == NULL && errno == EINTR)
+			continue;
 		if (entry == NULL) {
 			rc = -errno; /* 0 at the end */
 			break;
@@ -305,7 +309,7 @@ static int posix_stat(void *self, const char *path, uint64_t *size, bool *is_dir
 	struct stat st;
 
 	(void)self;
-	if (stat(path, &st) != 0)
+	if (RETRY(stat(path, &st)) != 0)
 		return -errno;
 	*size = (uint64_t)st.st_size;
 	*is_dir = S_ISDIR(st.st_mode);
@@ -315,13 +319,13 @@ static int posix_stat(void *self, const char *path, uint64_t *size, bool *is_dir
 static int posix_rename(void *self, const char *from, const char *to)
 {
 	(void)self;
-	return result(rename(from, to));
+	return result(RETRY(rename(from, to)));
 }
 
 static int posix_unlink(void *self, const char *path)
 {
 	(void)self;
-	return result(unlink(path));
+	return result(RETRY(unlink(path)));
 }
 
 static int posix_sync_dir(void *self, const char *path)
@@ -369,7 +373,7 @@ static bool same_file(int fd, const char *path)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	return RETRY(fstat(fd, &a)) == 0 && RETRY(lstat(path, &b)) == 0 && a.st_dev == b.st_dev &&
 	       a.st_ino == b.st_ino;
 }
 

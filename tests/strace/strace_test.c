@@ -7,6 +7,7 @@
  * every path is inside the store. Then calls of the write path fail, one after another
  * in each thread, by strace's own injection: the program succeeds or fails with an
  * error that says what it is about, and afterwards everything acknowledged is there.
+ * At last every other call is interrupted by a signal, which nobody may notice.
  */
 #include "support/crew.h"
 #include "support/test.h"
@@ -335,6 +336,59 @@ static bool fail_nth(const char *call, const char *error, uint64_t n, shale_dura
 	return injected;
 }
 
+/* How many calls of this name the loader makes, before the program begins. */
+static uint64_t calls_before(const struct run *r, const char *call)
+{
+	FILE *trace = fopen(r->trace, "r");
+	uint64_t calls = 0;
+	char line[4096];
+
+	assert_non_null(trace);
+	while (fgets(line, sizeof(line), trace) != NULL &&
+	       strstr(line, "\"shale-begin\"") == NULL) {
+		char name[64];
+
+		calls += sscanf(line, "%*d %63[a-z0-9_](", name) == 1 && strcmp(name, call) == 0;
+	}
+	fclose(trace);
+	return calls;
+}
+
+/* In each thread: one call is interrupted, the next, which is the same again, is not. */
+static void interrupt_every_other(const char *call, uint64_t first, shale_durability durability)
+{
+	char options[200];
+	struct run r;
+
+	run_prepare(&r);
+	snprintf(options, sizeof(options),
+		 "-e trace=%s -e inject=%s:error=EINTR:when=%" PRIu64 "+2", call, call, first);
+	run_traced(&r, options, durability);
+	if (r.status != DONE)
+		fail_msg("%s, interrupted: exit status %d", call, r.status);
+	if (!file_has(r.trace, "(INJECTED)"))
+		fail_msg("%s was not called", call);
+	check_store(&r, durability);
+	run_finish(&r);
+}
+
+static void what_a_signal_interrupts_is_done_again(void **state)
+{
+	static const char *const calls[] = {
+		"openat",     "pread64", "pwrite64", "fdatasync", "fsync",      "fallocate",
+		"newfstatat", "mkdir",   "rename",   "unlink",    "getdents64", "ftruncate",
+	};
+	struct run plain;
+
+	(void)state;
+	skip_unless_available();
+	run_prepare(&plain);
+	run_traced(&plain, "", SHALE_DURABLE);
+	for (size_t c = 0; c < sizeof(calls) / sizeof(calls[0]); c++)
+		interrupt_every_other(calls[c], calls_before(&plain, calls[c]) + 1, SHALE_DURABLE);
+	run_finish(&plain);
+}
+
 static void a_call_that_fails_is_named_and_loses_nothing(void **state)
 {
 	static const char *const calls[] = {
@@ -362,6 +416,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_is_one_of_env),
 		cmocka_unit_test(a_call_that_fails_is_named_and_loses_nothing),
+		cmocka_unit_test(what_a_signal_interrupts_is_done_again),
 	};
 
 	if (argc == 5 && strcmp(argv[1], "work") == 0)
