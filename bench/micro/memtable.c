@@ -110,7 +110,7 @@ static void measure_memtable(struct figures *f)
 	check(memtable_new(env, &m) == SHALE_OK, "new");
 	start = now_ns();
 	for (size_t i = 0; i < entries; i++)
-		memtable_add(m, i + 1, OP_PUT, key_at(keys, i), NULL, slice_from(value, VALUE));
+		memtable_add(m, i + 1, OP_PUT, key_at(keys, i), slice_from(value, VALUE), NULL);
 	best(&f->put, start, entries);
 	start = now_ns();
 	for (size_t i = 0; i < entries; i++)

@@ -6,15 +6,14 @@
  *   order     under commit_mu, for some tens of nanoseconds: a place in the log,
  *             sequence numbers, a ticket, the memtables; a full memtable is
  *             sealed and the log rotated here and nowhere else
- *   apply     in parallel with others: copy into the log, insert into memtables
+ *   apply     in parallel with others: copy into the log, insert into memtables (apply.c)
  *   publish   in order (publish.c)
  *   sync      where the durability asks for it, shared with all who wait
  */
-#include "db/db.h"
+#include "db/apply.h"
 
 #include "base/crc32c.h"
 #include "db/batch.h"
-#include "format/batch.h"
 
 enum { ENCODE_INLINE = 1024 };
 
@@ -108,31 +107,6 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 	}
 }
 
-static struct mem *target_mem(struct commit *c, uint32_t id)
-{
-	for (size_t i = 0; i < c->target_count; i++)
-		if (c->targets[i].cf->id == id)
-			return c->targets[i].mem;
-	return NULL;
-}
-
-static shale_status apply(struct commit *c, uint64_t seq)
-{
-	const uint8_t *p = c->payload.data, *end = p + c->payload.size;
-	struct batch_op op;
-	shale_status rc;
-
-	while ((rc = batch_op_read(&p, end, &op)) == SHALE_OK) {
-		struct mem *m = target_mem(c, op.cf);
-
-		ASSERT(m != NULL);
-		rc = memtable_add(m->table, seq++, op.type, op.key, NULL, op.value);
-		if (rc < 0)
-			return rc;
-	}
-	return rc == SHALE_END ? SHALE_OK : rc;
-}
-
 static bool wants_sync(const shale_db *db, shale_durability d)
 {
 	/* A raised write cannot wait for an interval that nobody keeps. */
@@ -144,6 +118,7 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 			shale_seq *seq_out)
 {
 	struct wal_slot slot = { .end = 0 };
+	struct apply a;
 	uint64_t ticket, first, last, segment = 0;
 	struct wal *wal;
 	shale_status rc, applied;
@@ -194,9 +169,10 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	}
 	mutex_unlock(&db->commit_mu);
 
+	apply_begin(&a, c, first);
 	if (logged)
 		wal_fill(wal, &slot, first, c->count, c->payload, c->crc);
-	applied = apply(c, first);
+	applied = apply_all(&a);
 	if (unlikely(applied < 0)) {
 		shale_error why = *err_last(); /* publish() tells that nothing comes behind it */
 

@@ -347,7 +347,7 @@ static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, 
 				       op.cf);
 		/* What was flushed is in tables; what belonged to a dropped family is gone. */
 		if (cf != NULL && seq > cf->flushed_seq) {
-			rc = memtable_add(cf->active->table, seq, op.type, op.key, NULL, op.value);
+			rc = memtable_add(cf->active->table, seq, op.type, op.key, op.value, NULL);
 			if (rc < 0)
 				return rc;
 			cf->active->used = true;

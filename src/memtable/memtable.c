@@ -46,9 +46,9 @@ void memtable_unref(struct memtable *m)
 }
 
 shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, shale_slice key,
-			  const uint64_t *prefix8, shale_slice value)
+			  shale_slice value, const struct memtree_aim *aim)
 {
-	struct memtree_new what = { seqtype(seq, type), prefix8, value };
+	struct memtree_new what = { seqtype(seq, type), value };
 	bool ok;
 
 	if (key.size > SHALE_KEY_MAX || value.size > SHALE_VALUE_MAX)
@@ -57,12 +57,17 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 	if (type == OP_RANGE_DELETE)
 		ok = memranges_add(&m->ranges, key, value, seq);
 	else
-		ok = memtree_add(&m->tree, key, &what);
+		ok = memtree_add(&m->tree, key, &what, aim);
 	if (unlikely(!ok))
 		return err_memory("the memtable");
 	atomic_fetch_add_explicit(&m->count[task_stripe() % MEMTABLE_STRIPES].value, 1,
 				  memory_order_relaxed);
 	return SHALE_OK;
+}
+
+void memtable_aim(struct memtable *m, shale_slice key, struct memtree_aim *out)
+{
+	memtree_aim(&m->tree, key, out);
 }
 
 bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t *st,

@@ -17,6 +17,7 @@
 
 #include "iter/iter.h"
 #include "iter/rangedel.h"
+#include "memtable/aim.h"
 
 struct memtable;
 
@@ -28,10 +29,13 @@ void memtable_unref(struct memtable *m);
 /*
  * Add one version. Copies key and value. For OP_RANGE_DELETE the value is the
  * end of the range. SHALE_NO_MEMORY leaves the memtable as it was.
- * `prefix8`, where not NULL, is put before the value (an expiry).
+ * `aim`, where not NULL, is what memtable_aim() gave for the key.
  */
 shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, shale_slice key,
-			  const uint64_t *prefix8, shale_slice value);
+			  shale_slice value, const struct memtree_aim *aim);
+
+/* Have what adding the key will read brought near; see struct memtree_aim. */
+void memtable_aim(struct memtable *m, shale_slice key, struct memtree_aim *out);
 
 /*
  * The newest point version of key with sequence <= limit. Slices point into the

@@ -45,20 +45,16 @@ bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena)
 
 static size_t version_size(const struct memtree_new *what)
 {
-	return sizeof(struct version) + (what->prefix8 != NULL ? 8 : 0) + what->value.size;
+	return sizeof(struct version) + what->value.size;
 }
 
 static void version_fill(struct version *v, const struct memtree_new *what)
 {
-	size_t prefix = what->prefix8 != NULL ? 8 : 0;
-
 	atomic_init(&v->next, NULL);
 	v->seqtype = what->seqtype;
-	v->size = (uint32_t)(prefix + what->value.size);
-	if (prefix != 0)
-		put_u64le(v->value, *what->prefix8);
+	v->size = (uint32_t)what->value.size;
 	if (what->value.size != 0)
-		memcpy(v->value + prefix, what->value.data, what->value.size);
+		memcpy(v->value, what->value.data, what->value.size);
 }
 
 /* An entry with its first version behind it, in one piece. */
@@ -100,18 +96,7 @@ static void entry_add(struct entry *e, struct version *v)
 
 /* ---- the way down ------------------------------------------------------- */
 
-/* A node, its parent's lock (the tree's for the root) and both words as noted. */
-struct step {
-	struct node *node;
-	uint64_t word;
-	struct node *parent; /* NULL for the root */
-	_Atomic uint64_t *parent_lock;
-	uint64_t parent_word;
-	unsigned index; /* of node among the parent's children */
-	bool spine;     /* nothing is to the right of node */
-};
-
-static inline bool step_root(struct memtree *t, struct step *s)
+static inline bool step_root(struct memtree *t, struct memtree_step *s)
 {
 	s->parent = NULL;
 	s->parent_lock = &t->lock;
@@ -124,7 +109,7 @@ static inline bool step_root(struct memtree *t, struct step *s)
 }
 
 /* To child `index`; false: start over. */
-static inline bool step_down(struct memtree *t, struct step *s, unsigned index)
+static inline bool step_down(struct memtree *t, struct memtree_step *s, unsigned index)
 {
 	struct node *n = s->node, *child = node_load(&n->child[index]);
 	uint64_t word;
@@ -143,7 +128,7 @@ static inline bool step_down(struct memtree *t, struct step *s, unsigned index)
 }
 
 /* Down to the leaf where the key belongs. Only reads. */
-static inline void memtree_leaf(struct memtree *t, const struct probe *p, struct step *s)
+static inline void memtree_leaf(struct memtree *t, const struct probe *p, struct memtree_step *s)
 {
 	struct entry *found;
 	bool ok;
@@ -162,7 +147,7 @@ struct entry *memtree_find(struct memtree *t, shale_slice key)
 {
 	struct probe p = probe_make(key);
 	struct entry *found;
-	struct step s;
+	struct memtree_step s;
 
 	do {
 		memtree_leaf(t, &p, &s);
@@ -174,11 +159,36 @@ struct entry *memtree_find(struct memtree *t, shale_slice key)
 
 /* ---- adding ------------------------------------------------------------- */
 
+void memtree_aim(struct memtree *t, shale_slice key, struct memtree_aim *out)
+{
+	struct probe p = probe_make(key);
+	struct memtree_step *s = &out->above;
+	struct entry *found;
+
+	out->valid = false;
+	if (!step_root(t, s))
+		return;
+	while (s->node->level > 0) {
+		unsigned count = node_load(&s->node->count);
+		unsigned at = node_search(s->node, &p, &found) + (found != NULL);
+
+		s->spine &= at == count;
+		if (s->node->level == 1) {
+			node_prefetch(node_load(&s->node->child[at]), true);
+			out->child = at;
+			out->valid = count < NODE_SLOTS;
+			return;
+		}
+		if (!step_down(t, s, at))
+			return;
+	}
+}
+
 /*
  * Split the node of a step. False when there is no memory; if somebody else was
  * faster nothing happens. The caller starts over in any case.
  */
-static bool memtree_split(struct memtree *t, const struct step *s)
+static bool memtree_split(struct memtree *t, const struct memtree_step *s)
 {
 	struct node *n = s->node, *right = node_new(t, n->level), *root = NULL, *after;
 	unsigned mid = NODE_SLOTS / 2;
@@ -221,7 +231,7 @@ static bool memtree_split(struct memtree *t, const struct step *s)
 }
 
 /* As memtree_leaf(), but splits the full inner nodes it meets. False: no memory. */
-static bool memtree_leaf_to_add(struct memtree *t, const struct probe *p, struct step *s)
+static bool memtree_leaf_to_add(struct memtree *t, const struct probe *p, struct memtree_step *s)
 {
 	struct entry *found;
 
@@ -244,17 +254,24 @@ start:
 	return true;
 }
 
-bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *what)
+bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *what,
+		 const struct memtree_aim *aim)
 {
 	struct probe p = probe_make(key);
 	struct entry *fresh = NULL, *found;
 	struct version *v;
-	struct step s;
+	struct memtree_step s;
 
 	for (;;) {
+		bool there = aim != NULL && aim->valid;
 		unsigned at, count;
 
-		if (!memtree_leaf_to_add(t, &p, &s))
+		if (likely(there)) {
+			s = aim->above;
+			there = step_down(t, &s, aim->child);
+			aim = NULL;
+		}
+		if (!there && !memtree_leaf_to_add(t, &p, &s))
 			return false;
 		at = node_search(s.node, &p, &found);
 		if (found != NULL)
@@ -310,7 +327,7 @@ void memtree_copy(struct memtree *t, shale_slice key, struct leaf_copy *c, unsig
 {
 	struct probe p = probe_make(key);
 	struct entry *found;
-	struct step s;
+	struct memtree_step s;
 
 	do {
 		memtree_leaf(t, &p, &s);
@@ -321,7 +338,7 @@ void memtree_copy(struct memtree *t, shale_slice key, struct leaf_copy *c, unsig
 
 void memtree_copy_edge(struct memtree *t, bool right, struct leaf_copy *c)
 {
-	struct step s;
+	struct memtree_step s;
 	bool ok;
 
 	do {

@@ -8,6 +8,7 @@
 #define MEMTABLE_TREE_H
 
 #include "base/arena.h"
+#include "memtable/aim.h"
 #include "memtable/node.h"
 
 struct memtree {
@@ -20,7 +21,6 @@ struct memtree {
 /* One version to be added. */
 struct memtree_new {
 	uint64_t seqtype;
-	const uint64_t *prefix8; /* before the value, or NULL */
 	shale_slice value;
 };
 
@@ -34,8 +34,12 @@ struct leaf_copy {
 /* False when there is no memory. */
 bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena);
 
-/* False when there is no memory: nothing was added. */
-bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *what);
+/* Only reads, and has the leaf brought near. */
+void memtree_aim(struct memtree *t, shale_slice key, struct memtree_aim *out);
+
+/* False when there is no memory: nothing was added. `aim`: at that key, or NULL. */
+bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *what,
+		 const struct memtree_aim *aim);
 
 /* The key's entry, or NULL. */
 struct entry *memtree_find(struct memtree *t, shale_slice key);

@@ -70,7 +70,7 @@ static void run(const uint8_t *data, size_t size)
 	while ((rc = batch_op_read(&p, end, &op)) == SHALE_OK) {
 		FUZZ_CHECK(p > data && p <= end);
 		check_writing(&op);
-		FUZZ_CHECK(memtable_add(m, seq, op.type, op.key, NULL, op.value) == SHALE_OK);
+		FUZZ_CHECK(memtable_add(m, seq, op.type, op.key, op.value, NULL) == SHALE_OK);
 		check_memtable(m, seq, &op);
 		points += op.type != OP_RANGE_DELETE;
 		seq++;

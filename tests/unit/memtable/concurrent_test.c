@@ -47,16 +47,18 @@ static void *write_keys(void *arg)
 	for (uint64_t i = 0; i < p->each; i++) {
 		uint64_t seq = 1 + 2 * (i * WRITERS + w->number);
 		shale_slice key = key_of(p, w->number, i, buf);
+		struct memtree_aim aim;
 
-		if (memtable_add(p->m, seq, OP_PUT, key, NULL, key) != SHALE_OK)
+		memtable_aim(p->m, key, &aim);
+		if (memtable_add(p->m, seq, OP_PUT, key, key, i % 2 ? &aim : NULL) != SHALE_OK)
 			w->wrong = "add";
 		key = slice_from(buf,
 				 (size_t)sprintf(buf, "shared%u", (unsigned)(i % SHARED_KEYS)));
-		if (memtable_add(p->m, seq + 1, OP_PUT, key, NULL, slice_from(&seq, 8)) != SHALE_OK)
+		if (memtable_add(p->m, seq + 1, OP_PUT, key, slice_from(&seq, 8), NULL) != SHALE_OK)
 			w->wrong = "add to a shared key";
 		if (i % 64 == 0 &&
-		    memtable_add(p->m, seq, OP_RANGE_DELETE, slice_from(&w->number, 1), NULL,
-				 slice_from("z", 1)) != SHALE_OK)
+		    memtable_add(p->m, seq, OP_RANGE_DELETE, slice_from(&w->number, 1),
+				 slice_from("z", 1), NULL) != SHALE_OK)
 			w->wrong = "add a range";
 		atomic_store_explicit(&p->done[w->number], i + 1, memory_order_release);
 	}
@@ -256,8 +258,8 @@ static void *write_one_key(void *arg)
 	for (uint64_t i = 0; i < w->p->each; i++) {
 		uint64_t seq = 1 + i * WRITERS + w->number;
 
-		if (memtable_add(w->p->m, seq, OP_PUT, slice_from("k", 1), NULL,
-				 slice_from(&seq, 8)) != SHALE_OK)
+		if (memtable_add(w->p->m, seq, OP_PUT, slice_from("k", 1), slice_from(&seq, 8),
+				 NULL) != SHALE_OK)
 			w->wrong = "add";
 	}
 	return NULL;

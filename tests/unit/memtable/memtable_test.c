@@ -152,7 +152,7 @@ static void agrees_with_a_skip_list_on_random_operations(void **state)
 
 			value = slice_from(&i, 1 + i % sizeof(i));
 			assert_true(skiplist_add(s, key, seqtype(seq, OP_PUT), value));
-			assert_ok(memtable_add(m, seq, OP_PUT, key, NULL, value));
+			assert_ok(memtable_add(m, seq, OP_PUT, key, value, NULL));
 			if (rand_below(&r, 2) == 0)
 				key = key_make(&r, (enum kind)kind, probe);
 			want = skiplist_get(s, key, limit);
@@ -176,6 +176,43 @@ static void agrees_with_a_skip_list_on_random_operations(void **state)
 	}
 }
 
+static void an_aim_may_be_older_than_many_inserts(void **state)
+{
+	enum { AHEAD = 300 };
+	static uint8_t keys[AHEAD][300];
+	struct memtree_aim aims[AHEAD];
+	uint64_t seed = test_seed(), seq = 0;
+	struct rand r;
+
+	(void)state;
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct memtable *m = memtable_make();
+		struct skiplist *s = skiplist_new();
+
+		rand_seed(&r, seed + (uint64_t)kind);
+		for (int round = 0; round < 20; round++) {
+			size_t ahead = 1 + rand_below(&r, AHEAD);
+			shale_slice key[AHEAD];
+
+			for (size_t i = 0; i < ahead; i++) {
+				key[i] = key_make(&r, (enum kind)kind, keys[i]);
+				memtable_aim(m, key[i], &aims[i]);
+			}
+			for (size_t i = 0; i < ahead; i++) {
+				shale_slice value = slice_from(&seq, sizeof(seq));
+
+				seq++;
+				assert_true(skiplist_add(s, key[i], seqtype(seq, OP_PUT), value));
+				assert_ok(memtable_add(m, seq, OP_PUT, key[i], value, &aims[i]));
+			}
+			memtree_check(&m->tree);
+		}
+		assert_same_walks(m, s, SEQ_MAX, false);
+		skiplist_free(s);
+		memtable_unref(m);
+	}
+}
+
 static void finds_every_key_of_orderly_loads(void **state)
 {
 	enum { N = 20000 };
@@ -191,7 +228,7 @@ static void finds_every_key_of_orderly_loads(void **state)
 			unsigned k = way == 0 ? i : way == 1 ? N - 1 - i : (i * 7919u) % N;
 
 			sprintf(buf, "user%012u", k);
-			assert_ok(memtable_add(m, i + 1, OP_PUT, text(buf), NULL, text(buf)));
+			assert_ok(memtable_add(m, i + 1, OP_PUT, text(buf), text(buf), NULL));
 		}
 		memtree_check(&m->tree);
 		for (unsigned k = 0; k < N; k++) {
@@ -249,8 +286,8 @@ static void takes_the_empty_key_and_an_empty_value(void **state)
 	uint64_t st;
 
 	(void)state;
-	assert_ok(memtable_add(m, 2, OP_PUT, text("b"), NULL, text("2")));
-	assert_ok(memtable_add(m, 1, OP_PUT, slice_from(NULL, 0), NULL, slice_from(NULL, 0)));
+	assert_ok(memtable_add(m, 2, OP_PUT, text("b"), text("2"), NULL));
+	assert_ok(memtable_add(m, 1, OP_PUT, slice_from(NULL, 0), slice_from(NULL, 0), NULL));
 	assert_true(memtable_get(m, slice_from("", 0), SEQ_MAX, &st, &value));
 	assert_int_equal(value.size, 0);
 	assert_ok(memtable_iter_new(m, SEQ_MAX, false, &it));
@@ -266,25 +303,6 @@ static void takes_the_empty_key_and_an_empty_value(void **state)
 	memtable_unref(m);
 }
 
-static void puts_the_expiry_before_the_value(void **state)
-{
-	struct memtable *m = memtable_make();
-	uint64_t expiry = 0x1122334455667788, st;
-	shale_slice value;
-
-	(void)state;
-	assert_ok(memtable_add(m, 1, OP_PUT_TTL, text("k"), &expiry, text("new")));
-	/* And in a version of an entry that is there. */
-	assert_ok(memtable_add(m, 2, OP_PUT_TTL, text("k"), &expiry, text("newer")));
-	for (uint64_t seq = 1; seq <= 2; seq++) {
-		assert_true(memtable_get(m, text("k"), seq, &st, &value));
-		assert_true(st == seqtype(seq, OP_PUT_TTL));
-		assert_true(get_u64le(value.data) == expiry);
-		assert_slice(entry_value(OP_PUT_TTL, value), seq == 1 ? "new" : "newer");
-	}
-	memtable_unref(m);
-}
-
 static void keeps_versions_in_order_however_they_come(void **state)
 {
 	static const uint64_t seqs[] = { 50, 10, 90, 30, 70, 20, 80, 40, 60 };
@@ -295,8 +313,8 @@ static void keeps_versions_in_order_however_they_come(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 9; i++)
-		assert_ok(memtable_add(m, seqs[i], i % 2 ? OP_DELETE : OP_PUT, text("k"), NULL,
-				       slice_from(NULL, 0)));
+		assert_ok(memtable_add(m, seqs[i], i % 2 ? OP_DELETE : OP_PUT, text("k"),
+				       slice_from(NULL, 0), NULL));
 	for (uint64_t limit = 0; limit < 100; limit++) {
 		uint64_t seen = limit < 10 ? 0 : limit / 10 * 10;
 
@@ -320,9 +338,9 @@ static void walks_long_version_chains_both_ways(void **state)
 	uint64_t seq = 1;
 
 	(void)state;
-	assert_ok(memtable_add(m, N + 1, OP_PUT, text("a"), NULL, text("")));
+	assert_ok(memtable_add(m, N + 1, OP_PUT, text("a"), text(""), NULL));
 	for (uint64_t i = 1; i <= N; i++)
-		assert_ok(memtable_add(m, i, OP_PUT, text("k"), NULL, text("")));
+		assert_ok(memtable_add(m, i, OP_PUT, text("k"), text(""), NULL));
 	assert_ok(memtable_iter_new(m, N + 1, false, &it));
 	for (iter_last(it); seq <= N; iter_prev(it), seq++) {
 		assert_slice(it->key, "k");
@@ -356,8 +374,8 @@ static void takes_huge_values(void **state)
 	for (int i = 0; i < 4; i++) {
 		sprintf(key, "%d", i % 3);
 		big[0] = (char)('0' + i);
-		assert_ok(memtable_add(m, (uint64_t)i + 1, OP_PUT, text(key), NULL,
-				       slice_from(big, size)));
+		assert_ok(memtable_add(m, (uint64_t)i + 1, OP_PUT, text(key), slice_from(big, size),
+				       NULL));
 	}
 	for (int i = 0; i < 3; i++) {
 		sprintf(key, "%d", i);
@@ -376,7 +394,7 @@ static void an_iterator_outlives_the_last_other_reference(void **state)
 	struct iter *it;
 
 	(void)state;
-	assert_ok(memtable_add(m, 1, OP_PUT, text("a"), NULL, text("1")));
+	assert_ok(memtable_add(m, 1, OP_PUT, text("a"), text("1"), NULL));
 	assert_ok(memtable_iter_new(m, SEQ_MAX, true, &it));
 	memtable_unref(m);
 	iter_first(it);
@@ -396,7 +414,7 @@ static void going_back_finds_what_splits_have_moved(void **state)
 	(void)state;
 	for (int i = 0; i < 40; i++) {
 		sprintf(buf, "%04d", 100 * i);
-		assert_ok(memtable_add(m, 1, OP_PUT, text(buf), NULL, text("")));
+		assert_ok(memtable_add(m, 1, OP_PUT, text(buf), text(""), NULL));
 	}
 	assert_ok(memtable_iter_new(m, SEQ_MAX, true, &it));
 	iter_last(it);
@@ -404,7 +422,7 @@ static void going_back_finds_what_splits_have_moved(void **state)
 	for (int i = 0; i < 3200; i++) {
 		sprintf(buf, "%04d", i);
 		if (i % 100 != 0)
-			assert_ok(memtable_add(m, 2, OP_PUT, text(buf), NULL, text("")));
+			assert_ok(memtable_add(m, 2, OP_PUT, text(buf), text(""), NULL));
 	}
 	for (; it->valid; iter_prev(it)) {
 		int at;
@@ -443,7 +461,7 @@ static void finds_the_newest_range_among_many(void **state)
 		all[i].hi =
 			slice_from(bytes[i][1], (size_t)sprintf(bytes[i][1], "%04u", lo + width));
 		all[i].seq = seq;
-		assert_ok(memtable_add(m, seq, OP_RANGE_DELETE, all[i].lo, NULL, all[i].hi));
+		assert_ok(memtable_add(m, seq, OP_RANGE_DELETE, all[i].lo, all[i].hi, NULL));
 		/* Sometimes many are added between two questions. */
 		if (i % 1500 > 1200 && i + 1 != n)
 			continue;
@@ -505,7 +523,7 @@ static bool load_with_failure(uint64_t n, bool for_good)
 		shale_status rc;
 
 		sprintf(got, "%08u", k);
-		rc = memtable_add(m, i + 1, type, text(got), NULL, slice_from(buf, sizeof(buf)));
+		rc = memtable_add(m, i + 1, type, text(got), slice_from(buf, sizeof(buf)), NULL);
 		assert_true(rc == SHALE_OK || rc == SHALE_NO_MEMORY);
 		added[i] = rc == SHALE_OK;
 		count += added[i];
@@ -546,13 +564,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_one_has_nothing),
 		cmocka_unit_test(takes_the_empty_key_and_an_empty_value),
-		cmocka_unit_test(puts_the_expiry_before_the_value),
 		cmocka_unit_test(keeps_versions_in_order_however_they_come),
 		cmocka_unit_test(walks_long_version_chains_both_ways),
 		cmocka_unit_test(takes_huge_values),
 		cmocka_unit_test(an_iterator_outlives_the_last_other_reference),
 		cmocka_unit_test(going_back_finds_what_splits_have_moved),
 		cmocka_unit_test(finds_every_key_of_orderly_loads),
+		cmocka_unit_test(an_aim_may_be_older_than_many_inserts),
 		cmocka_unit_test(agrees_with_a_skip_list_on_random_operations),
 		cmocka_unit_test(finds_the_newest_range_among_many),
 		cmocka_unit_test(without_memory_nothing_is_added_and_nothing_lost),

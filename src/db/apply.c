@@ -1,0 +1,58 @@
+/*
+ * A leaf of a large memtable is in no cache, and an insert waits for it longer than
+ * it works. So operations are taken in groups: the way to each one's leaf is found,
+ * which starts the loads, and only then the first is inserted. What a commit does
+ * between apply_begin() and apply_all() hides the wait of its first group, so that
+ * a single put gains too.
+ */
+#include "db/apply.h"
+
+static struct memtable *table_of(const struct commit *c, uint32_t family)
+{
+	for (size_t i = 0; i < c->target_count; i++)
+		if (c->targets[i].cf->id == family)
+			return c->targets[i].mem->table;
+	return NULL;
+}
+
+static void group_read(struct apply *a)
+{
+	const struct commit *c = a->commit;
+	const uint8_t *end = (const uint8_t *)c->payload.data + c->payload.size;
+
+	for (a->count = 0; a->count < APPLY_GROUP; a->count++) {
+		struct batch_op *op = &a->group[a->count].op;
+
+		a->read = batch_op_read(&a->next, end, op);
+		if (a->read != SHALE_OK)
+			return;
+		a->group[a->count].table = table_of(c, op->cf);
+		ASSERT(a->group[a->count].table != NULL);
+		memtable_aim(a->group[a->count].table, op->key, &a->group[a->count].aim);
+	}
+}
+
+void apply_begin(struct apply *a, const struct commit *c, uint64_t first)
+{
+	a->commit = c;
+	a->next = c->payload.data;
+	a->seq = first;
+	group_read(a);
+}
+
+shale_status apply_all(struct apply *a)
+{
+	for (;;) {
+		for (unsigned i = 0; i < a->count; i++) {
+			struct batch_op *op = &a->group[i].op;
+			shale_status rc = memtable_add(a->group[i].table, a->seq++, op->type,
+						       op->key, op->value, &a->group[i].aim);
+
+			if (unlikely(rc < 0))
+				return rc;
+		}
+		if (a->read != SHALE_OK)
+			return a->read == SHALE_END ? SHALE_OK : a->read;
+		group_read(a);
+	}
+}
