@@ -6,7 +6,7 @@
  *   image_recover.c  opening an image, and all that must be so
  *   image_check.c    files and numbers: what a recovered store may have and may make
  *   image_ops.c      the verbs of workloads, told to the model
- *   image_work.c, image_work2.c  the workloads
+ *   image_work.c, image_work2.c, image_policy.c  the workloads
  *   image_run.c      runs, slices of runs, counts
  */
 #ifndef CRASH_IMAGE_H
@@ -27,10 +27,14 @@ enum {
 	OPS_MAX = 4000,
 	UNSURE_MAX = 2, /* commits that failed and may be there or not */
 	DEPTHS = 3,     /* an image, of its recovery, of the recovery of that */
+	POLICIES_MAX = 16,
+	VALUE_ROOM = 2048,
 	STEPS_MAX = 20000000,
 };
 
 #define DIR "/db"
+/* An image is recovered so much later than its workload began. */
+#define LATER_NS UINT64_C(3600000000000)
 
 /* ---- the model ---- */
 
@@ -60,6 +64,7 @@ struct demand {
 	uint64_t synced, acked; /* sequences: what survives power, and the process's death */
 	size_t begun;           /* commits */
 	size_t made, making;    /* events done, begun */
+	size_t set, setting;    /* policies that were set, begun to be */
 };
 
 /* A state that was found: content and the families that are there. */
@@ -68,6 +73,7 @@ struct found {
 	uint16_t commit; /* how many, in order */
 	uint16_t event;
 	uint8_t markers; /* keys that recoveries wrote, by depth */
+	shale_policy policy;
 };
 
 struct model {
@@ -77,6 +83,8 @@ struct model {
 	size_t ops;
 	struct event event[EVENTS_MAX];
 	size_t events;
+	shale_policy policy[POLICIES_MAX]; /* of the default family; the first is how it is made */
+	size_t policies;
 	uint8_t instances;
 	uint32_t next_id;
 
@@ -99,6 +107,7 @@ bool model_find(const struct model *m, const struct demand *d, bool power, const
 		const struct content *got, struct found *out);
 /* Whether what was found is allowed by `d`. */
 bool model_allows(const struct model *m, const struct demand *d, bool power, const struct found *f);
+bool model_has_policy(const struct model *m, const struct demand *d, shale_policy policy);
 
 /* ---- images ---- */
 
@@ -234,6 +243,14 @@ void op_drop(struct run *r, uint8_t instance);
 void op_flush(struct run *r);
 void op_compact(struct run *r);
 void op_wait_durable(struct run *r);
+/* Of many bytes, so that few keys make several tables. */
+void op_put_large(struct run *r, size_t key);
+/* It has expired before anybody looks: see LATER_NS. */
+void op_put_expiring(struct run *r, size_t key, uint64_t ttl_ms);
+void op_compact_range(struct run *r, size_t lo, size_t hi);
+/* Another policy for the default family, and tables without compression. */
+void op_set_policy(struct run *r, const shale_compaction *c);
+void op_wait_idle(struct run *r);
 void op_resume(struct run *r);
 void fill(struct run *r, size_t puts);
 
@@ -263,5 +280,9 @@ void work_large(struct run *r);
 void work_replay(struct run *r);
 void work_snapshots(struct run *r);
 void work_mixed(struct run *r);
+void work_switch(struct run *r);
+void work_window(struct run *r);
+void work_fifo(struct run *r);
+void work_stretch(struct run *r);
 
 #endif

@@ -127,7 +127,7 @@ void files_check(struct run *r)
 
 static void get_all(struct run *r, const shale_read_options *o, uint32_t *ids, size_t *there)
 {
-	char key[16], want[512];
+	char key[16], want[VALUE_ROOM];
 
 	*there = 0;
 	for (size_t k = 0; k < KEYS; k++) {

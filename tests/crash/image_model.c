@@ -93,6 +93,14 @@ const struct content *model_content(const struct model *m, uint8_t mask, size_t 
 	return &m->after[mask * (m->commits + 1) + commits];
 }
 
+bool model_has_policy(const struct model *m, const struct demand *d, shale_policy policy)
+{
+	for (size_t i = d->set; i <= d->setting; i++)
+		if (m->policy[i] == policy)
+			return true;
+	return false;
+}
+
 bool model_has(const struct model *m, size_t events, uint8_t instance)
 {
 	bool there = instance == 0;
@@ -181,6 +189,8 @@ bool model_allows(const struct model *m, const struct demand *d, bool power, con
 	struct found other;
 	size_t lo, hi;
 
+	if (!model_has_policy(m, d, f->policy))
+		return false;
 	allowed(m, d, power, &lo, &hi);
 	if (f->commit >= lo && f->commit <= hi && f->event >= d->made && f->event <= d->making)
 		return true;

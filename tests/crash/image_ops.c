@@ -10,9 +10,12 @@ shale_slice make_key(char *out, size_t k)
 	return shale_str(out);
 }
 
+/* The size goes by the number. */
+static const uint32_t large = UINT32_C(1) << 30;
+
 shale_slice make_value(char *out, uint32_t id)
 {
-	sprintf(out, "%u %0*d", id, (int)(id * 37 % 300), 0);
+	sprintf(out, "%u %0*d", id, (int)(id < large ? id * 37 % 300 : 1200 + id * 37 % 600), 0);
 	return shale_str(out);
 }
 
@@ -65,22 +68,46 @@ static size_t begin(struct run *r)
 	return r->model.commits - 1;
 }
 
-void op_put(struct run *r, uint8_t instance, size_t key, shale_durability durability)
+/* `seen`: what a reader finds afterwards. */
+static void put(struct run *r, shale_write_options *o, uint8_t instance, size_t key, uint32_t id,
+		uint32_t seen)
 {
-	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
 	size_t c = begin(r);
-	uint32_t id = ++r->model.next_id;
-	char k[16], v[512];
+	char k[16], v[VALUE_ROOM];
 	shale_seq seq = 0;
 	shale_status rc;
 
-	model_op(&r->model, instance, key, key + 1, id);
-	o.cf = r->cf[instance];
-	o.durability = durability;
-	o.seq_out = &seq;
-	rc = shale_put(r->db, &o, make_key(k, key), make_value(v, id));
+	model_op(&r->model, instance, key, key + 1, seen);
+	o->cf = r->cf[instance];
+	o->seq_out = &seq;
+	rc = shale_put(r->db, o, make_key(k, key), make_value(v, id));
 	CHECK(r, rc == SHALE_OK && seq != 0, "put gave %s", shale_status_name(rc));
-	acked(r, c, seq, durability);
+	acked(r, c, seq, o->durability);
+}
+
+void op_put(struct run *r, uint8_t instance, size_t key, shale_durability durability)
+{
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+	uint32_t id = ++r->model.next_id;
+
+	o.durability = durability;
+	put(r, &o, instance, key, id, id);
+}
+
+void op_put_large(struct run *r, size_t key)
+{
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+	uint32_t id = ++r->model.next_id | large;
+
+	put(r, &o, 0, key, id, id);
+}
+
+void op_put_expiring(struct run *r, size_t key, uint64_t ttl_ms)
+{
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+
+	o.ttl_ms = ttl_ms;
+	put(r, &o, 0, key, ++r->model.next_id, 0);
 }
 
 void op_delete(struct run *r, size_t key)
@@ -124,7 +151,7 @@ static void batch_one(struct run *r, struct rand *rand, shale_batch *b, bool wid
 	uint8_t family = wide ? pick_family(r, rand) : 0;
 	size_t k = rand_below(rand, KEYS), hi = k + 1 + rand_below(rand, 5);
 	uint64_t dice = rand_below(rand, 12);
-	char key[16], end[16], value[512];
+	char key[16], end[16], value[VALUE_ROOM];
 	uint32_t id = 0;
 	shale_status rc;
 
@@ -170,7 +197,7 @@ void op_bulk(struct run *r, size_t puts)
 	CHECK(r, shale_batch_new(&b) == SHALE_OK, "batch");
 	for (size_t i = 0; i < puts; i++) {
 		uint32_t id = ++r->model.next_id;
-		char key[16], value[512];
+		char key[16], value[VALUE_ROOM];
 
 		make_key(key, i % KEYS);
 		CHECK(r,
@@ -187,7 +214,7 @@ void op_bulk(struct run *r, size_t puts)
 void op_put_fails(struct run *r, size_t key, bool refused)
 {
 	uint32_t id = ++r->model.next_id;
-	char k[16], v[512];
+	char k[16], v[VALUE_ROOM];
 	shale_status rc;
 
 	if (!refused) {
@@ -254,6 +281,42 @@ void op_compact(struct run *r)
 	shale_status rc = shale_compact(r->db, NULL);
 
 	CHECK(r, rc == SHALE_OK, "compact gave %s", shale_status_name(rc));
+}
+
+void op_compact_range(struct run *r, size_t lo, size_t hi)
+{
+	shale_compact_options o = SHALE_COMPACT_OPTIONS_INIT;
+	char a[16], b[16];
+	shale_status rc;
+
+	o.lower = make_key(a, lo);
+	o.upper = make_key(b, hi);
+	rc = shale_compact(r->db, &o);
+	CHECK(r, rc == SHALE_OK, "compact gave %s", shale_status_name(rc));
+}
+
+void op_set_policy(struct run *r, const shale_compaction *c)
+{
+	struct model *m = &r->model;
+	shale_cf_options o;
+	shale_status rc = shale_cf_get_options(r->db, NULL, &o);
+
+	CHECK(r, rc == SHALE_OK, "get_options gave %s", shale_status_name(rc));
+	o.compression = SHALE_NO_COMPRESSION;
+	o.compaction = *c;
+	assert_true(m->policies + 1 < POLICIES_MAX);
+	m->policy[++m->policies] = c->policy;
+	r->now.setting = m->policies;
+	rc = shale_cf_set_options(r->db, NULL, &o);
+	CHECK(r, rc == SHALE_OK, "set_options gave %s", shale_status_name(rc));
+	r->now.set = m->policies;
+}
+
+void op_wait_idle(struct run *r)
+{
+	shale_status rc = shale_wait_idle(r->db);
+
+	CHECK(r, rc == SHALE_OK, "wait_idle gave %s", shale_status_name(rc));
 }
 
 void op_wait_durable(struct run *r)

@@ -177,18 +177,30 @@ static void explain(struct run *r, const struct recovery *rec)
 	fprintf(stderr, "\n");
 }
 
+static shale_policy read_policy(struct run *r)
+{
+	shale_cf_options o;
+
+	CHECK(r, shale_cf_get_options(r->db, NULL, &o) == SHALE_OK, "get_options");
+	return o.compaction.policy;
+}
+
 static void check_content(struct run *r, struct recovery *rec)
 {
 	const struct image *i = rec->image;
 	bool found;
 
+	shale_policy policy;
+
 	read_content(r, &rec->content, rec->there);
+	policy = read_policy(r);
 	check_marks(r, rec);
 	if (rec->exact) {
 		CHECK(r,
 		      memcmp(&rec->content, &rec->outer->content, sizeof(rec->content)) == 0 &&
 			      memcmp(rec->there, rec->outer->there, sizeof(rec->there)) == 0,
 		      "not what the recovery before it found");
+		CHECK(r, policy == rec->outer->found.policy, "not the policy found before");
 		rec->found = rec->outer->found;
 		return;
 	}
@@ -196,6 +208,8 @@ static void check_content(struct run *r, struct recovery *rec)
 	if (!found)
 		explain(r, rec);
 	CHECK(r, found, "a state that never was, or not at this moment");
+	CHECK(r, model_has_policy(&r->model, &i->demand, policy), "the policy is %d", (int)policy);
+	rec->found.policy = policy;
 }
 
 static void check_stats(struct run *r, struct recovery *rec)
@@ -306,6 +320,7 @@ static void recover_inner(struct run *r, struct recovery *outer, struct inner *i
 	if (image.power && !outer->image->power) {
 		image.demand.synced = image.first.synced;
 		image.demand.made = image.first.made;
+		image.demand.set = image.first.set;
 	}
 	image.fs = in->fs;
 	image.hash = sim_fs_hash(in->fs);
@@ -330,6 +345,7 @@ static void run_life(struct run *r, struct recovery *rec, struct sim_fs *fs)
 	r->recovery = rec;
 	sim_fs_on_call(fs, on_recovery_call, r);
 	sim_reset(r->sim, r->seed + rec->image->hash);
+	sim_advance_ns(r->sim, LATER_NS);
 	CHECK(r, sim_run(r->sim, recover_life, r) == SIM_DONE, "did not end");
 	check_left(r);
 	sim_swap_fs(r->sim, own);

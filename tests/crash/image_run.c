@@ -73,6 +73,7 @@ static uint64_t slice(struct run *r, uint64_t from)
 
 	memset(&r->model, 0, sizeof(r->model));
 	memset(&r->now, 0, sizeof(r->now));
+	r->model.policy[0] = r->options.default_cf.compaction.policy;
 	rand_seed(&r->rand, r->seed);
 	rand_seed(&r->choice, r->seed + from);
 	r->from = from;

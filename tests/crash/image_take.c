@@ -96,6 +96,8 @@ static void demand_join(struct demand *to, const struct demand *d)
 	to->begun = d->begun < to->begun ? d->begun : to->begun;
 	to->made = d->made > to->made ? d->made : to->made;
 	to->making = d->making < to->making ? d->making : to->making;
+	to->set = d->set > to->set ? d->set : to->set;
+	to->setting = d->setting < to->setting ? d->setting : to->setting;
 }
 
 static void harvest_add(struct harvest *h, const struct image *image)
@@ -138,9 +140,8 @@ static void take(struct run *r, struct sim_fs *fs, enum sim_crash mode, uint64_t
 static uint64_t moment_key(const struct run *r, struct sim_fs *fs, uint64_t pending)
 {
 	const struct demand *d = &r->now;
-	uint64_t x[] = {
-		sim_fs_hash(fs), pending, d->synced, d->acked, d->begun, d->made, d->making
-	};
+	uint64_t x[] = { sim_fs_hash(fs), pending,   d->synced, d->acked,  d->begun,
+			 d->made,         d->making, d->set,    d->setting };
 	uint64_t h = 0;
 
 	for (size_t i = 0; i < sizeof(x) / sizeof(x[0]); i++) {

@@ -1,4 +1,4 @@
-/* Crash images of flushes, merges, families and failures: see image.h. */
+/* Crash images of flushes, merges, policies, families and failures: see image.h. */
 #include "crash/image.h"
 
 int main(void)
@@ -18,6 +18,12 @@ int main(void)
 		{ "families-process", work_families, SHALE_PROCESS },
 		{ "resume", work_resume, SHALE_DURABLE },
 		{ "full", work_full, SHALE_DURABLE },
+		{ "switch-durable", work_switch, SHALE_DURABLE },
+		{ "switch-process", work_switch, SHALE_PROCESS },
+		{ "window-interval", work_window, SHALE_INTERVAL },
+		{ "fifo-process", work_fifo, SHALE_PROCESS },
+		{ "stretch-durable", work_stretch, SHALE_DURABLE },
+		{ "stretch-process", work_stretch, SHALE_PROCESS },
 		{ "mixed-durable", work_mixed, SHALE_DURABLE },
 		{ "mixed-interval", work_mixed, SHALE_INTERVAL },
 		{ "mixed-process", work_mixed, SHALE_PROCESS },
