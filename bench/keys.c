@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_SIZE = 256 << 10 };
+enum { POOL_SIZE = 64 << 10 };
 
 static char *pool;
 

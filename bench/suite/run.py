@@ -19,6 +19,7 @@ import time
 
 sys.dont_write_bytecode = True # the tree stays clean
 
+import ballast
 import plans
 import results
 
@@ -73,13 +74,15 @@ class Runner:
 	def __init__(self, args, group):
 		self.args, self.group = args, group
 		self.out = open(args.json, "w")
+		self.ballast = None if args.cold_memory else ballast.Ballast(args.dir)
 		self.versions = {}
 		for engine in args.engines:
 			self.versions[engine] = subprocess.run(
 				[args.program, "--engine", engine, "--version"], text=True,
 				capture_output=True, check=True).stdout.strip()
 		self.write({**machine(), "versions": self.versions,
-			    "limit_mb": args.limit_mb if group.path else 0})
+			    "limit_mb": args.limit_mb if group.path else 0,
+			    "ballast": self.ballast is not None})
 
 	def write(self, record):
 		self.out.write(json.dumps(record) + "\n")
@@ -109,6 +112,8 @@ class Runner:
 		shutil.rmtree(where, ignore_errors=True)
 		os.makedirs(where)
 		os.sync() # what an earlier engine left to be written is not this one's
+		if self.ballast and int(options.get("num", ballast.FROM_ENTRIES)) >= ballast.FROM_ENTRIES:
+			self.ballast.fill()
 		seen = {}
 
 		def keep(line):
@@ -212,6 +217,8 @@ def arguments():
 	p.add_argument("--num", type=int, help="entries of the store")
 	p.add_argument("--memory-mb", type=int, default=768, help="of each tuned engine")
 	p.add_argument("--limit-mb", type=int, default=0, help="of a control group, page cache included")
+	p.add_argument("--cold-memory", action="store_true",
+		       help="do not fill the page cache first (see ballast.py)")
 	p.add_argument("--threads", type=int)
 	p.add_argument("--value-size", type=int)
 	p.add_argument("--dir", default="build/bench/data")
@@ -254,6 +261,8 @@ def main():
 		runner.plan(choose(a))
 	finally:
 		group.close()
+		if runner.ballast:
+			runner.ballast.drop()
 	runner.out.close()
 	results.print_tables(results.load(a.json))
 	print(f"written: {a.json}")

@@ -1,0 +1,46 @@
+"""Fills the page cache, so that engines get memory that the machine has used before.
+
+A virtual machine that has just started, or whose host takes back what is free, pays
+for the first touch of every page: here 3 ns a byte, ten times the copying itself, and
+more than an engine needs for a whole put. A server that has been up for a while has
+its memory full of cached files, which give way at once. So that this is what is
+measured, for all engines alike, files of holes are read, each of them once: they are
+the first to give way.
+"""
+import os
+
+FROM_ENTRIES = 200000 # a smaller store does not need it
+KEEP_FREE = 512 << 20
+WORTH_IT = 1 << 30
+PIECE = 4 << 20
+
+
+def free_bytes():
+	for line in open("/proc/meminfo"):
+		if line.startswith("MemFree:"):
+			return int(line.split()[1]) * 1024
+	return 0
+
+
+class Ballast:
+	def __init__(self, where):
+		self.where, self.count = where, 0
+
+	def path(self, number):
+		return os.path.join(self.where, f"ballast-{number}")
+
+	def fill(self):
+		"""Leave hardly any memory without a use; quick when that is so already."""
+		free = free_bytes()
+		if free < WORTH_IT:
+			return
+		with open(self.path(self.count), "w+b", buffering=0) as f:
+			self.count += 1
+			f.truncate(free - KEEP_FREE)
+			while f.read(PIECE):
+				pass
+
+	def drop(self):
+		for number in range(self.count):
+			os.unlink(self.path(number))
+		self.count = 0
