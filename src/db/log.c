@@ -9,7 +9,7 @@ enum {
 	MAPPED_SEGMENT = 16 << 20,
 	STAGED_SEGMENT = 16 << 20,
 	SEGMENT_MIN = 64 << 10,
-	RECYCLE_MAX = 4,
+	RECYCLE_LEAST = 4,
 };
 
 shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
@@ -23,7 +23,6 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 		.sink = staged ? WAL_STAGED : WAL_MAPPED,
 		.store_id = db->store_id,
 		.first_lsn = first_lsn,
-		.recycle_max = RECYCLE_MAX,
 	};
 
 	/* A small memtable turns over in small segments. */
@@ -32,6 +31,10 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 	if (bytes < SEGMENT_MIN)
 		bytes = SEGMENT_MIN;
 	config.segment_bytes = bytes & ~(uint64_t)(LOG_PAGE - 1);
+	/* A flush gives back the segments of one memtable, which the next one will need. */
+	config.recycle_max = (unsigned)(db->options.memtable_bytes / config.segment_bytes) + 1;
+	if (config.recycle_max < RECYCLE_LEAST)
+		config.recycle_max = RECYCLE_LEAST;
 	return wal_open(&config, out);
 }
 
