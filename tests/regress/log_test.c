@@ -1,6 +1,7 @@
 /* The log of a memtable that is not flushed yet stays, however many others are. */
 #include "regress/sim_store.h"
 
+#include "base/lock.h"
 #include "base/rand.h"
 
 static uint64_t seed_of_run;
@@ -39,10 +40,72 @@ static void a_flush_takes_no_log_that_other_memtables_need(void **state)
 		run_sim(seed_of_run, fill_and_die);
 }
 
+/*
+ * The family in front can flush and the one behind it cannot: what the second wrote is in
+ * an old segment of the log and nowhere else, though it takes no more writes.
+ */
+static void one_cannot_flush(void *arg)
+{
+	struct sim *sim = arg;
+	struct sim_fs *fs = sim_get_fs(sim);
+	struct sim_fault rule = {
+		.op = SIM_OPEN, .name_ends = ".sst", .nth = 1, .err = EIO, .sticky = true
+	};
+	shale_flush_options flush = SHALE_FLUSH_OPTIONS_INIT;
+	shale_options o = small_options(sim);
+	shale_stats stats = SHALE_STATS_INIT;
+	shale_cf *first = NULL, *second = NULL;
+	shale_db *db;
+
+	o.background_threads = 1;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_open(db, "default", &first));
+	need_ok(shale_cf_create(db, "second", NULL, &second));
+	for (unsigned i = 0; i < 10; i++)
+		put(db, second, i, 500);
+	sim_fs_fault(fs, &rule);
+	flush.cf = second;
+	flush.no_wait = true;
+	need_ok(shale_flush(db, &flush));
+	/* A memtable and a segment of the log are full, and the next have begun. */
+	for (unsigned i = 0; i < 160; i++)
+		put(db, NULL, i, 500);
+	sim_fs_faults_clear(fs);
+	rule.nth = 2;
+	sim_fs_fault(fs, &rule);
+	/* One memtable, of the first, goes into a table; then it fails again. */
+	flush.cf = first;
+	need_ok(shale_flush(db, &flush));
+	while (stats.flushes == 0) {
+		env_sleep_ns(o.env, 10000000);
+		need_ok(shale_stats_get(db, &stats));
+	}
+	need(stats.flushes == 1);
+
+	sim_fs_faults_clear(fs);
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(fs, SIM_CRASH_NONE_UNSYNCED, 1);
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_open(db, "second", &second));
+	for (unsigned i = 0; i < 10; i++)
+		need_ok(has(db, second, i));
+	shale_cf_release(second);
+	need_ok(shale_close(db));
+}
+
+static void a_memtable_that_cannot_be_flushed_keeps_its_log(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++)
+		run_sim(seed, one_cannot_flush);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flush_takes_no_log_that_other_memtables_need),
+		cmocka_unit_test(a_memtable_that_cannot_be_flushed_keeps_its_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
