@@ -109,8 +109,6 @@ static shale_status add_table(struct recovery *r, struct draft *d, const struct 
 	struct table_meta *m = NULL;
 	shale_status rc;
 
-	if (f->level >= SHALE_LEVELS_MAX)
-		return inconsistent(r, "a table's level is too high", f->number);
 	rc = table_meta_new(r->db->env, f->number, f->size, &f->props, &m);
 	if (rc < 0)
 		return rc;

@@ -340,8 +340,6 @@ static shale_status check_layout(const struct table *t)
 	    (p->entries == 0) != (t->blocks == 0) || p->range_tombstones != t->range_count ||
 	    p->entries + p->range_tombstones == 0)
 		return bad(t, f->props.offset, "the properties are not those of this table");
-	if (slice_cmp(p->smallest, p->largest) > 0)
-		return bad(t, f->props.offset, "the key range is upside down");
 	return SHALE_OK;
 }
 
