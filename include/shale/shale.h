@@ -370,7 +370,10 @@ SHALE_API shale_status shale_batch_delete(shale_batch *b, const shale_write_opti
 SHALE_API shale_status shale_batch_delete_range(shale_batch *b, const shale_write_options *o,
 						shale_slice lo, shale_slice hi);
 
-/* Commit; the batch stays as it was and can be cleared and used again. */
+/*
+ * Commit; the batch stays as it was and can be cleared and used again. Its column families
+ * are of this store (SHALE_INVALID); one that names none can be written to any.
+ */
 SHALE_API shale_status shale_write(shale_db *db, const shale_write_options *o, shale_batch *b);
 
 /* ---- iterators ---------------------------------------------------------- */

@@ -35,6 +35,7 @@ void shale_batch_clear(shale_batch *b)
 	b->count = 0;
 	b->puts = b->deletes = b->range_deletes = b->user_bytes = 0;
 	b->has_ttl = false;
+	b->db = NULL;
 	b->family_count = 0;
 }
 
@@ -64,6 +65,7 @@ static shale_status note_family(shale_batch *b, uint32_t id)
 static shale_status add(shale_batch *b, const shale_write_options *o, struct batch_op *op)
 {
 	uint64_t ttl = o != NULL && op->type == OP_PUT ? o->ttl_ms : 0;
+	shale_cf *cf = o != NULL ? o->cf : NULL;
 	size_t size;
 	uint8_t *p;
 	shale_status rc;
@@ -73,10 +75,12 @@ static shale_status add(shale_batch *b, const shale_write_options *o, struct bat
 			       "shale_write_options.struct_size is %zu; set it up with "
 			       "SHALE_WRITE_OPTIONS_INIT",
 			       o->struct_size);
+	if (cf != NULL && b->db != NULL && cf->db != b->db)
+		return err_new(SHALE_INVALID, "the batch has column families of two stores");
 	if (b->count == UINT32_MAX)
 		return err_new(SHALE_TOO_LARGE, "the batch holds %zu operations; that is the limit",
 			       b->count);
-	op->cf = o != NULL && o->cf != NULL ? o->cf->id : 0;
+	op->cf = cf != NULL ? cf->id : 0;
 	size = ttl != 0 ? batch_ttl_size(op->cf, op->key, op->value) : batch_op_size(op);
 	if (b->bytes.size + size > UINT32_MAX)
 		return err_new(SHALE_TOO_LARGE,
@@ -91,11 +95,15 @@ static shale_status add(shale_batch *b, const shale_write_options *o, struct bat
 		return err_memory("a batch");
 	}
 	if (ttl != 0) {
-		batch_ttl_write(p, op->cf, op->key, DURATION | (ttl & ~DURATION), op->value);
+		/* The longest ends beyond all clocks, as it does for a single put. */
+		batch_ttl_write(p, op->cf, op->key,
+				DURATION | (ttl < DURATION ? ttl : DURATION - 1), op->value);
 		b->has_ttl = true;
 	} else {
 		batch_op_write(p, op);
 	}
+	if (cf != NULL)
+		b->db = cf->db;
 	b->count++;
 	b->user_bytes += op->key.size + op->value.size;
 	return SHALE_OK;

@@ -13,6 +13,7 @@ struct shale_batch {
 	size_t count;
 	uint64_t puts, deletes, range_deletes, user_bytes;
 	bool has_ttl;
+	const shale_db *db; /* of the handles it was given; NULL: none. Only to compare. */
 	size_t family_count, family_capacity;
 	uint32_t *families; /* distinct ids */
 };

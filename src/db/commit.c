@@ -350,6 +350,8 @@ shale_status shale_write(shale_db *db, const shale_write_options *o, shale_batch
 			*o->seq_out = atomic_load(&db->visible);
 		return SHALE_OK;
 	}
+	if (b->db != NULL && b->db != db)
+		return err_new(SHALE_INVALID, "the batch has column families of another store");
 	buf_init(&expiring, db->env);
 	rc = batch_targets(db, b, &c);
 	if (rc >= 0 && batch_needs_expiry(b, &c)) {
