@@ -7,6 +7,9 @@ shale_bench; `more` maps further variants of the scenario to options of their ow
 READS = ["warm", "readrandom", "readmissing", "readzipf", "multiget", "seek10", "seek100",
 	 "scan", "scanback"]
 MIXES = [f"ycsb{letter}" for letter in "abcdef"]
+TITLES = {"quick": "The usual workloads", "full": "Every workload", "open": "Under a given load",
+	  "durable": "Every commit durable", "sustained": "Sustained overwrites",
+	  "sizes": "Data smaller and larger than memory"}
 
 
 def scenario(name, steps, options=None, then=None, more=None, durability="kill"):
@@ -19,9 +22,9 @@ def quick(num=1000000):
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
 			 {"num": num, "reads": num // 5, "limit": 3}),
-		scenario("sequential", ["fillseq"], {"num": num}),
-		scenario("mixed", ["fillbatch", "settle", "warm", "ycsba", "ycsbb", "ycsbe",
-				   "readwhilewriting"],
+		scenario("sequential", ["fillseq", "settle"], {"num": num}),
+		scenario("mixed", ["fillbatch", "settle", "warm", "ycsba", "settle", "ycsbb",
+				   "ycsbe", "readwhilewriting"],
 			 {"num": num // 4, "reads": num // 10, "limit": 3}),
 		scenario("sync", ["fillrandom"], {"num": 2000}, durability="power"),
 	]
@@ -29,14 +32,11 @@ def quick(num=1000000):
 
 def full(num=5000000):
 	"""Hours: every workload, open loops, sizes of values, threads, and more than memory."""
-	opened = lambda names: [f"{n}{at}" for n in names for at in ("", "@70", "@95")]
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
 			 {"num": num, "limit": 30}),
 		scenario("sequential", ["fillseq", "settle"], {"num": num}),
-		scenario("open loop", ["fillbatch", "settle", "warm"] +
-			 opened(["readrandom", "seek10", "overwrite", "ycsba"]),
-			 {"num": num, "limit": 20, "open-seconds": 60}),
+		*open_loop(num, 60, ["readrandom", "seek10", "overwrite", "ycsba"]),
 		scenario("ycsb", ["fillbatch", "settle", "warm"] + MIXES, {"num": num}),
 		scenario("deletes", ["fillbatch", "settle", "deletehalf", "scan", "settle", "scan"],
 			 {"num": num}),
@@ -52,8 +52,7 @@ def full(num=5000000):
 		scenario("threads", ["fillrandom", "settle", "warm", "readrandom", "readwhilewriting"],
 			 {"num": num, "reads": num, "limit": 20},
 			 more={f"{t} threads": {"threads": t} for t in (1, 2, 4, 16, 64)}),
-		scenario("sync", ["fillrandom"], {}, durability="power",
-			 more={f"{t} threads": {"threads": t, "num": 10000 * t} for t in (1, 4, 16)}),
+		*durable(),
 		scenario("no log", ["fillrandom", "settle"], {"num": num}, durability="nothing"),
 	]
 
@@ -67,9 +66,24 @@ def sizes(memory_mb):
 			       for share in (0.25, 1, 4, 10)})]
 
 
+def open_loop(num=1000000, seconds=15, steps=("readrandom", "overwrite", "ycsba")):
+	"""Latency at 70 and 95 % of what the same step reached in a closed loop before."""
+	return [scenario("open loop", ["fillbatch", "settle", "warm"] +
+			 [f"{step}{at}" for step in steps for at in ("", "@70", "@95")],
+			 {"num": num, "limit": 20, "open-seconds": seconds})]
+
+
+def durable(num=5000):
+	"""Every put waits for the device: from one thread, and from several who may share."""
+	return [scenario("sync", ["fillrandom"], {}, durability="power",
+			 more={f"{t} thread{'s' * (t > 1)}": {"threads": t, "num": num * t}
+			       for t in (1, 4, 16)})]
+
+
 def sustained(num=20000000):
 	"""Throughput over time: overwrites of a large store, second by second."""
-	return [scenario("sustained", ["fillrandom", "overwrite", "settle"], {"num": num})]
+	return [scenario("sustained", ["fillrandom", "settle", "overwrite", "settle"],
+			 {"num": num})]
 
 
 def one(step, num=1000000):

@@ -1,97 +1,259 @@
-"""Results files: medians and ranges over the rounds, and tables of them."""
+"""Results files: what was measured, as medians and ranges over the rounds, and verdicts."""
+import collections
+import gzip
 import json
 import statistics
 
+import engines
+
+KEY_SIZE = 16
+SHORTEST = 0.1 # seconds; shorter waits are not told apart
+
+# The median, least and most of a figure over `count` rounds.
+Figure = collections.namedtuple("Figure", "median least most count")
+# `of` takes a record and the settle that follows it (or None).
+Measure = collections.namedtuple("Measure", "name of more_is_better text")
+
 
 class Results:
-	def __init__(self, records):
+	"""One results file. `steps`: (scenario, variant, step, turn) -> {who: [record]}."""
+
+	def __init__(self, records, title=None):
 		self.machine = next((r for r in records if r["type"] == "machine"), {})
-		self.steps = {}   # (scenario, variant, step, turn) -> {who: [records]}
-		self.order = []
+		self.title = title or self.machine.get("title") or "Results"
+		self.steps, self.order = {}, []
 		self.missing = [r for r in records if r["type"] == "missing"]
 		for r in records:
-			if r["type"] != "step" or r["step"] in ("close",):
+			if r["type"] != "step" or r["step"] == "close":
 				continue
 			key = (r["scenario"], r["variant"], r["step"], r["turn"])
 			if key not in self.steps:
 				self.steps[key] = {}
 				self.order.append(key)
 			self.steps[key].setdefault((r["engine"], r["profile"]), []).append(r)
+		# The first opening of each store makes it: nothing to compare.
+		self.order = [k for k in self.order if k[2] != "open" or k[3] > 1]
+
+	def rows(self, key):
+		"""Who took part, in the order of tables."""
+		return sorted(self.steps[key], key=engines.rank)
+
+	def several_profiles(self):
+		return len({profile for step in self.steps.values() for _, profile in step}) > 1
+
+	def engines(self):
+		return sorted({e for step in self.steps.values() for e, _ in step},
+			      key=lambda e: engines.rank((e, "tuned")))
+
+	def rest(self, key, who, round_):
+		"""The settle right after a step, which does what the step put off; None where there
+		is none, or where an earlier step may have put off some of it."""
+		mine = [k for k in self.order if k[:2] == key[:2]]
+		at = mine.index(key)
+		if key[2] == "settle" or mine[at + 1:at + 2] == [] or mine[at + 1][2] != "settle":
+			return None
+		while at > 0 and mine[at - 1][2] != "settle":
+			at -= 1
+			if any(r["user_written"] for r in self.steps[mine[at]].get(who, ())):
+				return None
+		settle = mine[mine.index(key) + 1]
+		return next((r for r in self.steps[settle].get(who, ()) if r["round"] == round_), None)
+
+	def figure(self, key, who, measure):
+		values = [measure.of(r, self.rest(key, who, r["round"])) for r in self.steps[key][who]]
+		return figure([v for v in values if v is not None])
+
+	def reference(self, key, who):
+		"""Shale's row that a row is compared with: as tuned, or not, as the row is."""
+		step = self.steps[key]
+		for profile in (who[1], "tuned", "default"):
+			if ("shale", profile) in step:
+				return "shale", profile
+		return None
+
+	def compare(self, key, who, measure):
+		"""(verdict, ratio) of Shale over this row, above 1: Shale is better; or None."""
+		shale = self.reference(key, who)
+		if shale is None or who[0] == "shale":
+			return None
+		mine, other = self.figure(key, shale, measure), self.figure(key, who, measure)
+		if mine is None or other is None:
+			return None
+		if measure is TIME:
+			mine, other = at_least(mine, SHORTEST), at_least(other, SHORTEST)
+		# What writes nothing has no ratio.
+		if min(mine.median, other.median) <= 0:
+			return ("even", 1) if mine.median == other.median else None
+		if measure.more_is_better:
+			return verdict(mine, other), mine.median / other.median
+		turned = {"faster": "slower", "slower": "faster", "even": "even"}
+		return turned[verdict(mine, other)], other.median / mine.median
 
 
-def load(path):
-	with open(path) as f:
-		return Results([json.loads(line) for line in f])
+def load(path, title=None):
+	with (gzip.open if str(path).endswith(".gz") else open)(path, "rt") as f:
+		return Results([json.loads(line) for line in f], title)
 
 
-def rate(r):
-	"""Operations a second: of a batch or multi_get, keys a second."""
-	per = r["entries"] / r["ops"] if r["step"] in ("fillbatch", "multiget") and r["ops"] else 1
-	return r["ops"] * per / r["seconds"] if r["seconds"] > 0 else 0
+def figure(values):
+	if not values:
+		return None
+	return Figure(statistics.median(values), min(values), max(values), len(values))
 
 
-def figure(rs, of):
-	"""Median, least and most of a figure over the rounds."""
-	values = [of(r) for r in rs]
-	return statistics.median(values), min(values), max(values)
-
-
-def cpu(r):
-	return r["cpu_s"] * 1e9 / r["entries"] if r["entries"] else 0
-
-
-def write_amp(r):
-	return r["device_written"] / r["user_written"] if r["user_written"] else 0
-
-
-def space_amp(r):
-	return r["disk_bytes"] / r["live_bytes"] if r["live_bytes"] else 0
+def at_least(f, least):
+	return Figure(*(max(v, least) for v in f[:3]), f.count)
 
 
 def verdict(mine, other):
-	"""`faster` or `slower` only where the ranges do not overlap."""
-	if mine[1] > other[2]:
+	"""`faster` or `slower` only where the ranges do not overlap; one round has no range."""
+	if min(mine.count, other.count) < 2:
+		return "even"
+	if mine.least > other.most:
 		return "faster"
-	return "slower" if mine[2] < other[1] else "even"
+	return "slower" if mine.most < other.least else "even"
 
+
+# ---- of a record -----------------------------------------------------------------
+
+def work(r):
+	"""What is counted: operations, but the keys of a batch or multi_get."""
+	return r["entries"] if r["step"] in ("fillbatch", "multiget") else r["ops"]
+
+
+def rate(r, rest=None):
+	return work(r) / r["seconds"] if work(r) and r["seconds"] > 0 else None
+
+
+def seconds(r, rest=None):
+	return r["seconds"]
+
+
+def latency(quantile):
+	return lambda r, rest=None: r.get("latency", {}).get(quantile)
+
+
+def gap(r, rest=None):
+	return r.get("gap_ms")
+
+
+def cpu(r, rest=None):
+	"""Nanoseconds of all threads for each operation, those of the writer beside too."""
+	count = work(r) + r.get("side_ops", 0)
+	return r["cpu_s"] * 1e9 / count if count else None
+
+
+def write_amp(r, rest=None):
+	"""Bytes to the device until all is settled, over bytes put; else it means little."""
+	if not r["user_written"] or rest is None:
+		return None
+	return (r["device_written"] + rest["device_written"]) / r["user_written"]
+
+
+def entry_size(r):
+	return KEY_SIZE + r["options"].get("value-size", 100)
+
+
+def read_amp(r, rest=None):
+	"""Bytes from the device over bytes of the entries that were asked for."""
+	asked = (r["entries"] + r.get("side_ops", 0)) * entry_size(r) - r["user_written"]
+	if asked <= 0 or r["step"] in ("deletehalf", "settle"):
+		return None
+	return r["device_read"] / asked
+
+
+def space_amp(r, rest=None):
+	"""Bytes on the disk, when all is settled, over those of the entries."""
+	if r["step"] != "settle":
+		r = rest
+	return r["disk_bytes"] / r["live_bytes"] if r and r["live_bytes"] else None
+
+
+def peak(r, rest=None):
+	return r["peak_bytes"]
+
+
+# ---- figures as text -------------------------------------------------------------
 
 def short(v):
-	for unit, size in (("M", 1e6), ("k", 1e3)):
+	for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+		if v >= 0.9995 * size:
+			v /= size
+			return f"{v:.2f} {unit}" if v < 9.995 else \
+				f"{v:.1f} {unit}" if v < 99.95 else f"{v:.0f} {unit}"
+	return f"{v:.0f}" if v >= 10 or v == int(v) else f"{v:.1f}"
+
+
+def round_text(v):
+	"""As short(), of a round number."""
+	for unit, size in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
 		if v >= size:
-			return f"{v / size:.2f} {unit}" if v < 10 * size else f"{v / size:.0f} {unit}"
-	return f"{v:.0f}"
+			return f"{v / size:g}{unit}"
+	return f"{v:g}"
 
 
 def duration(ns):
 	for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
 		if ns >= size:
-			return f"{ns / size:.1f} {unit}" if ns < 10 * size else f"{ns / size:.0f} {unit}"
+			return f"{ns / size:.1f} {unit}" if ns < 9.95 * size else f"{ns / size:.0f} {unit}"
 	return f"{ns:.0f} ns"
+
+
+def mebibytes(v):
+	return f"{v / 2**20:.0f} MiB" if v >= 9.95 * 2**20 else f"{v / 2**20:.1f} MiB"
+
+
+def times(v):
+	return f"{v:.2f}" if v < 9.995 else f"{v:.1f}" if v < 99.95 else f"{v:.0f}"
+
+
+def elapsed(v):
+	"""Seconds."""
+	if v < 0.9995:
+		return f"{v * 1e3:.0f} ms" if v >= 0.00995 else f"{v * 1e3:.1f} ms"
+	return f"{v:.0f} s" if v >= 99.95 else f"{v:.1f} s" if v >= 9.995 else f"{v:.2f} s"
+
+
+def ratio(compared, sign="x"):
+	"""x4.4: Shale is 4.4 times as good; x0.50: half as good; ~: ranges overlap."""
+	if compared is None:
+		return ""
+	verdict_, value = compared
+	if verdict_ == "even":
+		return "~"
+	if value >= 9.95:
+		return f"{sign}{value:.0f}"
+	return f"{sign}{value:.1f}" if value >= 1.15 else f"{sign}{value:.2f}"
 
 
 def title(key):
 	scenario, variant, step, turn = key
-	return f"{step}" + (f" ({turn})" if turn > 1 else "") + (f", {variant}" if variant else "")
+	name, _, load_ = step.partition("@")
+	return (name + (f" at {load_} % load" if load_ else "") + (f" ({turn})" if turn > 1 else "")
+		+ (f", {variant}" if variant else ""))
 
 
-def print_tables(res):
-	for key in res.order:
-		if key[2] == "open" and key[3] == 1:
-			continue
-		print(f"\n{key[0]}: {title(key)}")
-		print(f"  {'':<20} {'ops/s':>9} {'range':>19} {'p50':>8} {'p99':>8} {'p99.9':>8} "
-		      f"{'max':>8} {'gap ms':>6} {'cpu ns':>7} {'W amp':>6} {'S amp':>6} {'peak':>7}")
-		for (engine, profile), rs in res.steps[key].items():
-			r, lo, hi = figure(rs, rate)
-			lat = lambda q: duration(figure(rs, lambda x: x["latency"][q])[0]) \
-				if "latency" in rs[0] else "-"
-			speed = f"{short(r):>9} {short(lo) + ' .. ' + short(hi):>19}"
-			if not rs[0]["ops"]:
-				speed = f"{figure(rs, lambda x: x['seconds'])[0]:>7.2f} s {'':>19}"
-			print(f"  {engine + ' ' + profile:<20} {speed} {lat('p50'):>8} {lat('p99'):>8} "
-			      f"{lat('p99.9'):>8} {lat('max'):>8} "
-			      f"{figure(rs, lambda x: x.get('gap_ms', 0))[0]:>6.0f} {figure(rs, cpu)[0]:>7.0f} "
-			      f"{figure(rs, write_amp)[0]:>6.2f} {figure(rs, space_amp)[0]:>6.2f} "
-			      f"{figure(rs, lambda x: x['peak_bytes'])[0] / 2**20:>5.0f} M")
-	for m in res.missing:
-		print(f"missing: {m['scenario']} {m['variant']} {m['engine']} {m['profile']}: {m['why']}")
+SPEED = Measure("speed", rate, True, short)
+TIME = Measure("time", seconds, False, elapsed)
+P50 = Measure("median latency", latency("p50"), False, duration)
+P99 = Measure("p99 latency", latency("p99"), False, duration)
+P999 = Measure("p99.9 latency", latency("p99.9"), False, duration)
+MAX = Measure("longest latency", latency("max"), False, duration)
+GAP = Measure("longest gap", gap, False, lambda v: f"{v:.0f} ms")
+CPU = Measure("processor time", cpu, False, duration)
+WRITE_AMP = Measure("write amplification", write_amp, False, times)
+READ_AMP = Measure("read amplification", read_amp, False, times)
+SPACE_AMP = Measure("space amplification", space_amp, False, times)
+PEAK = Measure("peak memory", peak, False, mebibytes)
+
+
+def is_open_loop(key):
+	return "@" in key[2]
+
+
+def main_measure(res, key):
+	"""What a step is judged by: its rate; seconds, if it has no operations; the tail of
+	the latency, if its rate was given."""
+	if is_open_loop(key):
+		return P999
+	return SPEED if any(work(r) for rs in res.steps[key].values() for r in rs) else TIME

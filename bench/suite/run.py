@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the comparison: every scenario of a plan, for every engine, in rounds.
 
-    run.py PROGRAM quick|full|sizes|sustained|kill|STEP [OPTION]...
+    run.py PROGRAM quick|full|open|durable|sustained|sizes|kill|STEP [OPTION]...
 
 In each round all engines have their turn, the first one changing. Each line of the
 results file is one step of one round, as shale_bench printed it, with who and what.
@@ -20,10 +20,11 @@ import time
 sys.dont_write_bytecode = True # the tree stays clean
 
 import ballast
+import engines
 import plans
 import results
+import terminal
 
-ENGINES = ["shale", "rocksdb", "leveldb", "lmdb", "wiredtiger", "sqlite"]
 UNSUPPORTED = 3
 
 
@@ -66,8 +67,24 @@ def machine():
 	return {"type": "machine", "processor": model, "processors": os.cpu_count(),
 		"memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
 		"kernel": platform.release(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-		"commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], text=True,
-					 capture_output=True).stdout.strip()}
+		"commit": git("rev-parse", "--short", "HEAD")
+			  + (", changed" if git("status", "--porcelain", "-uno") else "")}
+
+
+def git(*arguments):
+	return subprocess.run(["git", *arguments], text=True, capture_output=True).stdout.strip()
+
+
+def command(a):
+	"""What to type to repeat this."""
+	text = f"./dev bench {a.name}"
+	for option in ("engines", "profiles", "rounds", "num", "memory_mb", "limit_mb", "threads",
+		       "value_size"):
+		if getattr(a, option) != a.customary[option]:
+			value = getattr(a, option)
+			text += f" --{option.replace('_', '-')} " \
+				+ (",".join(value) if isinstance(value, list) else str(value))
+	return text + (" --cold-memory" if a.cold_memory else "")
 
 
 class Runner:
@@ -80,7 +97,10 @@ class Runner:
 			self.versions[engine] = subprocess.run(
 				[args.program, "--engine", engine, "--version"], text=True,
 				capture_output=True, check=True).stdout.strip()
-		self.write({**machine(), "versions": self.versions,
+		self.write({**machine(), "versions": self.versions, "name": args.name,
+			    "title": plans.TITLES.get(args.name, args.name),
+			    "command": command(args), "rounds": args.rounds,
+			    "memory_mb": args.memory_mb,
 			    "limit_mb": args.limit_mb if group.path else 0,
 			    "ballast": self.ballast is not None})
 
@@ -134,20 +154,21 @@ class Runner:
 		shutil.rmtree(where, ignore_errors=True)
 
 	def plan(self, scenarios):
-		work = [(r, s, v) for r in range(self.args.rounds) for s in scenarios for v in s["more"]]
 		who = [(e, p) for e in self.args.engines for p in self.args.profiles]
-		total, done, start = len(work) * len(who), 0, time.monotonic()
-		for n, (round_, s, variant) in enumerate(work):
-			for i in range(len(who)):
-				engine, profile = who[(i + n) % len(who)]
-				left = (time.monotonic() - start) / done * (total - done) if done else 0
-				print(f"\r\033[K[{done}/{total}] round {round_ + 1}/{self.args.rounds} "
-				      f"{s['name']} {variant} {engine} {profile}"
-				      + (f", about {left / 60:.0f} min left" if done else ""),
-				      end="", file=sys.stderr, flush=True)
-				self.scenario(round_, engine, profile, s, variant)
-				done += 1
-		print("\r\033[K", end="", file=sys.stderr)
+		work = []
+		for n, (round_, s, variant) in enumerate(
+				(r, s, v) for r in range(self.args.rounds) for s in scenarios
+				for v in s["more"]):
+			work += [(round_, s, variant, *who[(i + n) % len(who)])
+				 for i in range(len(who))]
+		progress = terminal.Progress([(s["name"], variant, profile, engine)
+					      for _, s, variant, engine, profile in work])
+		for round_, s, variant, engine, profile in work:
+			name = f"{s['name']}, {variant}" if variant else s["name"]
+			progress.begin(f"round {round_ + 1}/{self.args.rounds} {name}: "
+				       f"{engine} {profile}")
+			self.scenario(round_, engine, profile, s, variant)
+			progress.end()
 
 
 def kill_test(runner, seconds):
@@ -211,7 +232,7 @@ def arguments():
 				    formatter_class=argparse.RawDescriptionHelpFormatter)
 	p.add_argument("program")
 	p.add_argument("name", nargs="?", default="quick")
-	p.add_argument("--engines", default=",".join(ENGINES))
+	p.add_argument("--engines", default=",".join(engines.ORDER))
 	p.add_argument("--profiles", help="tuned, default (as the engine comes), or both")
 	p.add_argument("--rounds", type=int)
 	p.add_argument("--num", type=int, help="entries of the store")
@@ -225,8 +246,12 @@ def arguments():
 	p.add_argument("--json", default=None)
 	a = p.parse_args()
 	a.engines = a.engines.split(",")
-	a.profiles = (a.profiles or ("tuned,default" if a.name in ("full", "kill") else "tuned")).split(",")
-	a.rounds = a.rounds or (5 if a.name == "full" else 3)
+	a.customary = {"engines": engines.ORDER, "num": None, "memory_mb": 768, "limit_mb": 0,
+		       "threads": None, "value_size": None,
+		       "profiles": ["tuned", "default"] if a.name in ("full", "kill") else ["tuned"],
+		       "rounds": 5 if a.name == "full" else 3}
+	a.profiles = a.profiles.split(",") if a.profiles else a.customary["profiles"]
+	a.rounds = a.rounds or a.customary["rounds"]
 	a.json = a.json or f"build/bench/{a.name}.jsonl"
 	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size)) if v}
 	if a.name == "sizes" and not a.limit_mb:
@@ -236,7 +261,8 @@ def arguments():
 
 def choose(a):
 	count = {"num": a.num} if a.num else {}
-	named = {"quick": plans.quick, "full": plans.full, "sustained": plans.sustained}
+	named = {"quick": plans.quick, "full": plans.full, "open": plans.open_loop,
+		 "durable": plans.durable, "sustained": plans.sustained}
 	if a.name == "sizes":
 		return plans.sizes(a.limit_mb)
 	return named[a.name](**count) if a.name in named else plans.one(a.name, **count)
@@ -254,7 +280,7 @@ def main():
 	runner = Runner(a, group)
 	for engine, version in runner.versions.items():
 		print(f"{engine} {version}", end="  ")
-	print()
+	print(flush=True)
 	if a.name == "kill":
 		sys.exit(1 if kill_test(runner, 1.0) else 0)
 	try:
@@ -264,7 +290,7 @@ def main():
 		if runner.ballast:
 			runner.ballast.drop()
 	runner.out.close()
-	results.print_tables(results.load(a.json))
+	terminal.print_tables(results.load(a.json))
 	print(f"written: {a.json}")
 
 

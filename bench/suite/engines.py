@@ -1,0 +1,77 @@
+"""The engines: names, order, classes of colours, and how each is opened, in words.
+
+The adapters in bench/engines are what is done; the page and docs/benchmarks.md print
+these words, so a change of an adapter's settings is a change here too.
+"""
+ORDER = ["shale", "rocksdb", "leveldb", "lmdb", "wiredtiger", "sqlite"]
+
+NAMES = {"shale": "Shale", "rocksdb": "RocksDB", "leveldb": "LevelDB", "lmdb": "LMDB",
+	 "wiredtiger": "WiredTiger", "sqlite": "SQLite"}
+
+KINDS = {"shale": "LSM tree", "rocksdb": "LSM tree", "leveldb": "LSM tree",
+	 "lmdb": "B+ tree, mapped", "wiredtiger": "B-tree", "sqlite": "B-tree"}
+
+# Light and dark. Told apart by the colour-blind too (after Okabe and Ito); lines also
+# differ by their dashes.
+COLOURS = {"shale": ("#0060b0", "#58aefc"), "rocksdb": ("#d98200", "#f0a93b"),
+	   "leveldb": ("#00916a", "#2cc79b"), "lmdb": ("#b3579b", "#dd90c8"),
+	   "wiredtiger": ("#6f6f74", "#a2a2a8"), "sqlite": ("#b8401a", "#f07f58")}
+DASHES = {"shale": "solid", "rocksdb": "solid", "leveldb": "(10,4)", "lmdb": "(4,3)",
+	  "wiredtiger": "(12,4,2,4)", "sqlite": "(2,3)"}
+
+TUNED = {
+	"shale": "the memory is its budget, a sixth of it a memtable; 2 background threads",
+	"rocksdb": "a block cache of two thirds, indexes and filters in it; write buffers of a "
+		   "sixth, 4 at most and a third together; 2 background jobs, 2 subcompactions; "
+		   "level 0 slowdown at 20 and stop at 36 files, level base 1 GiB with dynamic "
+		   "level sizes, tables of 64 MiB, `bytes_per_sync` 1 MiB, recycled logs, "
+		   "readahead 2 MiB; filters of 10 bits, a filter and huge pages for memtables",
+	"leveldb": "a cache of two thirds, write buffers of a sixth, filters of 10 bits, files "
+		   "of 64 MiB, 10000 open files",
+	"lmdb": "no read-ahead, read transactions renewed; its memory is the page cache, which "
+		"only a control group makes equal",
+	"wiredtiger": "the memory is its cache; 4 eviction threads, leaf pages of 4 KiB, log "
+		      "files of 256 MiB, a checkpoint every 2 GiB of log",
+	"sqlite": "a table without row numbers, a write-ahead log, the memory as page cache of "
+		  "each connection, the file mapped",
+}
+
+CLASSES = {"nothing": "no log", "kill": "survives kill -9", "power": "survives power loss"}
+
+STEPS = {
+	"fillseq": "put all keys, in order",
+	"fillrandom": "put all keys, shuffled",
+	"fillbatch": "put all keys, shuffled, in batches of 100",
+	"overwrite": "put keys drawn at random",
+	"deletehalf": "delete half of the keys",
+	"readrandom": "get keys that are there",
+	"readmissing": "get keys that are not there",
+	"readzipf": "get keys by Zipf's law",
+	"multiget": "get 100 keys at once; keys are counted",
+	"seek10": "seek, then read 10 entries",
+	"seek100": "seek, then read 100 entries",
+	"scan": "read all entries, forwards; entries are counted",
+	"scanback": "read all entries, backwards; entries are counted",
+	"readwhilewriting": "get while another thread overwrites; gets are counted",
+	"ycsba": "half gets, half updates, Zipf",
+	"ycsbb": "95 % gets, 5 % updates, Zipf",
+	"ycsbc": "gets, Zipf",
+	"ycsbd": "95 % gets of the latest, 5 % inserts",
+	"ycsbe": "95 % short scans, 5 % inserts",
+	"ycsbf": "half gets, half read-modify-write, Zipf",
+	"ttlmix": "puts that expire, gets of recent keys",
+	"timeseries": "keys in the order of time, short scans, retention",
+	"settle": "wait until the background owes nothing",
+	"open": "open a store whose process was killed",
+}
+
+
+def who(engine, profile, several=True):
+	"""As a row is called; the profile only where there are several."""
+	name = NAMES.get(engine, engine)
+	return f"{name}, as it comes" if several and profile == "default" else name
+
+
+def rank(pair):
+	engine, profile = pair
+	return (ORDER.index(engine) if engine in ORDER else len(ORDER), profile == "default")

@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""Tests of what makes tables, words and plots of results files."""
+import io
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+sys.dont_write_bytecode = True # the tree stays clean
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import docs
+import engines
+import page
+import plans
+import plots
+import results
+import summary
+import terminal
+from results import Figure
+
+MACHINE = {"type": "machine", "processor": "Test", "processors": 2, "memory_bytes": 2**34,
+	   "kernel": "6.1", "time": "2026-01-02T03:04:05Z", "commit": "abcdef0", "name": "quick",
+	   "title": "The usual workloads", "versions": {"shale": "1", "rocksdb": "2"}}
+
+
+def step(name, engine, round_, ops_per_s, profile="tuned", scenario="main", turn=1, **more):
+	record = {"type": "step", "engine": engine, "profile": profile, "scenario": scenario,
+		  "variant": "", "round": round_, "durability": "kill", "options": {}, "turn": turn,
+		  "step": name, "threads": 1, "ops": 1000, "entries": 1000,
+		  "seconds": 1000 / ops_per_s, "cpu_s": 0.001, "device_read": 0,
+		  "device_written": 300, "user_written": 100, "live_bytes": 100, "disk_bytes": 200,
+		  "peak_bytes": 1 << 20, "cut": False, "gap_ms": 1,
+		  "latency": {"p50": 500, "p99": 900, "p99.9": 1000, "max": 2000}, "series": [1000]}
+	return {**record, **more}
+
+
+def settle(engine, round_, **more):
+	r = step("settle", engine, round_, 1000, **{"ops": 0, "entries": 0, "user_written": 0,
+						     "seconds": 0.5, **more})
+	del r["latency"]
+	return r
+
+
+def made(shale, rocksdb, name="fillrandom", **more):
+	"""A file with the rates of both, one for each round."""
+	records = [MACHINE]
+	for i, (s, r) in enumerate(zip(shale, rocksdb)):
+		records += [step(name, "rocksdb", i, r, **more), step(name, "shale", i, s, **more)]
+	return results.Results(records)
+
+
+ROCKS, SHALE = ("rocksdb", "tuned"), ("shale", "tuned")
+
+
+class Figures(unittest.TestCase):
+	def test_a_figure_is_the_median_with_least_and_most(self):
+		self.assertEqual(results.figure([5, 1, 3]), Figure(3, 1, 5, 3))
+		self.assertEqual(results.figure([1, 2, 3, 10]), Figure(2.5, 1, 10, 4))
+		self.assertIsNone(results.figure([]))
+
+	def test_a_verdict_needs_ranges_that_do_not_overlap(self):
+		low, high = Figure(2, 1, 3, 3), Figure(5, 4, 6, 3)
+		self.assertEqual(results.verdict(high, low), "faster")
+		self.assertEqual(results.verdict(low, high), "slower")
+		self.assertEqual(results.verdict(Figure(5, 3, 6, 3), low), "even")
+		self.assertEqual(results.verdict(Figure(5, 2, 6, 3), low), "even")
+
+	def test_one_round_gives_no_verdict(self):
+		self.assertEqual(results.verdict(Figure(9, 9, 9, 1), Figure(1, 1, 1, 3)), "even")
+
+	def test_of_latency_less_is_better(self):
+		res = results.Results([MACHINE] + [
+			step("readrandom", e, i, 1000, latency={"p50": v, "p99.9": v + i})
+			for e, v in (("shale", 100), ("rocksdb", 400)) for i in range(3)])
+		key = res.order[0]
+		verdict, ratio = res.compare(key, ROCKS, results.P50)
+		self.assertEqual((verdict, ratio), ("faster", 4))
+		self.assertEqual(res.compare(key, ROCKS, results.P999)[0], "faster")
+
+	def test_keys_of_batches_are_counted(self):
+		r = step("fillbatch", "shale", 0, 1, ops=10, entries=1000, seconds=2)
+		self.assertEqual(results.rate(r), 500)
+		self.assertEqual(results.rate({**r, "step": "seek10"}), 5)
+
+	def test_processor_time_is_shared_with_the_writer_beside(self):
+		r = step("readwhilewriting", "shale", 0, 1, ops=100, cpu_s=1e-6, side_ops=100)
+		self.assertEqual(results.cpu(r), 5)
+
+	def test_write_amplification_includes_the_settle_that_follows(self):
+		res = results.Results([MACHINE, step("overwrite", "shale", 0, 1),
+				       settle("shale", 0, device_written=200, disk_bytes=150),
+				       step("readrandom", "shale", 0, 1)])
+		first, _, last = res.order
+		self.assertEqual(res.figure(first, SHALE, results.WRITE_AMP).median, 5)
+		self.assertEqual(res.figure(first, SHALE, results.SPACE_AMP).median, 1.5)
+		self.assertIsNone(res.figure(last, SHALE, results.WRITE_AMP))
+
+	def test_what_earlier_steps_put_off_is_not_counted_to_the_last_one(self):
+		res = results.Results([MACHINE, step("ycsba", "shale", 0, 1),
+				       step("overwrite", "shale", 0, 1), settle("shale", 0)])
+		self.assertIsNone(res.figure(res.order[1], SHALE, results.WRITE_AMP))
+
+	def test_a_settle_is_taken_of_its_own_round_engine_and_turn(self):
+		res = results.Results([MACHINE, step("overwrite", "shale", 0, 1),
+				       settle("shale", 0, device_written=200),
+				       step("overwrite", "shale", 1, 1),
+				       settle("shale", 1, device_written=700)])
+		self.assertEqual(res.figure(res.order[0], SHALE, results.WRITE_AMP),
+				 Figure(7.5, 5, 10, 2))
+
+	def test_read_amplification_is_over_what_was_asked_for(self):
+		r = step("readrandom", "shale", 0, 1, user_written=0, device_read=116000)
+		self.assertEqual(results.read_amp(r), 1)
+		self.assertIsNone(results.read_amp({**r, "user_written": 116000}))
+
+	def test_waits_too_short_to_tell_apart_are_even(self):
+		res = results.Results([MACHINE] + [settle(e, i, seconds=s) for i in range(3)
+						   for e, s in (("shale", 0.001), ("rocksdb", 0.05))])
+		self.assertEqual(res.compare(res.order[0], ROCKS, results.TIME)[0], "even")
+
+	def test_a_row_is_compared_with_shale_of_its_profile(self):
+		res = results.Results([MACHINE] + [
+			step("scan", e, i, v + i, profile=p) for i in range(2) for e, p, v in (
+				("shale", "tuned", 800), ("shale", "default", 400),
+				("rocksdb", "default", 200))])
+		verdict, ratio = res.compare(res.order[0], ("rocksdb", "default"), results.SPEED)
+		self.assertEqual(verdict, "faster")
+		self.assertAlmostEqual(ratio, 400.5 / 200.5)
+
+	def test_an_open_loop_is_judged_by_its_tail(self):
+		res = made([10], [10], "ycsba@95")
+		self.assertIs(results.main_measure(res, res.order[0]), results.P999)
+
+
+class Text(unittest.TestCase):
+	def test_figures_have_three_digits_and_a_unit(self):
+		for value, text in ((3, "3"), (2.5, "2.5"), (999, "999"), (999.9, "1.00 k"),
+				    (34567, "34.6 k"), (123456, "123 k"), (1.5e6, "1.50 M")):
+			self.assertEqual(results.short(value), text)
+		for value, text in ((12, "12 ns"), (1500, "1.5 µs"), (15000, "15 µs"), (2e9, "2.0 s")):
+			self.assertEqual(results.duration(value), text)
+
+	def test_a_ratio_shows_only_where_ranges_do_not_overlap(self):
+		self.assertEqual(results.ratio(("faster", 4.44)), "x4.4")
+		self.assertEqual(results.ratio(("faster", 23.2)), "x23")
+		self.assertEqual(results.ratio(("slower", 0.5)), "x0.50")
+		self.assertEqual(results.ratio(("even", 1.2)), "~")
+		self.assertEqual(results.ratio(None), "")
+
+	def test_terminal_tables_have_a_row_for_each_engine(self):
+		out = io.StringIO()
+		terminal.print_tables(made([100, 110, 120], [10, 11, 12]), out)
+		rows = out.getvalue().splitlines()
+		self.assertIn("main: fillrandom", rows)
+		shale, = [r for r in rows if r.startswith("  Shale ")]
+		rocks, = [r for r in rows if r.startswith("  RocksDB ")]
+		self.assertIn("x10", rocks)
+		self.assertEqual(len(shale), len(rocks))
+
+	def test_progress_in_a_file_is_a_line_for_each_part(self):
+		now = [0]
+		out = io.StringIO()
+		p = terminal.Progress([("a", "x"), ("b", "x"), ("a", "x"), ("b", "x")], out, lambda: now[0])
+		for took in (10, 30, 10):
+			p.begin("part")
+			now[0] += took
+			p.end()
+		self.assertEqual(p.left(), 30) # as b took before
+		p.begin("last")
+		p.end()
+		self.assertNotIn("\r", out.getvalue())
+		self.assertEqual(len(out.getvalue().splitlines()), 5)
+		self.assertIn("[4/4] last, 30 s left", out.getvalue())
+
+
+class Words(unittest.TestCase):
+	def test_what_is_behind_is_said(self):
+		res = made([10, 11, 12], [100, 110, 120])
+		(where, text), = summary.behind(res)
+		self.assertEqual(where, "fillrandom")
+		self.assertIn("RocksDB 110 against 11 (×10.0)", text)
+		self.assertEqual(summary.counts(res)[ROCKS]["slower"], 1)
+
+	def test_what_overlaps_is_neither_ahead_nor_behind(self):
+		res = made([10, 50, 12], [11, 12, 13])
+		self.assertEqual(summary.behind(res), [])
+		self.assertEqual(summary.even(res), [("fillrandom", ["RocksDB"])])
+
+	def test_what_shale_needs_more_of_is_told_with_the_worst_step(self):
+		records = [MACHINE]
+		for i in range(2):
+			for name, peak in (("fillseq", 2 << 20), ("overwrite", 8 << 20)):
+				records += [step(name, "shale", i, 100, peak_bytes=peak),
+					    step(name, "rocksdb", i, 10)]
+		self.assertIn(("peak memory", ROCKS, 2, 2, "overwrite", "8.0 MiB", "1.0 MiB"),
+			      summary.behind_beside(results.Results(records)))
+
+
+class Documents(unittest.TestCase):
+	def test_a_block_is_put_between_its_marks_only(self):
+		text = "a\n<!-- generated: x -->\nold\n<!-- end: x -->\nb\n"
+		once = docs.put(text, "x", "new")
+		self.assertEqual(once, "a\n<!-- generated: x -->\n\nnew\n\n<!-- end: x -->\nb\n")
+		self.assertEqual(docs.put(once, "x", "new"), once)
+
+	def test_marks_that_are_missing_or_doubled_are_an_error(self):
+		for text in ("", "<!-- generated: x -->", "<!-- end: x --><!-- generated: x -->",
+			     "<!-- generated: x --><!-- end: x -->" * 2):
+			with self.assertRaises(ValueError):
+				docs.put(text, "x", "new")
+
+	def test_a_table_shows_what_is_not_ahead_in_bold(self):
+		res = made([10, 11, 12], [100, 110, 120])
+		self.assertEqual(docs.measure_table(res, res.order).splitlines(),
+				 ["| step | Shale | RocksDB |", "|---|---:|---:|",
+				  "| `fillrandom` | 11 | 110 **×0.10** |"])
+
+	def test_long_lines_are_broken_but_tables_are_not(self):
+		long = "- " + "word " * 40
+		self.assertTrue(all(len(l) <= 96 for l in docs.wrapped(long).splitlines()))
+		row = "| " + "cell | " * 40
+		self.assertEqual(docs.wrapped(row), row)
+
+	def test_documents_are_checked_against_the_kept_files(self):
+		with tempfile.TemporaryDirectory() as folder:
+			root = pathlib.Path(folder)
+			(root / "docs").mkdir()
+			for path, names in (("README.md", ["benchmarks"]),
+					    ("docs/benchmarks.md", ["settings", "results"])):
+				(root / path).write_text("".join(f"<!-- generated: {n} -->\n<!-- end: {n} -->\n"
+								 for n in names))
+			file = root / "r.jsonl"
+			records = [MACHINE] + [step("readrandom", e, i, v + i) for i in range(3)
+					       for e, v in (("shale", 900), ("rocksdb", 300))]
+			file.write_text("".join(json.dumps(r) + "\n" for r in records))
+			docs.Kept(root).replace([("A title", file)])
+			kept = docs.Kept(root)
+			self.assertEqual(kept.runs, [{"file": "quick.jsonl.gz", "title": "A title"}])
+			self.assertEqual(len(list(docs.check(root, kept))), 3)
+			if shutil.which("gnuplot"):
+				docs.write(root, kept)
+				self.assertEqual(list(docs.check(root, kept)), [])
+				readme = (root / "README.md").read_text()
+				self.assertIn("| `readrandom` | 901 | 301 ×3.0 |", readme)
+				(root / "README.md").write_text(readme.replace("301", "201"))
+				fault, = docs.check(root, kept)
+				self.assertIn("README.md", fault)
+
+
+@unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+class Pictures(unittest.TestCase):
+	def test_bars_are_well_formed_and_of_known_classes(self):
+		res = made([100, 110, 120], [10, 11, 12])
+		for svg in (plots.bars_svg(res, res.order[0], results.SPEED),
+			    plots.bars_sheet(res, res.order, "Bars"),
+			    plots.latency_svg(res, res.order[0])):
+			xml.etree.ElementTree.fromstring(svg)
+			self.assertIn("-shale", svg)
+			self.assertNotIn("rgb(", svg)
+
+	def test_the_page_has_plots_tables_and_nothing_to_fetch(self):
+		text = page.page([made([100, 110, 120], [10, 11, 12])])
+		self.assertIn("<svg", text)
+		self.assertIn("<table", text)
+		for never in ("<script", "<link", "@import", "src="):
+			self.assertNotIn(never, text)
+		self.assertEqual(set(__import__("re").findall(r"https?://[^\"' ]+", text)),
+				 {"http://www.w3.org/2000/svg"})
+
+	def test_text_in_a_page_is_escaped(self):
+		res = made([100, 110], [10, 11])
+		res.title = "a < b & c"
+		self.assertIn("a &lt; b &amp; c", page.page([res]))
+		self.assertNotIn("a < b", page.page([res]))
+
+
+class Series(unittest.TestCase):
+	def test_the_last_part_of_a_second_counts_as_a_rate_or_not_at_all(self):
+		r = step("overwrite", "shale", 0, 1, ops=250, entries=250, seconds=2.5,
+			 series=[100, 100, 50])
+		self.assertEqual(plots.series(r), [100, 100, 100])
+		self.assertEqual(plots.series({**r, "seconds": 2.25}), [100, 100])
+
+	def test_steps_on_an_axis_are_round(self):
+		self.assertEqual(plots.round_steps(1000), [0, 200, 400, 600, 800, 1000])
+		self.assertEqual(plots.round_steps(7), [0, 2, 4, 6])
+
+
+class Plans(unittest.TestCase):
+	def test_every_step_has_words(self):
+		for scenarios in (plans.quick(), plans.full(), plans.sizes(1024), plans.sustained(),
+				  plans.open_loop(), plans.durable()):
+			for s in scenarios:
+				for name in s["steps"] + s["then"]:
+					name = name.partition("@")[0]
+					self.assertTrue(name in engines.STEPS or name in ("warm", "die"), name)
+
+	def test_every_engine_has_words_and_a_colour(self):
+		for table in (engines.NAMES, engines.KINDS, engines.COLOURS, engines.DASHES,
+			      engines.TUNED):
+			self.assertEqual(list(table), engines.ORDER)
+
+
+if __name__ == "__main__":
+	unittest.main()

@@ -1,0 +1,119 @@
+"""Verdicts in words: where Shale is ahead, and where it is not."""
+import collections
+
+import engines
+import results
+
+# Beside what a step is judged by. Lower is better in all of them.
+BESIDE = [results.P999, results.MAX, results.CPU, results.WRITE_AMP, results.SPACE_AMP,
+	  results.PEAK]
+
+
+def verdicts(res):
+	"""[(key, who, verdict, ratio)] of what each step is judged by."""
+	found = []
+	for key in res.order:
+		for who in res.rows(key):
+			compared = res.compare(key, who, results.main_measure(res, key))
+			if compared:
+				found.append((key, who, *compared))
+	return found
+
+
+def counts(res):
+	"""who -> Counter of verdicts"""
+	counted = {}
+	for _, who, verdict, _ in verdicts(res):
+		counted.setdefault(who, collections.Counter())[verdict] += 1
+	return dict(sorted(counted.items(), key=lambda item: engines.rank(item[0])))
+
+
+def place(res, key):
+	"""A step, with the scenario where its name alone is not clear."""
+	same = [k for k in res.order if k[1:] == key[1:]]
+	return results.title(key) + (f" ({key[0]})" if len(same) > 1 else "")
+
+
+def figures(res, key, who, measure):
+	shale = res.figure(key, res.reference(key, who), measure)
+	other = res.figure(key, who, measure)
+	return measure.text(shale.median), measure.text(other.median)
+
+
+def behind(res):
+	"""[(step, text)]: each step where other engines are ahead, with the figures."""
+	several, found = res.several_profiles(), {}
+	for key, who, verdict, ratio in verdicts(res):
+		if verdict == "slower":
+			mine, other = figures(res, key, who, results.main_measure(res, key))
+			found.setdefault(key, []).append(f"{engines.who(*who, several)} {other} against "
+							 f"{mine} (×{results.times(1 / ratio)})")
+	what = {"speed": "operations a second"}
+	return [(place(res, key), "; ".join(texts) + ", "
+		 + what.get(results.main_measure(res, key).name, results.main_measure(res, key).name))
+		for key, texts in found.items()]
+
+
+def even(res):
+	"""[(step, [engines])] where the ranges overlap."""
+	found = {}
+	for key, who, verdict, _ in verdicts(res):
+		if verdict == "even":
+			found.setdefault(place(res, key), []).append(
+				engines.who(*who, res.several_profiles()))
+	return list(found.items())
+
+
+def behind_beside(res):
+	"""Of each other measure and engine: in how many of the steps that tell Shale needs more,
+	in which most so, and the figures there: [(measure, who, more, of, step, mine, other)]."""
+	lines = []
+	for measure in BESIDE:
+		worst = {}
+		for key in res.order:
+			if key[2] in ("settle", "open") or results.main_measure(res, key) is measure:
+				continue
+			if measure is results.SPACE_AMP and not writes(res, key):
+				continue
+			for who in res.rows(key):
+				compared = res.compare(key, who, measure)
+				if compared:
+					worst.setdefault(who, []).append((*compared, key))
+		for who, all_ in sorted(worst.items(), key=lambda item: engines.rank(item[0])):
+			more = [(ratio, key) for verdict, ratio, key in all_ if verdict == "slower"]
+			if not more:
+				continue
+			ratio, key = min(more, key=lambda m: m[0])
+			lines.append((measure.name, who, len(more), len(all_), place(res, key),
+				      *figures(res, key, who, measure)))
+	return lines
+
+
+def writes(res, key):
+	return any(r["user_written"] for rs in res.steps[key].values() for r in rs)
+
+
+def machine(res):
+	m = res.machine
+	return (f"{m['processor']}, {m['processors']} processors, "
+		f"{m['memory_bytes'] / 2**30:.1f} GiB of memory, Linux {m['kernel']}")
+
+
+def rounds(res):
+	return max((len(rs) for step in res.steps.values() for rs in step.values()), default=0)
+
+
+def facts(res):
+	"""[(name, text)] of how a file came to be."""
+	m = res.machine
+	memory = f"{m.get('memory_mb', 768)} MiB for each tuned engine"
+	if m.get("limit_mb"):
+		memory += f"; all in a control group of {m['limit_mb']} MiB, page cache included"
+	else:
+		memory += "; the page cache is not limited"
+	if m.get("ballast"):
+		memory += "; all memory was in use before, for cached files"
+	return [("Date", m["time"].replace("T", " ").replace("Z", " UTC")),
+		("Commit", m["commit"]), ("Machine", machine(res)),
+		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"),
+		("Memory", memory), ("Command", m.get("command", "./dev bench"))]
