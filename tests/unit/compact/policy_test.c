@@ -525,10 +525,51 @@ static void debt_is_what_exceeds_the_targets(void **state)
 	}
 }
 
+/* A run of so many tables. */
+static struct version *run_of(unsigned tables)
+{
+	char *shape = malloc(tables * 16 + 16), *p = shape + sprintf(shape, "L7#1");
+	struct version *v;
+
+	for (unsigned i = 0; i < tables; i++)
+		p += sprintf(p, " %04u-%04ux", i, i);
+	v = shape_parse(shape);
+	free(shape);
+	return v;
+}
+
+/* Where outputs end must stay when the run grows, or stretches never become alone. */
+static void guards_are_few_and_those_of_a_longer_run_were_there_before(void **state)
+{
+	static const unsigned tables[] = { 40, 200, 1000, 3000 };
+	static bool was[3000];
+
+	(void)state;
+	memset(was, true, sizeof(was));
+	for (size_t i = 0; i < 4; i++) {
+		struct version *v = run_of(tables[i]);
+		const struct run *r = v->runs[0];
+		static bool is[3000];
+		unsigned guards = 0;
+
+		memset(is, false, sizeof(is));
+		for (size_t at = guard_next(r, 0); at < r->count; at = guard_next(r, at + 1)) {
+			assert_int_not_equal(at, 0);
+			is[at] = true;
+			guards++;
+		}
+		assert_in_range(guards, 16, 100);
+		for (size_t at = 0; i != 0 && at < tables[i - 1]; at++)
+			assert_true(!is[at] || was[at]);
+		memcpy(was, is, sizeof(was));
+		version_unref(v);
+	}
+}
+
 int main(void)
 {
 	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
-	struct CMUnitTest tests[CASES + 3];
+	struct CMUnitTest tests[CASES + 4];
 
 	for (size_t i = 0; i < CASES; i++)
 		tests[i] = (struct CMUnitTest){ cases[i].name, picks_as_it_should, NULL, NULL,
@@ -536,5 +577,7 @@ int main(void)
 	tests[CASES] = (struct CMUnitTest)cmocka_unit_test(defaults_follow_the_memtable);
 	tests[CASES + 1] = (struct CMUnitTest)cmocka_unit_test(targets_divide_the_last_level);
 	tests[CASES + 2] = (struct CMUnitTest)cmocka_unit_test(debt_is_what_exceeds_the_targets);
+	tests[CASES + 3] = (struct CMUnitTest)cmocka_unit_test(
+		guards_are_few_and_those_of_a_longer_run_were_there_before);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

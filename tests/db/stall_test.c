@@ -1,0 +1,144 @@
+/*
+ * Background work that falls far behind: writers and flushes stop before there is too
+ * much of anything, go on when there is room, and learn of a failure instead of waiting
+ * for what will not come.
+ */
+#include "regress/sim_store.h"
+
+#include "base/lock.h"
+
+static shale_stats stats_of(shale_db *db)
+{
+	shale_stats s = SHALE_STATS_INIT;
+
+	need_ok(shale_stats_get(db, &s));
+	return s;
+}
+
+static void slow_down(struct sim *sim, enum sim_op op, uint64_t ns)
+{
+	struct sim_latency slow = { 0 };
+
+	slow.of[op].least_ns = slow.of[op].most_ns = ns;
+	sim_set_latency(sim, &slow);
+}
+
+/* Merges read their inputs and take for ever; flushes do not read, and run on. */
+static void pile_up_runs(void *arg)
+{
+	enum { PUTS = 2000, MOST = 10 };
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	uint64_t runs = 0;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.background_threads = 3;
+	o.default_cf.compaction.policy = SHALE_LEVELED;
+	o.default_cf.compaction.top_runs = 1;
+	need_ok(shale_open(DIR, &o, &db));
+	slow_down(sim, SIM_READ, 60000000000);
+	/* Not in order, or tables would be moved instead of merged. */
+	for (unsigned i = 0; i < PUTS; i++) {
+		put(db, NULL, i * 7919 % PUTS, 1000);
+		if (stats_of(db).level[0].runs > runs)
+			runs = stats_of(db).level[0].runs;
+	}
+	/* What was sealed when writes stopped is flushed all the same. */
+	need(runs >= MOST && runs <= MOST + 4);
+	need(stats_of(db).stops != 0 && stats_of(db).longest_stop_ns != 0);
+	sim_set_latency(sim, NULL);
+	need_ok(shale_wait_idle(db));
+	need(stats_of(db).level[0].runs <= 1);
+	for (unsigned i = 0; i < PUTS; i++)
+		need_ok(has(db, NULL, i));
+	need_ok(shale_close(db));
+}
+
+static void writers_stop_before_the_top_level_has_too_many_runs(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, pile_up_runs);
+}
+
+enum { FLUSHES = 40 }; /* more than a family has sealed memtables */
+
+static void flush_and_flush(void *arg)
+{
+	shale_flush_options flush = SHALE_FLUSH_OPTIONS_INIT;
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	flush.no_wait = true;
+	need_ok(shale_open(DIR, &o, &db));
+	slow_down(sim, SIM_WRITE, 1000000000);
+	for (unsigned i = 0; i < FLUSHES; i++) {
+		put(db, NULL, i, 10);
+		need_ok(shale_flush(db, &flush));
+	}
+	need(stats_of(db).flushes < FLUSHES && stats_of(db).stops != 0);
+	sim_set_latency(sim, NULL);
+	need_ok(shale_flush(db, NULL));
+	need(stats_of(db).flushes == FLUSHES);
+	for (unsigned i = 0; i < FLUSHES; i++)
+		need_ok(has(db, NULL, i));
+	need_ok(shale_close(db));
+}
+
+static void a_flush_waits_where_too_many_others_do(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, flush_and_flush);
+}
+
+static void flush_in_vain(void *arg)
+{
+	struct sim_fault rule = {
+		.op = SIM_OPEN, .name_ends = ".sst", .nth = 1, .err = EDQUOT, .sticky = true
+	};
+	shale_flush_options flush = SHALE_FLUSH_OPTIONS_INIT;
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_status rc = SHALE_OK;
+	shale_db *db;
+	unsigned i;
+
+	flush.no_wait = true;
+	need_ok(shale_open(DIR, &o, &db));
+	sim_fs_fault(sim_get_fs(sim), &rule);
+	for (i = 0; rc == SHALE_OK; i++) {
+		need(i < FLUSHES);
+		put(db, NULL, i, 10);
+		rc = shale_flush(db, &flush);
+	}
+	need(shale_last_error()->sys_errno == EDQUOT);
+	need(strstr(shale_last_error()->object, ".sst") != NULL);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_resume(db));
+	need_ok(shale_flush(db, NULL));
+	while (i > 0)
+		need_ok(has(db, NULL, --i));
+	need_ok(shale_close(db));
+}
+
+static void a_flush_that_would_wait_for_ever_fails_with_the_reason(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, flush_in_vain);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writers_stop_before_the_top_level_has_too_many_runs),
+		cmocka_unit_test(a_flush_waits_where_too_many_others_do),
+		cmocka_unit_test(a_flush_that_would_wait_for_ever_fails_with_the_reason),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
