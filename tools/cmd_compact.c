@@ -1,39 +1,74 @@
-/* shale compact: merge all runs of a range into one. */
+/* shale compact: merge all runs of a range into one. Ctrl-C ends it and changes nothing. */
 #include "args.h"
 #include "figures.h"
 #include "grid.h"
+#include "progress.h"
 #include "range.h"
 #include "session.h"
 #include "tool.h"
-#include "waiting.h"
 
-struct compact {
-	shale_db *db;
-	shale_compact_options o;
-};
+#include <signal.h>
 
-static shale_status compact_call(void *arg)
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
 {
-	struct compact *c = arg;
-
-	return shale_compact(c->db, &c->o);
+	(void)signal;
+	interrupted = 1;
 }
 
-static int compact_run(struct session *s, const struct range *range)
+/* The first Ctrl-C is for us; one that follows ends the program. */
+static void catch_interrupt(void)
 {
-	struct compact c = { s->db, SHALE_COMPACT_OPTIONS_INIT };
+	struct sigaction a = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
+
+	sigemptyset(&a.sa_mask);
+	sigaction(SIGINT, &a, NULL);
+}
+
+static bool told(void *arg, const shale_compact_progress *p)
+{
+	struct progress *shown = arg;
+
+	shown->total = p->bytes_total;
+	progress_update(shown, p->bytes_done);
+	return !interrupted;
+}
+
+static shale_status compact_call(struct session *s, const struct range *range)
+{
+	shale_compact_options o = SHALE_COMPACT_OPTIONS_INIT;
+	struct progress shown;
+	shale_status rc;
+
+	o.cf = s->cf;
+	o.lower = range_slice(range->from_arg, &range->from);
+	o.upper = range_slice(range->to_arg, &range->to);
+	o.progress = told;
+	o.arg = &shown;
+	progress_start(&shown, "compact", PROGRESS_BYTES, 0);
+	rc = shale_compact(s->db, &o);
+	progress_end(&shown, NULL);
+	return rc;
+}
+
+static int compact_run(struct session *s, const struct range *range, uint64_t rate)
+{
 	shale_stats before = SHALE_STATS_INIT, after = SHALE_STATS_INIT;
+	shale_rate limits = SHALE_RATE_INIT;
 	uint64_t start = tool_now_ns();
 	shale_status status;
-	shale_error e;
 
-	c.o.cf = s->cf;
-	c.o.lower = range_slice(range->from_arg, &range->from);
-	c.o.upper = range_slice(range->to_arg, &range->to);
-	shale_stats_get(s->db, &before);
-	status = waiting_run(s->db, "compact", compact_call, &c, &e);
+	limits.bytes_per_s = rate;
+	status = shale_rate_set(s->db, &limits);
+	if (status == SHALE_OK) {
+		shale_stats_get(s->db, &before);
+		status = compact_call(s, range);
+	}
+	if (status == SHALE_MORE)
+		return tool_fail("compact: interrupted; the store is as it was");
 	if (status < 0)
-		return tool_fail_error(&e, "compact");
+		return tool_fail_status(status, "compact");
 	shale_stats_get(s->db, &after);
 	fprintf(stderr, "compacted in %s: ", human_time(tool_now_ns() - start).text);
 	fprintf(stderr, "read %s, wrote %s; %s in %s tables, ",
@@ -50,19 +85,22 @@ int cmd_compact(int argc, char **argv)
 {
 	struct session_args store = { 0 };
 	struct range range = { 0 };
+	uint64_t rate = 0;
 	bool hex = false;
 	const struct args_option options[] = {
 		SESSION_OPTIONS(&store),
 		SESSION_FAMILY(&store),
 		RANGE_OPTIONS(&range),
 		{ "hex", 0, ARGS_FLAG, &hex, NULL, "keys given are hexadecimal", NULL },
+		{ "rate", 0, ARGS_SIZE, &rate, "SIZE",
+		  "read and write that many bytes a second (default: as fast as it goes)", NULL },
 		SESSION_END,
 	};
 	const struct args_command command = {
 		"compact",
 		"",
 		"Merge all runs of a range of keys into one: what was overwritten, deleted or\n"
-		"has expired gives its space back.",
+		"has expired gives its space back. Ctrl-C ends it and changes nothing.",
 		0,
 		0,
 		options,
@@ -73,9 +111,10 @@ int cmd_compact(int argc, char **argv)
 
 	args_parse(&command, argc, argv);
 	range_take(&range, &command, hex);
+	catch_interrupt();
 	rc = session_open(&s, &command, &store, SESSION_WRITE);
 	if (rc == TOOL_OK)
-		rc = session_close(&s, compact_run(&s, &range));
+		rc = session_close(&s, compact_run(&s, &range, rate));
 	range_fini(&range);
 	return rc;
 }

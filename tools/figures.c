@@ -115,6 +115,17 @@ static const struct figure opening[] = {
 	FIGURE_END,
 };
 
+static const struct figure limiter[] = {
+	FIGURE(rate_bytes, "bytes merges were let through", BYTES),
+	FIGURE(rate_ops, "operations of these", COUNT),
+	FIGURE(rate_wait_ns, "time merges waited for it", TIME),
+	FIGURE(rate_bytes_per_s, "bytes a second now, if limited", BYTES),
+	FIGURE(rate_ops_per_s, "operations a second now", COUNT),
+	FIGURE(foreground_p99_ns, "p99 of gets and puts", TIME),
+	FIGURE(compaction_pauses, "pauses in force", COUNT),
+	FIGURE_END,
+};
+
 static const struct figure_group groups[] = {
 	{ "Asked of this process", asked },
 	{ "Where reads were answered", reads },
@@ -124,6 +135,7 @@ static const struct figure_group groups[] = {
 	{ "State", state },
 	{ "Memory", memory },
 	{ "This opening of the store", opening },
+	{ "The limiter of merges", limiter },
 };
 
 static uint64_t figure_value(const shale_stats *s, const struct figure *f)
@@ -244,7 +256,7 @@ void figures_json(const shale_stats *s, struct text *t)
 _Static_assert(sizeof(size_t) +
 			       (FIGURES_OF(asked) + FIGURES_OF(reads) + FIGURES_OF(logs) +
 				FIGURES_OF(background) + FIGURES_OF(pressure) + FIGURES_OF(state) +
-				FIGURES_OF(memory) + FIGURES_OF(opening)) *
+				FIGURES_OF(memory) + FIGURES_OF(opening) + FIGURES_OF(limiter)) *
 				       sizeof(uint64_t) +
 			       SHALE_LEVELS_MAX * sizeof(shale_level_stats) ==
 		       sizeof(shale_stats),

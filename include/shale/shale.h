@@ -194,6 +194,37 @@ typedef struct shale_cf_options {
 		}                                                                                  \
 	}
 
+/* A part of every day in which merges have other limits. */
+typedef struct shale_rate_window {
+	uint32_t from_min, to_min;       /* minutes of the day, UTC: 0..1439, 0..1440; it may go on
+					    behind midnight; equal: not used */
+	uint64_t bytes_per_s, ops_per_s; /* 0: no limit */
+} shale_rate_window;
+
+#define SHALE_RATE_WINDOWS 4
+
+/*
+ * How fast merges may read and write, all together. Flushes are not limited, and the
+ * limits give way while writers are delayed because merges are behind: they rise with
+ * the delay and are gone halfway to its longest. Kept in the handle, not in the store.
+ */
+typedef struct shale_rate {
+	size_t struct_size;
+	uint64_t bytes_per_s; /* of tables, read and written; 0: no limit */
+	uint64_t ops_per_s;   /* reads (of up to 256 KiB) and writes (256 KiB); 0: no limit */
+	shale_rate_window window[SHALE_RATE_WINDOWS]; /* the first that the time lies in counts */
+	/*
+	 * Bytes a second follow the 99th percentile of what single puts, deletes and gets
+	 * take: less while it is above this, more up to the limit while it is below, never
+	 * less than flushes need to be merged. 0: they do not, and nothing is measured.
+	 */
+	uint32_t target_p99_us;
+} shale_rate;
+#define SHALE_RATE_INIT                                                                            \
+	{                                                                                          \
+		sizeof(shale_rate), 0, 0, { { 0, 0, 0, 0 } }, 0                                    \
+	}
+
 typedef struct shale_options {
 	size_t struct_size;
 	bool error_if_missing;       /* do not create the store */
@@ -205,16 +236,17 @@ typedef struct shale_options {
 	shale_durability durability; /* of writes that name none */
 	uint32_t sync_interval_ms;   /* for SHALE_INTERVAL: 1..60000, default 100 */
 	uint32_t background_threads; /* 1..64, default: the processors, at least 2 */
-	uint64_t rate_bytes_per_s;   /* background I/O; 0: no limit */
-	uint64_t rate_ops_per_s;     /* background I/O; 0: no limit */
+	uint64_t rate_bytes_per_s;   /* what rate.bytes_per_s is if that is 0 */
+	uint64_t rate_ops_per_s;     /* what rate.ops_per_s is if that is 0 */
 	shale_cf_options default_cf; /* of the default column family, when created */
 	const shale_env *env;        /* the system to run on; NULL: this machine */
 	shale_error *error;          /* filled when shale_open() fails; may be NULL */
+	shale_rate rate;             /* limits of merges; see shale_rate_set() */
 } shale_options;
 #define SHALE_OPTIONS_INIT                                                                         \
 	{                                                                                          \
 		sizeof(shale_options), false, false, false, 0, 0, 0, SHALE_DEFAULT_DURABILITY, 0,  \
-			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL                                 \
+			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT                \
 	}
 
 typedef struct shale_write_options {
@@ -257,18 +289,28 @@ typedef struct shale_flush_options {
 		sizeof(shale_flush_options), NULL, false                                           \
 	}
 
+typedef struct shale_compact_progress {
+	uint64_t bytes_done, bytes_total; /* of the tables to be merged; total 0: not known yet */
+	uint32_t jobs_done, jobs_total;
+	bool paused; /* it waits for shale_resume_compaction() */
+} shale_compact_progress;
+
 typedef struct shale_compact_options {
 	size_t struct_size;
 	shale_cf *cf;      /* NULL: the default column family */
 	shale_slice lower; /* first key; data NULL: from the start */
 	shale_slice upper; /* first key beyond; data NULL: to the end */
+	/*
+	 * Told how far it is, on the calling thread: for every 64 KiB or so, and some
+	 * times a second where it waits. False: no more. It must not call
+	 * shale_compact() or shale_close(). NULL: nobody is told.
+	 */
+	bool (*progress)(void *arg, const shale_compact_progress *p);
+	void *arg;
 } shale_compact_options;
 #define SHALE_COMPACT_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(shale_compact_options), NULL, { NULL, 0 },                                  \
-		{                                                                                  \
-			NULL, 0                                                                    \
-		}                                                                                  \
+		sizeof(shale_compact_options), NULL, { NULL, 0 }, { NULL, 0 }, NULL, NULL          \
 	}
 
 /* ---- a store ------------------------------------------------------------ */
@@ -425,9 +467,25 @@ SHALE_API shale_status shale_cf_drop(shale_db *db, const char *name);
 /* ---- maintenance -------------------------------------------------------- */
 
 SHALE_API shale_status shale_flush(shale_db *db, const shale_flush_options *o);
+/*
+ * Merge all runs of a range into one. SHALE_MORE: not done, because `progress`
+ * returned false, or compaction was paused when it began; what was begun is thrown
+ * away and the store as before, but for a flush. Call again for another try.
+ */
 SHALE_API shale_status shale_compact(shale_db *db, const shale_compact_options *o);
-/* Wait until no flush or compaction is owed. */
+/* Wait until no flush or compaction is owed; while compaction is paused, no flush. */
 SHALE_API shale_status shale_wait_idle(shale_db *db);
+/*
+ * No merge is begun, and those under way stop within some 64 KiB and wait, until each
+ * pause was followed by a resume (SHALE_INVALID: there was none). Flushes go on. Writes
+ * are delayed by what is owed meanwhile, but do not stop for it. Not kept in the store.
+ */
+SHALE_API shale_status shale_pause_compaction(shale_db *db);
+SHALE_API shale_status shale_resume_compaction(shale_db *db);
+/* Other limits for merges, from now on; who waits for the old ones goes on at the new. */
+SHALE_API shale_status shale_rate_set(shale_db *db, const shale_rate *rate);
+/* What was set; what is in force now is in shale_stats. */
+SHALE_API shale_status shale_rate_get(shale_db *db, shale_rate *out);
 /* Wait until the commit `seq` and all before it survive power loss. */
 SHALE_API shale_status shale_wait_durable(shale_db *db, shale_seq seq);
 /*
@@ -481,6 +539,11 @@ typedef struct shale_stats {
 	/* The last open. */
 	uint64_t recovery_ns, recovered_records, recovered_bytes, discarded_tail_bytes,
 		discarded_tail_offset, orphans_removed;
+	/* Limits of merges: what was let through and waited for since open; in force now. */
+	uint64_t rate_bytes, rate_ops, rate_wait_ns;
+	uint64_t rate_bytes_per_s, rate_ops_per_s; /* 0: none */
+	uint64_t foreground_p99_ns;                /* as last observed; 0: not, see target_p99_us */
+	uint64_t compaction_pauses;                /* not resumed */
 } shale_stats;
 #define SHALE_STATS_INIT                                                                           \
 	{                                                                                          \

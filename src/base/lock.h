@@ -17,8 +17,7 @@
 
 /* The order in which locks may be taken: a holder of one takes only higher ones. */
 enum lock_rank {
-	RANK_COMPACT_API = 1, /* one shale_compact() at a time */
-	RANK_LOG_PREPARE,     /* db: one log segment prepared or sealed at a time */
+	RANK_LOG_PREPARE = 1, /* db: one log segment prepared or sealed at a time */
 	RANK_INSTALL,         /* db: order of flush results and manifest edits */
 	RANK_COMMIT,          /* db: the ordered step */
 	RANK_DB,              /* db: state of families, jobs, stalls */
@@ -32,6 +31,7 @@ enum lock_rank {
 	RANK_CACHE,
 	RANK_EPOCH,
 	RANK_STORE,
+	RANK_PACE, /* db: how fast merges may go */
 	RANK_RATE,
 	RANK_LEAF,
 };

@@ -13,6 +13,7 @@ enum { TASK_LOCKS_MAX = 16 };
 struct task {
 	shale_error error;
 	uint32_t stripe;     /* spreads counters and epoch slots; 0: not chosen yet */
+	uint32_t calls;      /* of which some are timed (base/latency.h) */
 	uint32_t lock_count; /* debug: locks held, in order of acquisition */
 	uint8_t lock_rank[TASK_LOCKS_MAX];
 	/* Of the deterministic executor: another task may go on here. NULL: nothing. */

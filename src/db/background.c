@@ -7,22 +7,28 @@
 
 enum { TIDY_NS = 5000000 };
 
-bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
+bool background_tidy(shale_db *db, uint64_t *wait_ns)
 {
-	shale_db *db = arg;
-	bool held_up = work_must_wait(db, wait_ns), did;
+	bool did;
 
-	(void)worker;
 	memory_balance(db, wait_ns);
 	adapt_some(db, wait_ns);
-	if (!held_up && flush_some(db))
+	if (!work_must_wait(db, wait_ns) && flush_some(db))
 		return true;
 	did = garbage_some(db);
 	if (epoch_pending(&db->readers) && epoch_reclaim(&db->readers) != 0 && *wait_ns > TIDY_NS)
 		*wait_ns = TIDY_NS;
-	if (did)
+	return did;
+}
+
+bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
+{
+	shale_db *db = arg;
+
+	(void)worker;
+	if (background_tidy(db, wait_ns))
 		return true;
-	if (!held_up && merge_some(db))
+	if (!work_must_wait(db, wait_ns) && merge_some(db))
 		return true;
 	merge_wake(db, wait_ns);
 	return false;

@@ -231,6 +231,7 @@ static shale_status write_one(shale_db *db, const shale_write_options *o, struct
 {
 	uint8_t local[ENCODE_INLINE], *bytes = local;
 	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
+	uint64_t began = latency_begin(&db->pace.latency, db->env);
 	uint64_t expiry = op->type == OP_PUT ? expiry_of(db, cf, o) : 0;
 	struct commit c = { .count = 1, .target_count = 1 };
 	size_t size;
@@ -259,6 +260,7 @@ static shale_status write_one(shale_db *db, const shale_write_options *o, struct
 		return rc;
 	stats_add(&db->stats, STAT_COMMITS, 1);
 	stats_add(&db->stats, STAT_USER_BYTES, op->key.size + op->value.size);
+	latency_note(&db->pace.latency, db->env, began);
 	return SHALE_OK;
 }
 

@@ -7,7 +7,7 @@
  *   flush.c merge.c     background work: memtables to tables, tables to tables
  *   install.c           a result becomes the state: manifest, version, view
  *   background.c        which of it comes first
- *   stall.c             writers wait when background work falls behind
+ *   stall.c pace.c      writers wait when background work falls behind; merges for writers
  *   read.c iterate.c    gets and scans over a view
  *   snapshot.c family.c maintain.c figures.c   the rest of the interface
  *
@@ -18,9 +18,9 @@
  * A reader takes the view first and the visible sequence after: all the view's
  * tables hold is then visible, and what a later memtable holds is later.
  *
- * Locks, in the order they are taken: compact_mu, log_mu, install_mu, commit_mu, mu. No
- * I/O under commit_mu or mu. Versions and the manifest change under install_mu,
- * memtables under commit_mu, lists and marks under mu.
+ * Locks, in the order they are taken: log_mu, install_mu, commit_mu, mu. No I/O under
+ * commit_mu or mu. Versions and the manifest change under install_mu, memtables under
+ * commit_mu, lists and marks under mu.
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -28,6 +28,7 @@
 #include "base/epoch.h"
 #include "compact/job.h"
 #include "compact/adapt.h"
+#include "compact/pace.h"
 #include "compact/scheduler.h"
 #include "env/page_pool.h"
 #include "memtable/memtable.h"
@@ -91,8 +92,10 @@ struct shale_cf {
 	/* Guarded by mu. */
 	struct mem *oldest, *newest; /* sealed */
 	size_t sealed_count;
-	unsigned merging; /* jobs that run */
-	bool exclusive;   /* a compaction that was asked for keeps the others out */
+	unsigned merging;  /* jobs that run */
+	bool exclusive;    /* a compaction that was asked for keeps the others out */
+	uint64_t debt;     /* bytes that merges owe */
+	uint32_t pressure; /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
 };
 
 /* A commit between its ordered step and its publication. */
@@ -130,7 +133,6 @@ struct shale_db {
 	_Atomic uint64_t memtables_share; /* bytes set aside for them now (memory.c) */
 	_Atomic uint64_t memory_calm_ns;  /* since then they need less */
 	_Atomic bool memory_busy;
-	struct rate rate;
 	uint64_t recovery_ns, orphans_removed;
 	struct wal_report recovered;
 	struct manifest_report recovered_manifest;
@@ -159,8 +161,6 @@ struct shale_db {
 	_Atomic uint64_t log_segment; /* active one; read anywhere */
 	_Atomic(struct wal *) wal;
 
-	struct mutex compact_mu; /* one shale_compact() at a time */
-
 	struct mutex log_mu;   /* one log segment is prepared or noted at a time */
 	struct wal **old_wals; /* that shale_resume() replaced; guarded by install_mu */
 	size_t old_wal_count;
@@ -182,6 +182,8 @@ struct shale_db {
 	shale_error soft_error;
 	uint64_t retry_ns;
 	unsigned flushing, merging;
+	bool compacting;               /* one shale_compact() at a time */
+	_Atomic uint32_t pauses;       /* of merges; changed under mu */
 	_Atomic uint64_t sealed_bytes; /* changed under mu */
 	_Atomic uint64_t longest_stop_ns;
 	_Atomic uint64_t level_read[SHALE_LEVELS_MAX], level_written[SHALE_LEVELS_MAX];
@@ -196,6 +198,13 @@ struct shale_db {
 	_Atomic size_t garbage_pending;
 
 	_Atomic uint64_t pace_ns; /* the time up to which writes have been let through */
+
+	struct rate rate;               /* of merges */
+	_Atomic uint64_t debt;          /* of all families; changed under mu */
+	_Atomic uint32_t pressure;      /* the greatest of all families; changed under mu */
+	_Atomic uint64_t merge_look_ns; /* when their limits are looked at again */
+	struct mutex pace_mu;
+	struct pace pace; /* guarded by pace_mu, but for `latency` */
 	shale_cf *default_cf;
 };
 
@@ -210,8 +219,12 @@ static inline shale_status db_enter(const shale_db *db)
 	return SHALE_OK;
 }
 
+/* Refuses a store that was opened read-only, too. */
+shale_status db_writable(shale_db *db);
+
 /* Options with defaults filled in. SHALE_INVALID names the option and its range. */
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out);
+shale_status rate_sanitise(const shale_rate *in, shale_rate *out);
 shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *out);
 shale_status key_check(shale_slice key);
 shale_status value_check(shale_slice value);
@@ -326,6 +339,8 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out);
 void stall_delay(shale_db *db, shale_cf *cf, size_t bytes);
 /* The stack has changed: what merges that are behind ask for; under mu. */
 void stall_update(shale_db *db, shale_cf *cf);
+/* The same of all families together, when one has gone; under mu. */
+void stall_sum(shale_db *db);
 /* Set a family's delay by that and by how full the memtables are; under mu or commit_mu. */
 void stall_look(shale_db *db, shale_cf *cf);
 /* Wait until something was flushed; the background failure if that stands in the way. */
@@ -339,16 +354,20 @@ bool stall_is_full(const shale_db *db, const shale_cf *cf);
 
 bool background_step(void *db, unsigned worker, uint64_t *wait_ns);
 bool background_log_step(void *db, unsigned worker, uint64_t *wait_ns);
+/* All of background_step() but merges. True: something was done. */
+bool background_tidy(shale_db *db, uint64_t *wait_ns);
 /* One flush, if one is owed. */
 bool flush_some(shale_db *db);
+/* One may be owed now. Any thread, also with locks held. */
+void flush_kick(shale_db *db);
 /* Flush a sealed memtable whose commits are all published, in this thread; for recovery. */
 shale_status flush_mem(shale_db *db, struct mem *m);
 /* One merge, if one is owed and not too many run. */
 bool merge_some(shale_db *db);
 /* Bound the wait by when a merge may come due though nothing is written. */
 void merge_wake(shale_db *db, uint64_t *wait_ns);
-/* Merge a range down, in this thread. */
-shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi);
+/* Merge the range of `o` down, in this thread; SHALE_MORE: it was told to end. */
+shale_status merge_range(shale_db *db, shale_cf *cf, const shale_compact_options *o);
 /* Whether a merge runs or is due; SHALE_NO_MEMORY: that cannot be told. Under mu. */
 shale_status merge_is_owed(shale_db *db, bool *out);
 /* Append all range tombstones of a version's tables; slices last as long as its metas. */
@@ -364,6 +383,18 @@ void adapt_some(shale_db *db, uint64_t *wait_ns);
 bool garbage_some(shale_db *db);
 /* table_meta.collect */
 void garbage_add(void *arg, uint64_t number);
+
+/* ---- the pace of merges ---- */
+
+void pace_open(shale_db *db);
+/* Set the limiter to what is right now, if it is time to look again. No lock held. */
+void pace_some(shale_db *db);
+/* Now, and tell it. No lock held. */
+void pace_figures(shale_db *db, shale_stats *s);
+static inline bool merges_are_paused(const shale_db *db)
+{
+	return atomic_load_explicit(&db->pauses, memory_order_relaxed) != 0;
+}
 
 /* ---- install ---- */
 

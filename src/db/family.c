@@ -338,6 +338,7 @@ static void forget(shale_db *db, shale_cf *cf)
 	memmove(&db->families[i], &db->families[i + 1],
 		(db->family_count - i - 1) * sizeof(db->families[0]));
 	db->family_count--;
+	stall_sum(db);
 	atomic_store(&cf->dropped, true);
 	for (struct mem *m = cf->oldest; m != NULL; m = m->newer)
 		db->sealed_bytes -= m->bytes;

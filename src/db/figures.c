@@ -113,6 +113,7 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.discarded_tail_bytes = db->recovered.discarded_bytes;
 	s.discarded_tail_offset = db->recovered.discarded_offset;
 	s.orphans_removed = db->orphans_removed;
+	pace_figures(db, &s);
 	s.struct_size = size < sizeof(s) ? size : sizeof(s);
 	memcpy(out, &s, s.struct_size);
 	return SHALE_OK;

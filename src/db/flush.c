@@ -153,6 +153,16 @@ static struct mem *take(shale_db *db, shale_cf **cf_out)
 	return found;
 }
 
+void flush_kick(shale_db *db)
+{
+	scheduler_kick(db->scheduler);
+	if (db->options.background_threads > 1)
+		return;
+	/* The only one who flushes may be in a merge that waits (merge.c). */
+	cond_broadcast(&db->rate.changed, db->env);
+	cond_broadcast(&db->changed, db->env);
+}
+
 bool flush_some(shale_db *db)
 {
 	shale_cf *cf = NULL;

@@ -1,7 +1,7 @@
 /* Flush, compact, wait, resume, check: the verbs that see to the store itself. */
 #include "db/work.h"
 
-static shale_status writable(shale_db *db)
+shale_status db_writable(shale_db *db)
 {
 	shale_status rc = db_enter(db);
 
@@ -121,7 +121,7 @@ shale_status shale_flush(shale_db *db, const shale_flush_options *o)
 	bool wait = o == NULL || !o->no_wait;
 	shale_cf **all;
 	size_t n;
-	shale_status rc = writable(db);
+	shale_status rc = db_writable(db);
 
 	if (rc >= 0 && o != NULL)
 		rc = check_options(db, "shale_flush_options", o->struct_size, sizeof(*o), o->cf);
@@ -147,27 +147,19 @@ shale_status shale_flush(shale_db *db, const shale_flush_options *o)
 shale_status shale_compact(shale_db *db, const shale_compact_options *o)
 {
 	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
-	shale_slice lo = { NULL, 0 }, hi = { NULL, 0 };
-	shale_status rc = writable(db);
+	static const shale_compact_options all = SHALE_COMPACT_OPTIONS_INIT;
+	shale_status rc = db_writable(db);
 
 	if (rc >= 0 && o != NULL)
 		rc = check_options(db, "shale_compact_options", o->struct_size, sizeof(*o), o->cf);
 	if (rc < 0)
 		return rc;
-	if (o != NULL) {
-		lo = o->lower;
-		hi = o->upper;
-	}
-	if (lo.data != NULL && hi.data != NULL && slice_cmp(lo, hi) >= 0)
+	o = o != NULL ? o : &all;
+	if (o->lower.data != NULL && o->upper.data != NULL && slice_cmp(o->lower, o->upper) >= 0)
 		return err_new(SHALE_INVALID,
 			       "the range is empty: its end is not behind its start");
 	rc = flush_one(db, cf, true);
-	if (rc < 0)
-		return rc;
-	mutex_lock(&db->compact_mu);
-	rc = merge_range(db, cf, lo, hi);
-	mutex_unlock(&db->compact_mu);
-	return rc;
+	return rc < 0 ? rc : merge_range(db, cf, o);
 }
 
 shale_status shale_wait_idle(shale_db *db)
@@ -200,7 +192,7 @@ shale_status shale_wait_idle(shale_db *db)
 shale_status shale_wait_durable(shale_db *db, shale_seq seq)
 {
 	struct wal *wal = atomic_load(&db->wal);
-	shale_status rc = writable(db);
+	shale_status rc = db_writable(db);
 
 	if (rc < 0)
 		return rc;
@@ -278,7 +270,7 @@ static shale_status fresh_log(shale_db *db)
 
 shale_status shale_resume(shale_db *db)
 {
-	shale_status rc = writable(db);
+	shale_status rc = db_writable(db);
 
 	if (rc < 0)
 		return rc;

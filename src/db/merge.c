@@ -4,6 +4,8 @@
  */
 #include "db/work.h"
 
+#define MERGE_POLL_NS UINT64_C(20000000)
+
 struct merge {
 	shale_db *db;
 	shale_cf *cf;
@@ -12,7 +14,16 @@ struct merge {
 	struct pick_input *inputs;
 	struct policy_options policy; /* as it was when picked */
 	uint64_t created_ms;          /* of the outputs */
+	struct rate_user rate;
+
+	/* How far it is, and who is told (data of shale_compact()); NULL: nobody. */
+	const shale_compact_options *asked;
+	const struct job *job; /* while it runs */
+	uint64_t bytes;        /* of all inputs */
+	bool told_to_end;
 };
+
+static bool poll(void *arg);
 
 static void mark(const struct merge *t, bool busy)
 {
@@ -24,14 +35,29 @@ static void mark(const struct merge *t, bool busy)
 	}
 }
 
+static uint64_t input_bytes(const struct merge *t)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < t->pick.input_count; i++) {
+		const struct pick_input *in = &t->pick.inputs[i];
+
+		for (size_t k = 0; k < in->count; k++)
+			bytes += t->base->runs[in->run]->tables[in->first + k]->size;
+	}
+	return bytes;
+}
+
 /* Make `t` of a pick; under mu. */
 static void begin(struct merge *t)
 {
+	t->rate = (struct rate_user){ .rate = &t->db->rate, .poll = poll, .arg = t };
 	t->base = version_ref(t->cf->version);
 	t->policy = t->cf->policy;
 	t->created_ms = policy_created_ms(&t->policy, t->base, &t->pick, env_wall_ms(t->db->env));
 	family_ref(t->cf);
 	mark(t, true);
+	t->bytes = input_bytes(t);
 	t->cf->merging++;
 	t->db->merging++;
 }
@@ -141,16 +167,17 @@ static size_t common_prefix(const struct version *v)
 	return slice_common(lo, hi);
 }
 
-static shale_status source_new(shale_db *db, const struct version *inputs, struct iter **out)
+static shale_status source_new(struct merge *t, const struct version *inputs, struct iter **out)
 {
 	static const struct table_read read = { .no_fill_cache = true };
+	shale_db *db = t->db;
 	const shale_slice open = { NULL, 0 };
 	struct iter **children = mem_array(db->env, inputs->run_count, sizeof(*children));
 	shale_status rc = children != NULL ? SHALE_OK : err_memory("a merge");
 	size_t n = 0;
 
 	while (rc >= 0 && n < inputs->run_count) {
-		rc = run_iter_new(inputs->runs[n], &db->table_env, &read, true, &db->rate, open,
+		rc = run_iter_new(inputs->runs[n], &db->table_env, &read, true, &t->rate, open,
 				  open, &children[n]);
 		n += rc >= 0;
 	}
@@ -164,17 +191,91 @@ static shale_status source_new(shale_db *db, const struct version *inputs, struc
 	return rc;
 }
 
+static uint64_t new_number(void *arg)
+{
+	return work_new_number(((struct merge *)arg)->db);
+}
+
+/* ---- what a merge sees to on its way ---- */
+
+/* Tell who asked for it how far it is; false: it is to end. */
+static bool tell(struct merge *t, uint32_t jobs_done)
+{
+	const struct job *j = t->job;
+	shale_compact_progress p = { .bytes_done = jobs_done != 0 ? t->bytes : 0,
+				     .bytes_total = t->bytes,
+				     .jobs_done = jobs_done,
+				     .jobs_total = 1,
+				     .paused = merges_are_paused(t->db) };
+
+	if (t->asked == NULL || t->asked->progress == NULL)
+		return true;
+	if (j != NULL && j->expected_entries != 0)
+		p.bytes_done = (uint64_t)((double)t->bytes * (double)j->entries_in /
+					  (double)j->expected_entries);
+	return t->asked->progress(t->asked->arg, &p);
+}
+
+/* Whether it is still wanted. No lock held. */
+static bool go_on(struct merge *t)
+{
+	if (t->told_to_end || scheduler_stopping(t->db->scheduler) ||
+	    atomic_load_explicit(&t->cf->dropped, memory_order_relaxed))
+		return false;
+	t->told_to_end = !tell(t, 0);
+	return !t->told_to_end;
+}
+
+/* Wait a little, or until something changes; under mu, which this releases meanwhile. */
+static bool wait_some(struct merge *t)
+{
+	bool on;
+
+	cond_wait_ns(&t->db->changed, &t->db->mu, MERGE_POLL_NS);
+	mutex_unlock(&t->db->mu);
+	on = go_on(t);
+	mutex_lock(&t->db->mu);
+	return on;
+}
+
+/* A single background thread must not keep a full memtable waiting. */
+static bool is_alone(const struct merge *t)
+{
+	return t->asked == NULL && t->db->options.background_threads == 1;
+}
+
 static shale_status pause(void *arg)
 {
-	shale_db *db = arg;
+	struct merge *t = arg;
+	shale_db *db = t->db;
+	uint64_t any = UINT64_MAX;
+	bool on = go_on(t);
 
-	if (scheduler_stopping(db->scheduler))
-		return JOB_CANCELLED;
-	/* A single background thread must not keep a full memtable waiting. */
-	if (db->options.background_threads == 1)
+	if (on && is_alone(t))
 		(void)flush_some(db);
-	return SHALE_OK;
+	while (on && merges_are_paused(db)) {
+		if (is_alone(t) && background_tidy(db, &any))
+			continue;
+		mutex_lock(&db->mu);
+		if (merges_are_paused(db))
+			on = wait_some(t);
+		mutex_unlock(&db->mu);
+	}
+	return on ? SHALE_OK : JOB_CANCELLED;
 }
+
+/* Of the limiter, before each piece and while one is waited for. */
+static bool poll(void *arg)
+{
+	struct merge *t = arg;
+
+	pace_some(t->db);
+	if (is_alone(t))
+		(void)flush_some(t->db);
+	return go_on(t);
+}
+
+/* ---- one merge ---- */
 
 /* The run below the output, whose boundaries the outputs are cut at. */
 static const struct run *beneath(const struct merge *t)
@@ -185,13 +286,13 @@ static const struct run *beneath(const struct merge *t)
 	return NULL;
 }
 
-static void totals(const struct version *v, uint64_t *entries, uint64_t *bytes)
+static uint64_t entries_of(const struct version *v)
 {
-	*entries = *bytes = 0;
-	for (size_t i = 0; i < v->run_count; i++) {
-		*entries += v->runs[i]->entries;
-		*bytes += v->runs[i]->bytes;
-	}
+	uint64_t entries = 0;
+
+	for (size_t i = 0; i < v->run_count; i++)
+		entries += v->runs[i]->entries;
+	return entries;
 }
 
 static shale_status install_task(struct merge *t, const struct job *job)
@@ -205,7 +306,9 @@ static shale_status install_task(struct merge *t, const struct job *job)
 	shale_status rc;
 
 	mutex_lock(&t->db->install_mu);
-	rc = atomic_load(&t->cf->dropped) ? JOB_CANCELLED : install_run(t->db, &in);
+	/* A small job may have ended before it was asked again. */
+	rc = t->told_to_end || atomic_load(&t->cf->dropped) ? JOB_CANCELLED
+							    : install_run(t->db, &in);
 	mutex_unlock(&t->db->install_mu);
 	return rc;
 }
@@ -270,7 +373,7 @@ static shale_status run_merge(struct merge *t)
 	struct rangedel *list = NULL;
 	struct rangedel_set *ranges = NULL;
 	size_t count = 0, capacity = 0;
-	uint64_t *snapshots = NULL, bytes = 0;
+	uint64_t *snapshots = NULL;
 	struct bottom bottom = { .version = NULL };
 	size_t last = t->pick.inputs[t->pick.input_count - 1].run;
 	struct job job = {
@@ -279,9 +382,9 @@ static shale_status run_merge(struct merge *t)
 		.table_bytes = t->policy.table_bytes,
 		.beneath = beneath(t),
 		.guards = guard_run(&t->policy, t->base),
-		.new_number = work_new_number,
+		.new_number = new_number,
 		.pause = pause,
-		.arg = db,
+		.arg = t,
 		.keep = { .now_ms = env_wall_ms(db->env),
 			  .bottom_key = bottom_key,
 			  .bottom_range = bottom_range,
@@ -290,6 +393,7 @@ static shale_status run_merge(struct merge *t)
 	shale_status rc = input_version(t, &inputs);
 
 	job.build.created_ms = t->created_ms;
+	job.build.rate = &t->rate;
 	if (rc >= 0)
 		rc = ranges_of_version(db, inputs, &list, &count, &capacity);
 	if (rc >= 0)
@@ -300,17 +404,19 @@ static shale_status run_merge(struct merge *t)
 	if (rc >= 0)
 		rc = bottom_init(&bottom, db->env, t->base, last + 1);
 	if (rc >= 0)
-		rc = source_new(db, inputs, &job.source);
+		rc = source_new(t, inputs, &job.source);
 	if (rc >= 0) {
-		totals(inputs, &job.expected_entries, &bytes);
+		job.expected_entries = entries_of(inputs);
 		job.ranges = ranges;
 		job.keep.snapshots = snapshots;
+		t->job = &job;
 		rc = explain(db, inputs, job_run(&job));
+		t->job = NULL;
 	}
 	if (rc >= 0) {
 		rc = install_task(t, &job);
 		if (rc >= 0)
-			count_merge(t, &job, bytes);
+			count_merge(t, &job, t->bytes);
 		/* After a failed append the manifest may name the outputs all the same. */
 		job_fini(&job, rc < 0 && !db->manifest_failed);
 	}
@@ -375,7 +481,7 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, struct merge 
 	unsigned limit =
 		db->options.background_threads > 1 ? db->options.background_threads - 1 : 1;
 
-	if (db->merging >= limit)
+	if (merges_are_paused(db) || db->merging >= limit)
 		return SHALE_END;
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
@@ -429,6 +535,8 @@ void merge_wake(shale_db *db, uint64_t *wait_ns)
 {
 	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX;
 
+	if (merges_are_paused(db))
+		return;
 	mutex_lock(&db->mu);
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
@@ -452,6 +560,10 @@ shale_status merge_is_owed(shale_db *db, bool *out)
 
 	mutex_assert_held(&db->mu);
 	now = now_of(db, snapshots_oldest(db));
+	if (merges_are_paused(db)) {
+		*out = false;
+		return SHALE_OK;
+	}
 	*out = true;
 	for (size_t i = 0; i < db->family_count && !owed; i++) {
 		shale_cf *cf = db->families[i];
@@ -469,42 +581,80 @@ shale_status merge_is_owed(shale_db *db, bool *out)
 	return SHALE_OK;
 }
 
-shale_status merge_range(shale_db *db, shale_cf *cf, shale_slice lo, shale_slice hi)
+/*
+ * Wait until no other merge is in the way, and keep them out (*mine). SHALE_MORE: not to
+ * be begun; JOB_CANCELLED: not wanted any more. Under mu.
+ */
+static shale_status begin_range(struct merge *t, bool *mine)
 {
-	struct merge t = { .db = db, .cf = cf };
-	shale_status rc = SHALE_OK;
-	struct policy_now now;
-	bool some = false;
+	shale_db *db = t->db;
+	shale_cf *cf = t->cf;
+
+	if (merges_are_paused(db))
+		return SHALE_MORE;
+	while (db->compacting)
+		if (!wait_some(t))
+			return JOB_CANCELLED;
+	*mine = db->compacting = cf->exclusive = true;
+	while (cf->merging != 0)
+		if (!wait_some(t))
+			return JOB_CANCELLED;
+	return SHALE_OK;
+}
+
+/* What is to be merged, if anything is. Under mu. */
+static shale_status pick_range(struct merge *t, bool *some)
+{
+	shale_cf *cf = t->cf;
+	struct policy_now now = now_of(t->db, 0);
+
+	t->inputs = mem_array(t->db->env, cf->version->run_count + 1, sizeof(*t->inputs));
+	if (t->inputs == NULL)
+		return err_memory("a compaction");
+	*some = policy_pick_range(&cf->policy, cf->version, t->asked->lower, t->asked->upper, &now,
+				  t->inputs, &t->pick);
+	if (*some) {
+		atomic_fetch_add(&t->db->next_run, 1);
+		begin(t);
+	}
+	return SHALE_OK;
+}
+
+/* A status for who asked: nothing is tried again in the background. */
+static shale_status range_failed(const struct merge *t, shale_status rc)
+{
+	if (rc != JOB_CANCELLED)
+		return rc;
+	if (t->told_to_end)
+		return SHALE_MORE;
+	return err_new(SHALE_INVALID, "the compaction was cancelled: the column family was dropped "
+				      "or the store closed");
+}
+
+shale_status merge_range(shale_db *db, shale_cf *cf, const shale_compact_options *o)
+{
+	struct merge t = { .db = db, .cf = cf, .asked = o };
+	bool some = false, mine = false;
+	shale_status rc;
 
 	mutex_lock(&db->mu);
-	cf->exclusive = true;
-	while (cf->merging != 0)
-		cond_wait(&db->changed, &db->mu);
-	now = now_of(db, 0);
-	t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
-	if (t.inputs == NULL)
-		rc = err_memory("a compaction");
-	else
-		some = policy_pick_range(&cf->policy, cf->version, lo, hi, &now, t.inputs, &t.pick);
-	if (some) {
-		atomic_fetch_add(&db->next_run, 1);
-		begin(&t);
-	}
+	rc = begin_range(&t, &mine);
+	if (rc == SHALE_OK)
+		rc = pick_range(&t, &some);
 	mutex_unlock(&db->mu);
 	if (some) {
 		rc = run_task(&t);
-		if (rc == JOB_CANCELLED)
-			rc = err_new(SHALE_INVALID, "the compaction was cancelled: the column "
-						    "family was dropped or the store closed");
-		/* The caller is told; nothing is tried again in the background. */
 		end(&t, rc < 0 ? JOB_CANCELLED : rc);
 	} else {
 		mem_free(db->env, t.inputs);
 	}
 	mutex_lock(&db->mu);
-	cf->exclusive = false;
+	if (mine)
+		cf->exclusive = db->compacting = false;
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	scheduler_kick(db->scheduler);
-	return rc;
+	if (rc == SHALE_OK)
+		(void)tell(&t, 1);
+	return range_failed(&t, rc);
 }

@@ -27,7 +27,6 @@ static void init(shale_db *db)
 	const shale_env *env = db->env;
 
 	mutex_init(&db->commit_mu, env, RANK_COMMIT);
-	mutex_init(&db->compact_mu, env, RANK_COMPACT_API);
 	mutex_init(&db->log_mu, env, RANK_LOG_PREPARE);
 	mutex_init(&db->install_mu, env, RANK_INSTALL);
 	mutex_init(&db->mu, env, RANK_DB);
@@ -35,7 +34,7 @@ static void init(shale_db *db)
 	mutex_init(&db->garbage_mu, env, RANK_LEAF);
 	cond_init(&db->changed);
 	epoch_init(&db->readers, env);
-	rate_init(&db->rate, env, db->options.rate_bytes_per_s, db->options.rate_ops_per_s);
+	pace_open(db);
 	db->snapshots.prev = db->snapshots.next = &db->snapshots;
 	db->budget.total = db->options.memory_budget;
 	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)

@@ -69,11 +69,42 @@ shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *o
 	return SHALE_OK;
 }
 
+static shale_status check_window(const shale_rate_window *w)
+{
+	if (w->from_min > 1439)
+		return out_of_range("rate.window.from_min", w->from_min, "0 to 1439");
+	if (w->to_min > 1440)
+		return out_of_range("rate.window.to_min", w->to_min, "0 to 1440");
+	if (w->from_min == w->to_min && (w->bytes_per_s != 0 || w->ops_per_s != 0))
+		return err_new(SHALE_INVALID,
+			       "option rate.window goes from minute %" PRIu32
+			       " to the same; a whole day is 0 to 1440",
+			       w->from_min);
+	return SHALE_OK;
+}
+
+shale_status rate_sanitise(const shale_rate *in, shale_rate *out)
+{
+	static const shale_rate defaults = SHALE_RATE_INIT;
+	shale_status rc = SHALE_OK;
+
+	*out = defaults;
+	/* As with a family's options, zeroes inside store options mean the defaults. */
+	if (in->struct_size != 0)
+		rc = copy_sized("shale_rate", in, in->struct_size, out, sizeof(*out));
+	for (int i = 0; i < SHALE_RATE_WINDOWS && rc >= 0; i++)
+		rc = check_window(&out->window[i]);
+	if (rc >= 0 && out->target_p99_us > 60000000)
+		rc = out_of_range("rate.target_p99_us", out->target_p99_us, "0 to 60000000");
+	return rc;
+}
+
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out)
 {
 	static const shale_options defaults = SHALE_OPTIONS_INIT;
 	unsigned cpus = env->executor.ops->cpus(env->executor.self);
 	shale_cf_options cf;
+	shale_rate rate;
 	shale_status rc;
 
 	*out = defaults;
@@ -86,6 +117,14 @@ shale_status options_sanitise(const shale_env *env, const shale_options *in, sha
 	if (rc < 0)
 		return rc;
 	out->default_cf = cf;
+	rc = rate_sanitise(&out->rate, &rate);
+	if (rc < 0)
+		return rc;
+	out->rate = rate;
+	if (out->rate.bytes_per_s == 0)
+		out->rate.bytes_per_s = out->rate_bytes_per_s;
+	if (out->rate.ops_per_s == 0)
+		out->rate.ops_per_s = out->rate_ops_per_s;
 	if (out->memory_budget == 0)
 		out->memory_budget = 512ull << 20;
 	if (out->memory_budget < 1u << 20)

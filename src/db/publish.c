@@ -64,7 +64,7 @@ static void advance_held(shale_db *db)
 	/* A seal kicks the workers too, but then its last commits may be under way still. */
 	awaited = atomic_load(&db->flush_ticket);
 	if (unlikely(from < awaited && awaited <= ticket))
-		scheduler_kick(db->scheduler);
+		flush_kick(db);
 out:
 	/* Last, so that nobody whose commit came before takes it for lost. */
 	if (unlikely(broken)) {

@@ -185,6 +185,7 @@ shale_status read_enter(shale_db *db, const shale_read_options *o)
 
 shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice key, shale_value *out)
 {
+	uint64_t began = latency_begin(&db->pace.latency, db->env);
 	struct get g = { .db = db, .key = key };
 	shale_status rc = read_enter(db, o);
 	unsigned slot;
@@ -204,6 +205,7 @@ shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice ke
 	stats_add(&db->stats, STAT_GETS, 1);
 	if (rc == SHALE_OK)
 		stats_add(&db->stats, STAT_GETS_FOUND, 1);
+	latency_note(&db->pace.latency, db->env, began);
 	return rc;
 }
 

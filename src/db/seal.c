@@ -44,7 +44,7 @@ shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
 	stall_update(db, cf);
 	mutex_unlock(&db->mu);
 	atomic_store(&db->flush_ticket, ticket);
-	scheduler_kick(db->scheduler);
+	flush_kick(db);
 	return SHALE_OK;
 }
 

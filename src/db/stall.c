@@ -36,7 +36,9 @@ bool stall_is_full(const shale_db *db, const shale_cf *cf)
 
 	if (cf->sealed_count == SEALED_MAX || stall_is_full_of_others(db))
 		return true;
-	if (cf->version->level[0].runs >= (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy))
+	/* Who paused merges might be the one to be stopped. */
+	if (!merges_are_paused(db) &&
+	    cf->version->level[0].runs >= (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy))
 		return true;
 	/* A memtable may be a little larger than it should. */
 	return cf->sealed_count != 0 && after > db->memtables_max + db->memtables_max / 16;
@@ -60,16 +62,38 @@ void stall_look(shale_db *db, shale_cf *cf)
 	atomic_store_explicit(&cf->delay, behind > full ? behind : full, memory_order_relaxed);
 }
 
+void stall_sum(shale_db *db)
+{
+	uint32_t pressure = 0, before;
+	uint64_t debt = 0;
+
+	mutex_assert_held(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++) {
+		const shale_cf *cf = db->families[i];
+
+		debt += cf->debt;
+		pressure = cf->pressure > pressure ? cf->pressure : pressure;
+	}
+	/* Relaxed: whoever looks at a limit a moment late does so again soon. */
+	atomic_store_explicit(&db->debt, debt, memory_order_relaxed);
+	before = atomic_exchange_explicit(&db->pressure, pressure, memory_order_relaxed);
+	if (before != pressure)
+		atomic_store_explicit(&db->merge_look_ns, 0, memory_order_relaxed);
+}
+
 void stall_update(shale_db *db, shale_cf *cf)
 {
 	double top = policy_top_runs(&cf->policy);
 	double memtable = (double)db->options.memtable_bytes;
 	double runs = share((double)cf->version->level[0].runs, SLOW_RUNS * top, STOP_RUNS * top);
-	double debt = share((double)policy_debt(&cf->policy, cf->version), SLOW_DEBT * memtable,
-			    STOP_DEBT * memtable);
+	uint64_t owed = policy_debt(&cf->policy, cf->version);
+	double debt = share((double)owed, SLOW_DEBT * memtable, STOP_DEBT * memtable);
 	double p = runs > debt ? runs : debt;
 
 	mutex_assert_held(&db->mu);
+	cf->debt = owed;
+	cf->pressure = (uint32_t)(p * PACE_PRESSURE_MAX);
+	stall_sum(db);
 	atomic_store_explicit(&cf->delay_behind, (uint32_t)(p * p * DELAY_MAX),
 			      memory_order_relaxed);
 	stall_look(db, cf);

@@ -59,7 +59,7 @@ void work_succeeded(shale_db *db)
 
 bool work_is_left(const shale_db *db)
 {
-	bool left = db->flushing != 0 || db->merging != 0;
+	bool left = db->flushing != 0 || (db->merging != 0 && !merges_are_paused(db));
 
 	for (size_t i = 0; i < db->family_count && !left; i++)
 		left = db->families[i]->oldest != NULL;
@@ -84,7 +84,7 @@ bool work_must_wait(shale_db *db, uint64_t *wait_ns)
 
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level)
 {
-	struct table_build_options out = { .rate = &db->rate };
+	struct table_build_options out = { .rate = NULL };
 	const shale_cf_options *o = &cf->options;
 	uint32_t codec;
 

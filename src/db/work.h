@@ -10,7 +10,7 @@
 uint64_t work_new_number(void *db);
 /* A job went through: the last failure is over. Under mu. */
 void work_succeeded(shale_db *db);
-/* Whether a flush or a merge is under way, or a flush is due; under mu. */
+/* Whether a flush, or a merge that is not paused, is under way, or a flush is due; under mu. */
 bool work_is_left(const shale_db *db);
 /* Whether the time to try again after a failure has not come. */
 bool work_must_wait(shale_db *db, uint64_t *wait_ns);

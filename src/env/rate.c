@@ -8,6 +8,7 @@
 #include "env/rate.h"
 
 static const uint64_t BURST_NS = 100000000; /* 100 ms */
+static const uint64_t POLL_NS = 20000000;
 static const uint64_t SECOND_NS = 1000000000;
 
 /* a * b / c, held at UINT64_MAX. */
@@ -36,6 +37,9 @@ void rate_init(struct rate *r, const shale_env *env, uint64_t bytes_per_s, uint6
 	r->env = env;
 	atomic_init(&r->bytes_per_s, bytes_per_s);
 	atomic_init(&r->ops_per_s, ops_per_s);
+	atomic_init(&r->bytes, 0);
+	atomic_init(&r->ops, 0);
+	atomic_init(&r->wait_ns, 0);
 	mutex_init(&r->mu, env, RANK_RATE);
 	r->bytes_due_ns = r->ops_due_ns = env_now_ns(env);
 	cond_init(&r->changed);
@@ -66,33 +70,70 @@ void rate_set(struct rate *r, uint64_t bytes_per_s, uint64_t ops_per_s)
 	cond_broadcast(&r->changed, r->env);
 }
 
-/* With mu held; the wait releases it. */
-static void take(struct rate *r, _Atomic uint64_t *per_s, uint64_t *bucket, uint64_t n)
+static void count(_Atomic uint64_t *sum, uint64_t n)
 {
-	uint64_t rate = limit(per_s), now, due;
+	atomic_fetch_add_explicit(sum, n, memory_order_relaxed);
+}
+
+static bool poll(const struct rate_user *u)
+{
+	return u->poll == NULL || u->poll(u->arg);
+}
+
+/* Wait a little, or until the limits change; with mu held, which this releases meanwhile. */
+static bool wait_some(const struct rate_user *u, uint64_t ns)
+{
+	struct rate *r = u->rate;
+	bool on;
+
+	if (u->poll == NULL) {
+		cond_wait_ns(&r->changed, &r->mu, ns);
+		return true;
+	}
+	cond_wait_ns(&r->changed, &r->mu, ns < POLL_NS ? ns : POLL_NS);
+	mutex_unlock(&r->mu);
+	on = poll(u);
+	mutex_lock(&r->mu);
+	return on;
+}
+
+/* With mu held, which this releases while it waits. False: the user waits no more. */
+static bool take(const struct rate_user *u, _Atomic uint64_t *per_s, uint64_t *bucket, uint64_t n)
+{
+	const shale_env *env = u->rate->env;
+	uint64_t rate = limit(per_s), now, due, began;
+	bool on = true;
 
 	if (rate == 0 || n == 0)
-		return;
-	now = env_now_ns(r->env);
+		return true;
+	began = now = env_now_ns(env);
 	due = later(*bucket, BURST_NS) < now ? now - BURST_NS : *bucket;
 	due = *bucket = later(due, muldiv(n, SECOND_NS, rate));
-	while (due > now) {
+	while (due > now && on) {
 		uint64_t rate_now;
 
-		cond_wait_ns(&r->changed, &r->mu, due - now);
-		now = env_now_ns(r->env);
+		on = wait_some(u, due - now);
+		now = env_now_ns(env);
 		rate_now = limit(per_s);
 		due = rescale(due, now, rate, rate_now);
 		rate = rate_now;
 	}
+	count(&u->rate->wait_ns, now - began);
+	return on;
 }
 
-void rate_take(struct rate *r, uint64_t bytes, uint64_t ops)
+void rate_take(const struct rate_user *u, uint64_t bytes, uint64_t ops)
 {
-	if (r == NULL || (limit(&r->bytes_per_s) == 0 && limit(&r->ops_per_s) == 0))
+	struct rate *r = u != NULL ? u->rate : NULL;
+
+	if (r == NULL)
+		return;
+	count(&r->bytes, bytes);
+	count(&r->ops, ops);
+	if (!poll(u) || (limit(&r->bytes_per_s) == 0 && limit(&r->ops_per_s) == 0))
 		return;
 	mutex_lock(&r->mu);
-	take(r, &r->bytes_per_s, &r->bytes_due_ns, bytes);
-	take(r, &r->ops_per_s, &r->ops_due_ns, ops);
+	if (take(u, &r->bytes_per_s, &r->bytes_due_ns, bytes))
+		(void)take(u, &r->ops_per_s, &r->ops_due_ns, ops);
 	mutex_unlock(&r->mu);
 }

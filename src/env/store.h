@@ -56,7 +56,7 @@ shale_status store_root_swap(struct store *s, shale_slice expected, shale_slice 
 
 /* `rate` may be NULL. The object must not exist. */
 shale_status store_create(struct store *s, enum object_kind kind, uint64_t number,
-			  struct rate *rate, struct store_writer **out);
+			  const struct rate_user *rate, struct store_writer **out);
 /* Buffered. A failure is remembered and returned by all later calls. */
 shale_status store_writer_append(struct store_writer *w, const void *data, size_t n);
 uint64_t store_writer_size(const struct store_writer *w);

@@ -18,7 +18,7 @@ enum {
 
 struct store_writer {
 	struct store *store;
-	struct rate *rate;
+	const struct rate_user *rate;
 	struct object_name name;
 	shale_file *file;
 	uint8_t *buffer;
@@ -38,7 +38,7 @@ static void writer_free(struct store_writer *w)
 }
 
 shale_status store_create(struct store *s, enum object_kind kind, uint64_t number,
-			  struct rate *rate, struct store_writer **out)
+			  const struct rate_user *rate, struct store_writer **out)
 {
 	struct object_name name = object_name(kind, number);
 	struct store_writer *w = NULL;

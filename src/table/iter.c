@@ -48,7 +48,7 @@ struct table_iter {
 	struct table *t;
 	struct table_read read;
 	bool sequential;
-	struct rate *rate;
+	const struct rate_user *rate;
 	size_t block; /* number of the current block */
 
 	struct cache_item pin;    /* of a cached block */
@@ -486,7 +486,7 @@ static const struct iter_ops table_iter_ops = {
 };
 
 shale_status table_iter_new(struct table *t, const struct table_read *r, bool sequential,
-			    struct rate *rate, struct iter **out)
+			    const struct rate_user *rate, struct iter **out)
 {
 	struct table_iter *ti = mem_zalloc(t->te.env, sizeof(*ti));
 

@@ -37,7 +37,7 @@ struct table_build_options {
 	uint32_t block_bytes;
 	uint32_t filter_bits; /* 0: no filter */
 	uint64_t created_ms;
-	struct rate *rate; /* may be NULL */
+	const struct rate_user *rate; /* may be NULL */
 };
 
 struct table_built {
@@ -133,7 +133,7 @@ shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t l
  * iterator moves forward from block to block.
  */
 shale_status table_iter_new(struct table *t, const struct table_read *r, bool sequential,
-			    struct rate *rate, struct iter **out);
+			    const struct rate_user *rate, struct iter **out);
 
 /* Read and check everything: checksums, order, counts against the properties, gaps zero. */
 shale_status table_check(struct table *t, uint64_t *blocks, uint64_t *entries);

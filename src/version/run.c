@@ -77,7 +77,7 @@ struct run_iter {
 	struct table_env te;
 	struct table_read read;
 	bool sequential;
-	struct rate *rate;
+	const struct rate_user *rate;
 };
 
 static inline void take_child(struct run_iter *ri)
@@ -256,8 +256,8 @@ static size_t first_behind(const struct run *r, shale_slice key)
 }
 
 shale_status run_iter_new(struct run *r, const struct table_env *te, const struct table_read *read,
-			  bool sequential, struct rate *rate, shale_slice lo, shale_slice hi,
-			  struct iter **out)
+			  bool sequential, const struct rate_user *rate, shale_slice lo,
+			  shale_slice hi, struct iter **out)
 {
 	struct run_iter *ri = mem_zalloc(te->env, sizeof(*ri));
 

@@ -115,7 +115,7 @@ void version_builder_free(struct version_builder *b); /* NULL is allowed */
  * bounds must last as long as the iterator.
  */
 shale_status run_iter_new(struct run *r, const struct table_env *te, const struct table_read *read,
-			  bool sequential, struct rate *rate, shale_slice lo, shale_slice hi,
-			  struct iter **out);
+			  bool sequential, const struct rate_user *rate, shale_slice lo,
+			  shale_slice hi, struct iter **out);
 
 #endif

@@ -115,6 +115,7 @@ static void run_options(const uint8_t *data, size_t size)
 	static _Alignas(16) uint8_t bytes[SIZE_MAX_];
 	const shale_env *env = shale_env_default();
 	shale_options in, out;
+	shale_rate rate;
 
 	memset(bytes, 0, sizeof(bytes));
 	if (size != 0)
@@ -135,6 +136,12 @@ static void run_options(const uint8_t *data, size_t size)
 	FUZZ_CHECK(out.background_threads >= 1 && out.background_threads <= 64);
 	FUZZ_CHECK(out.durability >= SHALE_EPHEMERAL && out.durability <= SHALE_DURABLE);
 	check_cf_options(&out.default_cf);
+	FUZZ_CHECK(out.rate.struct_size == sizeof(out.rate));
+	FUZZ_CHECK(out.rate.target_p99_us <= 60000000);
+	for (int i = 0; i < SHALE_RATE_WINDOWS; i++)
+		FUZZ_CHECK(out.rate.window[i].from_min < 1440 && out.rate.window[i].to_min <= 1440);
+	FUZZ_CHECK(rate_sanitise(&out.rate, &rate) == SHALE_OK);
+	FUZZ_CHECK(rate.bytes_per_s == out.rate.bytes_per_s);
 }
 
 static void run(const uint8_t *data, size_t size)
@@ -243,6 +250,9 @@ static size_t make_options(struct rand *r, uint8_t *out)
 	o.durability = (shale_durability)rand_below(r, 5);
 	o.background_threads = (uint32_t)rand_below(r, 9);
 	o.default_cf.block_bytes = (uint32_t)rand_below(r, 9000);
+	o.rate.window[0].from_min = (uint32_t)rand_below(r, 1500);
+	o.rate.window[0].to_min = (uint32_t)rand_below(r, 1500);
+	o.rate.window[0].bytes_per_s = rand_below(r, 2);
 	memcpy(out, &o, sizeof(o));
 	return sizeof(o);
 }

@@ -16,7 +16,7 @@ static void fill_and_die(void *arg)
 
 	rand_seed(&r, seed_of_run);
 	/* Several memtables are sealed while the first of them is still written. */
-	o.rate_bytes_per_s = 512 << 10;
+	slow_calls(sim, SIM_OPEN, 125000000);
 	o.background_threads = 1;
 	need_ok(shale_open(DIR, &o, &db));
 	n = 200 + (unsigned)rand_below(&r, 1000);
@@ -26,7 +26,7 @@ static void fill_and_die(void *arg)
 	sim_heap_free_all(sim_get_heap(sim));
 	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
 
-	o.rate_bytes_per_s = 0;
+	sim_set_latency(sim, NULL);
 	need_ok(shale_open(DIR, &o, &db));
 	for (unsigned i = 0; i < n; i++)
 		need_ok(has(db, NULL, i));

@@ -45,7 +45,7 @@ static void write_faster_than_flushes(void *arg)
 
 	o.memtable_bytes = 512 << 10;
 	o.durability = SHALE_EPHEMERAL;
-	o.rate_bytes_per_s = 1 << 20;
+	slow_calls(arg, SIM_WRITE, 250000000); /* of 256 KiB: 1 MiB/s */
 	need_ok(shale_open(DIR, &o, &db));
 	for (unsigned i = 0; i < 400; i++) {
 		put(db, NULL, i, 20000);
@@ -77,7 +77,7 @@ static void write_as_fast_as_flushes(void *arg)
 	o.memory_budget = 32 << 20;
 	o.memtable_bytes = 4 << 20;
 	o.durability = SHALE_EPHEMERAL;
-	o.rate_bytes_per_s = 20 << 20;
+	slow_calls(arg, SIM_WRITE, 12500000); /* of 256 KiB: 20 MiB/s */
 	need_ok(shale_open(DIR, &o, &db));
 	for (unsigned i = 0; i < 30000; i++)
 		put(db, NULL, i, 2000);

@@ -33,6 +33,15 @@ static inline shale_options small_options(struct sim *sim)
 	return o;
 }
 
+/* Calls of one kind take `ns` from now on, others nothing. */
+static inline void slow_calls(struct sim *sim, enum sim_op op, uint64_t ns)
+{
+	struct sim_latency l = { 0 };
+
+	l.of[op].least_ns = l.of[op].most_ns = ns;
+	sim_set_latency(sim, &l);
+}
+
 /* Run fn(sim) as the first task of a machine; `stuck` tells of a deadlock, which fails. */
 static inline void run_sim(uint64_t seed, void (*fn)(void *sim))
 {

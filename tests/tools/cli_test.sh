@@ -183,6 +183,23 @@ expect_plain "flush"
 run compact
 expect_status 0 "compact"
 expect_plain "compact"
+run put one more
+run flush
+# A byte a second would take for ever; Ctrl-C ends it as soon as it is caught.
+"$SHALE_PROGRAM" compact --rate 1 >"$work/out" 2>"$work/err" </dev/null &
+while ! grep -q '^SigCgt:.*[2367abef]$' "/proc/$!/status"; do
+	sleep 0.05
+done
+kill -INT $!
+wait $!
+status=$?
+expect_status 1 "compact that is interrupted"
+expect_err "interrupted" "it says so"
+expect_plain "compact that is interrupted"
+run compact --rate 100MiB
+expect_status 0 "compact after one that was interrupted"
+run get one
+expect_out more "get after both"
 run check
 expect_status 0 "check"
 expect_plain "check"

@@ -40,6 +40,7 @@ static void virtual_wait(void *self, const uint32_t *word, uint32_t expected, ui
 
 static struct virtual_time v;
 static struct rate r;
+static struct rate_user user = { .rate = &r };
 
 static int start(void **state)
 {
@@ -63,7 +64,7 @@ static void without_a_limit_nobody_waits(void **state)
 	rate_take(NULL, 1 << 30, 1);
 	rate_init(&r, &v.env, 0, 0);
 	for (int i = 0; i < 1000; i++)
-		rate_take(&r, 1 << 30, 1000);
+		rate_take(&user, 1 << 30, 1000);
 	assert_int_equal(v.slept, 0);
 }
 
@@ -72,7 +73,7 @@ static void bytes_take_their_time(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 1000000, 0); /* 1 MB/s */
 	for (int i = 0; i < 100; i++)
-		rate_take(&r, 10000, 1);
+		rate_take(&user, 10000, 1);
 	assert_int_equal(v.slept, 1000ull * MS);
 }
 
@@ -81,7 +82,7 @@ static void operations_take_their_time(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 0, 50);
 	for (int i = 0; i < 100; i++)
-		rate_take(&r, 1 << 20, 1);
+		rate_take(&user, 1 << 20, 1);
 	assert_int_equal(v.slept, 2000ull * MS);
 }
 
@@ -90,9 +91,9 @@ static void of_both_limits_the_stricter_decides(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 1000000, 10);
 	for (int i = 0; i < 10; i++)
-		rate_take(&r, 1000, 1); /* 10 ms of bytes, 1 s of operations */
+		rate_take(&user, 1000, 1); /* 10 ms of bytes, 1 s of operations */
 	assert_int_equal(v.slept, 1000ull * MS);
-	rate_take(&r, 5000000, 1); /* 5 s of bytes */
+	rate_take(&user, 5000000, 1); /* 5 s of bytes */
 	assert_in_range(v.slept, 5900ull * MS, 6100ull * MS);
 }
 
@@ -101,14 +102,14 @@ static void a_pause_saves_at_most_a_tenth_of_a_second(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 1000000, 0);
 	v.now += 60000ull * MS;
-	rate_take(&r, 100000, 1); /* what 100 ms saved */
+	rate_take(&user, 100000, 1); /* what 100 ms saved */
 	assert_int_equal(v.slept, 0);
-	rate_take(&r, 100000, 1);
+	rate_take(&user, 100000, 1);
 	assert_int_equal(v.slept, 100ull * MS);
 	v.now += 30ull * MS;
-	rate_take(&r, 30000, 1); /* a short pause counts in full */
+	rate_take(&user, 30000, 1); /* a short pause counts in full */
 	assert_int_equal(v.slept, 100ull * MS);
-	rate_take(&r, 1000, 1);
+	rate_take(&user, 1000, 1);
 	assert_int_equal(v.slept, 101ull * MS);
 }
 
@@ -117,7 +118,7 @@ static void a_clock_near_zero_does_no_harm(void **state)
 	(void)state;
 	v.now = 0;
 	rate_init(&r, &v.env, 1000, 0);
-	rate_take(&r, 10, 1);
+	rate_take(&user, 10, 1);
 	assert_int_equal(v.slept, 10ull * MS);
 }
 
@@ -132,9 +133,9 @@ static void lifting_the_limit_frees_who_sleeps(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 1, 0);
 	v.on_wait = lift;
-	rate_take(&r, 1000, 1); /* 1000 s; lifted at half of it */
+	rate_take(&user, 1000, 1); /* 1000 s; lifted at half of it */
 	assert_int_equal(v.slept, 500000ull * MS);
-	rate_take(&r, 1 << 30, 1);
+	rate_take(&user, 1 << 30, 1);
 	assert_int_equal(v.slept, 500000ull * MS);
 }
 
@@ -149,9 +150,9 @@ static void who_sleeps_goes_on_at_the_new_rate(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 1, 0);
 	v.on_wait = make_faster;
-	rate_take(&r, 100, 1); /* 50 s at 1 B/s, then the other 50 bytes at 10 B/s */
+	rate_take(&user, 100, 1); /* 50 s at 1 B/s, then the other 50 bytes at 10 B/s */
 	assert_int_equal(v.slept, 55000ull * MS);
-	rate_take(&r, 10, 1); /* and no debt is left */
+	rate_take(&user, 10, 1); /* and no debt is left */
 	assert_int_equal(v.slept, 56000ull * MS);
 }
 
@@ -160,18 +161,59 @@ static void huge_pieces_do_not_overflow(void **state)
 	(void)state;
 	rate_init(&r, &v.env, 1, 1);
 	v.on_wait = lift;
-	rate_take(&r, UINT64_MAX, UINT64_MAX);
-	rate_take(&r, UINT64_MAX, UINT64_MAX);
+	rate_take(&user, UINT64_MAX, UINT64_MAX);
+	rate_take(&user, UINT64_MAX, UINT64_MAX);
 	assert_true(v.now > 5000ull * MS);
 }
 
+/* ---- one who is asked meanwhile ---- */
+
+static unsigned polls, polls_wanted;
+static uint64_t longest_gap, polled_at;
+
+static bool count_poll(void *arg)
+{
+	(void)arg;
+	if (polls++ != 0 && v.now - polled_at > longest_gap)
+		longest_gap = v.now - polled_at;
+	polled_at = v.now;
+	return polls < polls_wanted;
+}
+
+static void who_waits_is_asked_and_can_give_up(void **state)
+{
+	(void)state;
+	polls = 0;
+	polls_wanted = 1000;
+	longest_gap = 0;
+	user.poll = count_poll;
+	rate_init(&r, &v.env, 1000000, 0);
+	rate_take(&user, 1000000, 1); /* a second */
+	assert_int_equal(v.slept, 1000ull * MS);
+	assert_in_range(polls, 50, 60);
+	assert_in_range(longest_gap, 1, 20ull * MS);
+	assert_int_equal(r.wait_ns, v.slept);
+	assert_int_equal(r.bytes, 1000000);
+	assert_int_equal(r.ops, 1);
+	/* At the tenth question from here it wants no more, and the next who takes still pays. */
+	polls_wanted = polls + 10;
+	rate_take(&user, 5000000, 1);
+	assert_in_range(v.slept, 1100ull * MS, 1200ull * MS);
+	rate_take(&user, 5000000, 1);
+	assert_in_range(v.slept, 1100ull * MS, 1200ull * MS);
+	user.poll = NULL;
+	rate_take(&user, 1000000, 1);
+	assert_int_equal(v.slept, 7000ull * MS);
+}
+
 static struct rate shared;
+static const struct rate_user sharer = { .rate = &shared };
 
 static void take_much(void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < 25; i++)
-		rate_take(&shared, 1000, 1);
+		rate_take(&sharer, 1000, 1);
 }
 
 static void threads_share_the_rate(void **state)
@@ -201,6 +243,7 @@ int main(void)
 		TEST(lifting_the_limit_frees_who_sleeps),
 		TEST(who_sleeps_goes_on_at_the_new_rate),
 		TEST(huge_pieces_do_not_overflow),
+		TEST(who_waits_is_asked_and_can_give_up),
 		TEST(threads_share_the_rate),
 	};
 

@@ -350,11 +350,12 @@ static void the_rate_limiter_sees_every_byte(void **state)
 {
 	struct store_writer *w;
 	struct rate rate;
+	struct rate_user user = { .rate = &rate };
 	uint64_t began = env_now_ns(&shim.env);
 
 	(void)state;
 	rate_init(&rate, &shim.env, 10 << 20, 0);
-	assert_ok(store_create(store, OBJECT_TABLE, 1, &rate, &w));
+	assert_ok(store_create(store, OBJECT_TABLE, 1, &user, &w));
 	assert_ok(store_writer_append(w, pattern, 1 << 20));
 	assert_ok(store_writer_seal(w));
 	assert_true(env_now_ns(&shim.env) - began >= 90000000); /* 100 ms at 10 MiB/s */
