@@ -79,9 +79,14 @@ static const struct figure background[] = {
 };
 
 static const struct figure pressure[] = {
-	FIGURE(delayed_writes, "writes delayed", COUNT), FIGURE(delay_ns, "time of delays", TIME),
-	FIGURE(stops, "writes stopped", COUNT),          FIGURE(stop_ns, "time stopped", TIME),
-	FIGURE(longest_stop_ns, "longest stop", TIME),   FIGURE_END,
+	FIGURE(delayed_writes, "writes delayed", COUNT),
+	FIGURE(delay_ns, "time of delays", TIME),
+	FIGURE(stops, "writes stopped", COUNT),
+	FIGURE(stop_ns, "time stopped", TIME),
+	FIGURE(longest_stop_ns, "longest stop", TIME),
+	FIGURE(order_waits, "waits for the ordered step", COUNT),
+	FIGURE(publish_waits, "waits to become visible", COUNT),
+	FIGURE_END,
 };
 
 static const struct figure state[] = {

@@ -112,7 +112,7 @@ typedef struct shale_executor_ops {
 	 */
 	void (*wait)(void *self, const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 	void (*wake)(void *self, const uint32_t *word, int count);
-	/* A point where another task may run; nothing on real threads. NULL: the same. */
+	/* The caller waits for another task that is not asleep: let it run. NULL: nothing. */
 	void (*yield)(void *self);
 	unsigned (*cpus)(void *self);
 	/*

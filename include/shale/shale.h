@@ -529,6 +529,8 @@ typedef struct shale_stats {
 	uint64_t files_deleted;
 	/* Back-pressure. */
 	uint64_t delayed_writes, delay_ns, stops, stop_ns, longest_stop_ns;
+	/* Commits that waited for others: for the ordered step; to become visible. */
+	uint64_t order_waits, publish_waits;
 	/* State. */
 	uint64_t memtables, sealed_memtables, snapshots, oldest_snapshot, last_seq;
 	uint64_t compaction_debt_bytes;

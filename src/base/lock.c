@@ -4,8 +4,11 @@
 
 #include <limits.h>
 
-/* Long enough for a short holder on another core, short against a sleep. */
-enum { SPINS = 64 };
+/*
+ * Spins are long enough for a short holder on another core. Where there are more
+ * threads than cores the holder may have been preempted: then it needs this core.
+ */
+enum { SPINS = 64, YIELDS = 16 };
 
 void mutex_init(struct mutex *m, const shale_env *env, enum lock_rank rank)
 {
@@ -26,7 +29,7 @@ static void futex_wake(const shale_env *env, const void *word, int count)
 
 void mutex_lock_slow(struct mutex *m)
 {
-	for (int i = 0; i < SPINS; i++) {
+	for (int i = 0; i < SPINS + YIELDS; i++) {
 		uint32_t free = 0;
 
 		if (atomic_load_explicit(&m->state, memory_order_relaxed) == 0 &&
@@ -34,7 +37,10 @@ void mutex_lock_slow(struct mutex *m)
 							    memory_order_acquire,
 							    memory_order_relaxed))
 			return;
-		cpu_relax();
+		if (i < SPINS)
+			cpu_relax();
+		else
+			env_yield(m->env);
 	}
 	while (atomic_exchange_explicit(&m->state, 2, memory_order_acquire) != 0)
 		futex_wait(m->env, &m->state, 2, UINT64_MAX);

@@ -56,6 +56,7 @@ static inline bool mutex_trylock(struct mutex *m)
 {
 	uint32_t free = 0;
 
+	task_point(false);
 	if (!atomic_compare_exchange_strong_explicit(&m->state, &free, 1, memory_order_acquire,
 						     memory_order_relaxed))
 		return false;

@@ -130,7 +130,10 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	for (size_t i = 0; i < c->target_count; i++)
 		stall_delay(db, c->targets[i].cf, c->payload.size);
 
-	mutex_lock(&db->commit_mu);
+	if (unlikely(!mutex_trylock(&db->commit_mu))) {
+		stats_add(&db->stats, STAT_ORDER_WAITS, 1);
+		mutex_lock(&db->commit_mu);
+	}
 	rc = order_prepare(db, c, logged, &slot);
 	if (unlikely(rc != SHALE_OK)) {
 		mutex_unlock(&db->commit_mu);

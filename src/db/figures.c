@@ -46,6 +46,8 @@ static void sum_counters(shale_db *db, shale_stats *s)
 		{ STAT_DELAY_NS, &s->delay_ns },
 		{ STAT_STOPS, &s->stops },
 		{ STAT_STOP_NS, &s->stop_ns },
+		{ STAT_ORDER_WAITS, &s->order_waits },
+		{ STAT_PUBLISH_WAITS, &s->publish_waits },
 	};
 
 	_Static_assert(sizeof(map) / sizeof(map[0]) == STAT_COUNT, "every counter has its field");

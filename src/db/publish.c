@@ -10,6 +10,12 @@
  * sequentially consistent: either the marker gets the word, or the holder sees
  * the mark.
  *
+ * Who waits for the commits before its own spins first, as they need some hundred
+ * nanoseconds where they run. Where there are more threads than cores one of them may
+ * not run: then the core is given away, and only in the end the waiter goes to sleep.
+ * (Sleeping at once is a storm: the wakes of all who slept take the core from another
+ * commit in the midst of its way, and again all wait.)
+ *
  * A commit that could not be applied (no memory behind its ordered step) breaks
  * the chain for good: nothing behind it is ever published, all later commits
  * fail, reads go on below it.
@@ -18,7 +24,7 @@
 
 #include <limits.h>
 
-enum { SPINS = 200 };
+enum { SPINS = 100, YIELDS = 100 };
 
 static bool next_done(shale_db *db, uint64_t ticket)
 {
@@ -95,6 +101,12 @@ bool publish_wait(shale_db *db, uint64_t ticket)
 			return atomic_load(&db->published) >= ticket;
 		if (i < SPINS) {
 			cpu_relax();
+			continue;
+		}
+		if (i == SPINS)
+			stats_add(&db->stats, STAT_PUBLISH_WAITS, 1);
+		if (i < SPINS + YIELDS) {
+			env_yield(db->env);
 			continue;
 		}
 		atomic_fetch_add(&db->publish_waiters, 1);

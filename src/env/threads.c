@@ -87,6 +87,12 @@ static void threads_wake(void *self, const uint32_t *word, int count)
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+static void threads_yield(void *self)
+{
+	(void)self;
+	sched_yield();
+}
+
 static unsigned threads_cpus(void *self)
 {
 	cpu_set_t set;
@@ -146,7 +152,7 @@ const shale_executor_ops threads_executor = {
 	.join = threads_join,
 	.wait = threads_wait,
 	.wake = threads_wake,
-	.yield = NULL,
+	.yield = threads_yield,
 	.cpus = threads_cpus,
 	.alive = threads_alive,
 };
