@@ -138,11 +138,21 @@ def needs_more(res):
 
 # ---- what is generated -------------------------------------------------------------
 
+def readme_keys(res):
+	"""Those of other durability than most come last."""
+	keys = [k for step in README_STEPS for k in res.order
+		if k[2] == step and results.main_measure(res, k) is results.SPEED]
+	return sorted(keys, key=lambda k: not usual(res, k))
+
+
+def usual(res, key):
+	return next(iter(res.steps[key].values()))[0]["durability"] == "kill"
+
+
 def short_block(runs):
 	"""For README.md."""
 	res = runs[0]
-	keys = [k for step in README_STEPS for k in res.order
-		if k[2] == step and results.main_measure(res, k) is results.SPEED]
+	keys = readme_keys(res)
 	counted = [[engines.who(*who, res.several_profiles()), str(c["faster"]), str(c["even"]),
 		    str(c["slower"])] for who, c in summary.counts(res).items()]
 	m = res.machine
@@ -182,8 +192,11 @@ def run_block(res):
 			("Write amplification, until all is settled", results.WRITE_AMP, written),
 			("Space amplification, when all is settled", results.SPACE_AMP, written),
 			("Peak memory", results.PEAK, steps)):
-		parts += [f"{name}:", measure_table(res, keys, measure)]
+		rows = measure_table(res, keys, measure)
+		parts += [f"{name}:", rows] if rows.count("\n") > 1 else []
 	parts += ["What Shale needs more of than others:", needs_more(res)]
+	if res.missing:
+		parts.append(f"Missing: {'; '.join(summary.missing(res))}.")
 	return "\n\n".join(parts)
 
 
@@ -234,9 +247,8 @@ def documents(runs, have):
 def pictures(runs):
 	"""name -> SVG"""
 	main, out = runs[0], {}
-	speed = [k for step in README_STEPS for k in main.order
-		 if k[2] == step and k[3] == 1 and results.main_measure(main, k) is results.SPEED]
-	out["speed.svg"] = plots.bars_sheet(main, speed, "Operations a second, all engines")
+	out["speed.svg"] = plots.bars_sheet(main, readme_keys(main),
+					    "Operations a second, all engines")
 	timed = [(res, k) for res in runs for k in res.order if plots.has_series(res, k)]
 	if timed: # the file with the longest series, two of its steps
 		res = max(timed, key=lambda t: max(p[-1][0] for _, p in plots.series_data(*t)))[0]
@@ -245,7 +257,7 @@ def pictures(runs):
 	opened = [(res, k) for res in runs for k in res.order if results.is_open_loop(k)]
 	res = opened[0][0] if opened else main
 	keys = [k for r, k in opened if r is res][:6] or \
-		[k for s in LATENCY_STEPS for k in main.order if k[2] == s and k[3] == 1][:4]
+		[k for s in LATENCY_STEPS for k in main.order if k[2] == s and usual(main, k)][:4]
 	out["latency.svg"] = plots.latency_sheet(res, keys, "Latency by percentile")
 	return out
 

@@ -52,8 +52,8 @@ font-size:13px}
 .legend li{display:flex;align-items:center;gap:7px}
 .legend svg{width:28px;height:10px;flex:none}
 .scroll{overflow-x:auto;width:fit-content;max-width:100%;margin:10px 0;border:1px solid var(--line);border-radius:6px}
-table{border-collapse:collapse;font-size:13px;min-width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:4px 12px;text-align:right;white-space:nowrap}
+table{border-collapse:collapse;font-size:12.5px;min-width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:4px 7px;text-align:right;white-space:nowrap}
 th:first-child,td:first-child,.left{text-align:left}
 thead th{color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);
 background:var(--tint)}
@@ -105,7 +105,7 @@ def table(head, rows, classes=None):
 # ---- the parts of one results file -------------------------------------------------
 
 COLUMNS = [("p50", "", results.P50), ("p99", "", results.P99), ("p99.9", "", results.P999),
-	   ("max", "", results.MAX), ("longest gap", "", results.GAP),
+	   ("max", "", results.MAX), ("gap", "longest", results.GAP),
 	   ("processor", "an operation", results.CPU), ("write amp.", "settled", results.WRITE_AMP),
 	   ("read amp.", "", results.READ_AMP), ("space amp.", "settled", results.SPACE_AMP),
 	   ("peak memory", "", results.PEAK)]
@@ -113,7 +113,7 @@ COLUMNS = [("p50", "", results.P50), ("p99", "", results.P99), ("p99.9", "", res
 
 def all_figures(res, keys):
 	head = ["step", ("engine", "left"), "median<small>ops/s</small>",
-		"range", "Shale<small>is</small>"]
+		"range", "Shale<small>over it</small>"]
 	head += [name + (f"<small>{more}</small>" if more else "") for name, more, _ in COLUMNS]
 	rows, classes, several = [], [], res.several_profiles()
 	for key in keys:
@@ -232,8 +232,7 @@ def run(res):
 	facts = "".join(f"<dt>{n}</dt><dd>" + (f"<code>{esc(t)}</code>" if n == "Command" else esc(t))
 			+ "</dd>" for n, t in summary.facts(res))
 	scenarios = dict.fromkeys(k[:2] for k in res.order)
-	missing = sorted({f"{m['scenario']} {m['variant']}".strip() + f": "
-			  f"{engines.who(m['engine'], m['profile'])}, {m['why']}" for m in res.missing})
+	missing = summary.missing(res)
 	absent = f'<p class="soft">Missing: {esc("; ".join(missing))}.</p>' if missing else ""
 	return (f"<section><h2>{esc(res.title)}</h2><dl>{facts}</dl>{absent}"
 		+ "".join(scenario(res, *s) for s in scenarios) + "</section>")

@@ -184,6 +184,9 @@ def bars_sheet(res, keys, label, columns=2, width=860):
 def about(res, key):
 	"""What a step does; its unit too, where it is not operations a second."""
 	step = engines.STEPS.get(key[2].partition("@")[0], "")
+	durability = next(iter(res.steps[key].values()))[0]["durability"]
+	if durability != "kill":
+		step += f"; {engines.CLASSES[durability]}"
 	measure = results.main_measure(res, key)
 	return step if measure is results.SPEED else f"{step}; {unit(res, key)}"
 
@@ -290,7 +293,9 @@ def latency_sheet(res, keys, label, columns=2, width=860):
 	commands = key_box(names, 20, 18, width, height)
 	for i, key in enumerate(keys):
 		x, y = 16 + i % columns * w, 44 + i // columns * panel
-		commands += heading(results.title(key), "latency by percentile", x, y, width, height)
+		step = engines.STEPS.get(key[2].partition("@")[0], "")
+		commands += heading(results.title(key), f"latency by percentile; {step}", x, y, width,
+				    height)
 		commands += latency([d for d in latency_data(res, key) if "-plain" not in d[0]],
 				    x, y + 4, w - 12, panel - 36, width, height, 12)
 		if i == 0:

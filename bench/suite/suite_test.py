@@ -219,6 +219,13 @@ class Documents(unittest.TestCase):
 				 ["| step | Shale | RocksDB |", "|---|---:|---:|",
 				  "| `fillrandom` | 11 | 110 **×0.10** |"])
 
+	def test_what_is_missing_is_said(self):
+		res = results.Results([MACHINE, step("fillseq", "shale", 0, 1), step("fillseq", "shale", 1, 1),
+				       {"type": "missing", "engine": "leveldb", "profile": "tuned",
+					"scenario": "no log", "variant": "", "why": "not possible"}])
+		self.assertIn("Missing: no log: LevelDB, not possible.", docs.run_block(res))
+		self.assertEqual(summary.missing(res), ["no log: LevelDB, not possible"])
+
 	def test_long_lines_are_broken_but_tables_are_not(self):
 		long = "- " + "word " * 40
 		self.assertTrue(all(len(l) <= 96 for l in docs.wrapped(long).splitlines()))

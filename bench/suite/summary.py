@@ -93,6 +93,12 @@ def writes(res, key):
 	return any(r["user_written"] for rs in res.steps[key].values() for r in rs)
 
 
+def missing(res):
+	"""What an engine cannot do, or where it failed."""
+	return sorted({f"{m['scenario']} {m['variant']}".strip() + ": "
+		       f"{engines.who(m['engine'], m['profile'])}, {m['why']}" for m in res.missing})
+
+
 def machine(res):
 	m = res.machine
 	return (f"{m['processor']}, {m['processors']} processors, "
