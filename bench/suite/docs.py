@@ -88,7 +88,7 @@ def cell(res, key, who, measure):
 	text = results.ratio(compared, "×")
 	if compared and compared[0] == "slower":
 		text = f"**{text}**"
-	return f"{measure.text(f.median)} {text}".strip()
+	return f"{results.text(res, key, who, measure)} {text}".strip()
 
 
 def measure_table(res, keys, measure=None):

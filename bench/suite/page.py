@@ -194,7 +194,7 @@ def largest(res, keys):
 
 
 def curves(res, keys):
-	over_time = [figure_html(f"<code>{esc(results.title(k))}</code>", "operations of each second, "
+	over_time = [figure_html(f"<code>{esc(results.title(k))}</code>", "operations of each second, logarithmic; "
 				 "the round of the median speed",
 				 f'<div class="roomy">{plots.throughput_svg(res, k, 1140, 320)}</div>'
 				 f'<div class="narrow">{plots.throughput_svg(res, k, 400, 240)}</div>')
@@ -332,7 +332,8 @@ the most. ×4.4 beside an engine: Shale's median is 4.4 times as good; ×0.50, i
 changing. Keys are 16 bytes, values half compressible, and no engine compresses. The keys of a step
 are drawn before a clock runs, the same for all, and every answer is compared with what was
 written. “At 95 % load” is an open loop: operations have their moments, at 95 % of what the same
-engine reached in the closed loop, and a latency counts from that moment, however late it starts.</p>
+engine reached in the closed loop, and a latency counts from that moment, however late it starts. So a quick engine stands under a
+greater load than a slow one; the rate is beside the latency.</p>
 <h3>Engines</h3>{settings(runs)}
 <p class="soft">“As it comes” means the engine's own defaults, but for compression, which is off.
 Checksums are verified where there are any.</p>

@@ -6,6 +6,7 @@ page, or one within the file (standalone).
 """
 import math
 import re
+import statistics
 import subprocess
 
 import engines
@@ -112,7 +113,7 @@ def bar_rows(res, key, measure):
 		if f is None:
 			continue
 		compared = res.compare(key, who, measure)
-		text = measure.text(f.median) + "  " + results.ratio(compared, "×")
+		text = results.text(res, key, who, measure) + "  " + results.ratio(compared, "×")
 		rows.append((engines.who(*who, several), who[0] + "-plain" * (who[1] != "tuned"),
 			     f, text.strip(), compared[0] if compared else ""))
 	return rows
@@ -194,7 +195,8 @@ def about(res, key):
 def unit(res, key):
 	measure = results.main_measure(res, key)
 	return {"speed": "operations a second", "time": "seconds, less is better"}.get(
-		measure.name, f"{measure.name}, less is better")
+		measure.name, f"{measure.name} under a share of its own speed, less is better"
+		if results.is_open_loop(key) else f"{measure.name}, less is better")
 
 
 # ---- curves ----------------------------------------------------------------------
@@ -331,13 +333,6 @@ def series_data(res, key):
 	return data
 
 
-def round_steps(most, wanted=5):
-	"""Round numbers from 0 up to `most`, about as many as are wanted."""
-	size = 10 ** math.floor(math.log10(most / wanted))
-	step = next(size * m for m in (1, 2, 5, 10) if most / (size * m) <= wanted + 1)
-	return [i * step for i in range(int(most / step) + 1)]
-
-
 def has_series(res, key, least=5):
 	"""Is there something to see: most engines took some seconds."""
 	if results.is_open_loop(key):
@@ -347,11 +342,18 @@ def has_series(res, key, least=5):
 
 
 def throughput(data, x, y, w, h, width, height, top=0):
+	"""Logarithmic, so that slow engines are not one line at the bottom. What is less than a
+	tenth of the slowest median, a second of standstill too, is drawn there."""
 	seconds = max(points[-1][0] for _, points in data)
 	most = max(v for _, points in data for _, v in points)
-	tics = ", ".join(f"'{results.round_text(t)}' {t}" for t in round_steps(most * 1.04))
-	axes = f'''set xrange [0:{seconds}]
-set yrange [0:{most * 1.04}]
+	floor = max(min(statistics.median(v for _, v in points) for _, points in data) / 10, most / 1e4)
+	data = [(class_, [(at, max(v, floor)) for at, v in points]) for class_, points in data]
+	steps = [m * 10 ** e for e in range(12) for m in (1, 2, 5)]
+	tics = ", ".join([f"'less' {floor}"] + [f"'{results.round_text(t)}' {t}" for t in steps
+						if 1.5 * floor < t < 1.3 * most])
+	axes = f'''set logscale y
+set xrange [0:{seconds}]
+set yrange [{floor * 0.999}:{most * 1.15}]
 set ytics ({tics})
 set xtics autofreq
 set format x '%g s'
@@ -373,7 +375,7 @@ def throughput_sheet(res, keys, label, width=860):
 	commands = key_box(names, 20, 18, width, height)
 	for i, key in enumerate(keys):
 		y = 44 + i * panel
-		commands += heading(results.title(key), "operations of each second", 16, y, width, height)
+		commands += heading(results.title(key), "operations of each second, logarithmic", 16, y, width, height)
 		commands += throughput(series_data(res, key), 16, y + 4, width - 28, panel - 24, width,
 				       height, 12)
 		if i == 0:

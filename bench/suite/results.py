@@ -251,6 +251,15 @@ def is_open_loop(key):
 	return "@" in key[2]
 
 
+def text(res, key, who, measure):
+	"""A median; of an open loop with the rate, which is a share of the engine's own."""
+	out = measure.text(res.figure(key, who, measure).median)
+	if is_open_loop(key) and measure is P999:
+		rates = [r["rate"] for r in res.steps[key][who] if "rate" in r]
+		out += f" at {short(statistics.median(rates))}/s" if rates else ""
+	return out
+
+
 def main_measure(res, key):
 	"""What a step is judged by: its rate; seconds, if it has no operations; the tail of
 	the latency, if its rate was given."""

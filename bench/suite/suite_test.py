@@ -135,6 +135,11 @@ class Figures(unittest.TestCase):
 		res = made([10], [10], "ycsba@95")
 		self.assertIs(results.main_measure(res, res.order[0]), results.P999)
 
+	def test_beside_the_latency_of_an_open_loop_is_its_rate(self):
+		res = made([10, 10], [10, 10], "ycsba@95", rate=95000.0)
+		self.assertEqual(results.text(res, res.order[0], SHALE, results.P999),
+				 "1.0 µs at 95.0 k/s")
+
 
 class Text(unittest.TestCase):
 	def test_figures_have_three_digits_and_a_unit(self):
@@ -291,10 +296,6 @@ class Series(unittest.TestCase):
 			 series=[100, 100, 50])
 		self.assertEqual(plots.series(r), [100, 100, 100])
 		self.assertEqual(plots.series({**r, "seconds": 2.25}), [100, 100])
-
-	def test_steps_on_an_axis_are_round(self):
-		self.assertEqual(plots.round_steps(1000), [0, 200, 400, 600, 800, 1000])
-		self.assertEqual(plots.round_steps(7), [0, 2, 4, 6])
 
 
 class Plans(unittest.TestCase):

@@ -35,9 +35,8 @@ def place(res, key):
 
 
 def figures(res, key, who, measure):
-	shale = res.figure(key, res.reference(key, who), measure)
-	other = res.figure(key, who, measure)
-	return measure.text(shale.median), measure.text(other.median)
+	return (results.text(res, key, res.reference(key, who), measure),
+		results.text(res, key, who, measure))
 
 
 def behind(res):
