@@ -52,7 +52,7 @@ STEPS = {
 	"seek100": "seek, then read 100 entries",
 	"scan": "read all entries, forwards; entries are counted",
 	"scanback": "read all entries, backwards; entries are counted",
-	"readwhilewriting": "get while another thread overwrites; gets are counted",
+	"readwhilewriting": "get, while another thread overwrites",
 	"ycsba": "half gets, half updates, Zipf",
 	"ycsbb": "95 % gets, 5 % updates, Zipf",
 	"ycsbc": "gets, Zipf",

@@ -71,6 +71,8 @@ def tidy_tag(match):
 	tag = re.sub(r"""(fill|stroke|color)\s*=\s*['"]rgb\(\s*1,\s*(\d+),\s*0\)['"]""", classed, tag)
 	tag = re.sub(r""" (id|class)=["'][^"']*["']| font-family="sans-serif"| color="(black|white)" """.rstrip(),
 		     "", tag).replace('stroke="black"', 'stroke="currentColor"')
+	# What SVG takes for granted.
+	tag = re.sub(r' stroke-linecap="butt"| stroke-linejoin="miter"| stroke-width="1.00"', "", tag)
 	tag = re.sub(r"(\.\d)\d+", r"\1", tag).replace(".0 ", " ").replace(".0,", ",")
 	if classes:
 		tag = re.sub(r"^<(\w+)", rf'<\1 class="{" ".join(dict.fromkeys(classes))}"', tag)
@@ -84,6 +86,7 @@ def tidy(svg, width, height, label, standalone):
 	body = re.sub(r"<[^>]+>", tidy_tag, body)
 	body = re.sub(r"<tspan *>|</tspan>", "", body)
 	body = re.sub(r"\s*\n\s*", "\n", body)
+	body = re.sub(r"<g fill=\"none\" stroke=\"currentColor\">\s*</g>\s*", "", body)
 	head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
 		f'role="img" aria-label="{label}"')
 	if not standalone:
@@ -169,16 +172,16 @@ def heading(text, more, x, y, width, height):
 
 
 def bars_sheet(res, keys, label, columns=2, width=860):
-	"""A file of its own: bars of several steps, each with what it does."""
-	panels = [(k, bar_rows(res, k, results.main_measure(res, k))) for k in keys]
+	"""A file of its own: bars of several steps, each with what it does; tuned engines."""
+	panels = [(k, [r for r in bar_rows(res, k, results.main_measure(res, k))
+		       if not r[1].endswith("-plain")]) for k in keys]
 	w, tall = (width - 24) // columns, max(bars_height(r) for _, r in panels) + 40
 	height = math.ceil(len(panels) / columns) * tall + 10
 	commands = ""
 	for i, (key, rows) in enumerate(panels):
 		x, y = 16 + i % columns * w, 10 + i // columns * tall
 		commands += heading(results.title(key), about(res, key), x, y + 10, width, height)
-		commands += bars(rows, x, y + 24, w - 16, width, height,
-				 150 if res.several_profiles() else NAME_WIDTH)
+		commands += bars(rows, x, y + 24, w - 16, width, height)
 	return draw(commands, width, height, label, True)
 
 
