@@ -226,7 +226,7 @@ static void others_work(void *arg)
 		s->turns++;
 		s->turns_in_sync += s->syncing;
 		if (s->syncing)
-			memcpy(s->buf, "late", 4);
+			s->buf[0]++; /* each time other bytes: it may run before the write looks too */
 		env_sleep_ns(s->env, 1000000);
 	}
 }
