@@ -84,6 +84,11 @@ typedef struct shale_fs_ops {
 	int (*space)(void *self, const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
 	/* Several reads that may wait for the device together. NULL: one after another. */
 	void (*read_many)(void *self, shale_read *reads, size_t n);
+	/*
+	 * Wait until what writeback() began of a range is written. -EIO, -ENOSPC or -EDQUOT:
+	 * it is not, and perhaps no sync() will say so again. NULL: there is no such wait.
+	 */
+	int (*writeback_wait)(void *self, shale_file *f, uint64_t offset, uint64_t n);
 } shale_fs_ops;
 
 /* ---- clock -------------------------------------------------------------- */

@@ -120,9 +120,16 @@ static int posix_sync(void *self, shale_file *f)
 static int posix_writeback(void *self, shale_file *f, uint64_t offset, uint64_t n)
 {
 	(void)self;
-	/* Only WRITE: with the waiting flags the call would swallow a write error. */
 	return result(
 		RETRY(sync_file_range(f->fd, (off_t)offset, (off_t)n, SYNC_FILE_RANGE_WRITE)));
+}
+
+/* Tells of a write error, and with that the kernel has told of it. */
+static int posix_writeback_wait(void *self, shale_file *f, uint64_t offset, uint64_t n)
+{
+	(void)self;
+	return result(RETRY(
+		sync_file_range(f->fd, (off_t)offset, (off_t)n, SYNC_FILE_RANGE_WAIT_BEFORE)));
 }
 
 /* Where the file system cannot reserve: real zeros behind what is there. */
@@ -457,4 +464,5 @@ const shale_fs_ops posix_fs = {
 	.unlock = posix_unlock,
 	.space = posix_space,
 	.read_many = posix_read_many,
+	.writeback_wait = posix_writeback_wait,
 };

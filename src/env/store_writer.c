@@ -1,13 +1,16 @@
 /*
  * Writing an immutable object. Bytes gather in a buffer and go to the file in
  * whole buffers, each accounted to the rate limiter first. What the kernel holds
- * dirty is bounded: its writing is started every WRITEBACK_BYTES and waited for
- * every SYNC_BYTES, so that a commit's sync never queues behind a whole table.
+ * dirty is bounded: its writing is started every WRITEBACK_BYTES, and before the next
+ * such piece the one before is waited for; all is synced every SYNC_BYTES. So a
+ * commit's sync never queues behind a whole table, but behind two pieces at most.
  *
  * The file is written under its own name: nothing refers to it before it is
  * sealed, and what a crash leaves behind is removed as an orphan.
  */
 #include "env/store_impl.h"
+
+#include <errno.h>
 
 enum {
 	BUFFER_BYTES = 256 << 10,
@@ -25,6 +28,7 @@ struct store_writer {
 	size_t used;        /* of buffer */
 	uint64_t written;   /* bytes in the file */
 	uint64_t started;   /* bytes whose writing to the device was begun */
+	uint64_t arrived;   /* bytes whose writing was waited for */
 	uint64_t synced;    /* bytes known to be durable */
 	shale_error failed; /* the first failure; status 0: none */
 };
@@ -88,7 +92,31 @@ static shale_status writer_sync(struct store_writer *w)
 	if (err < 0)
 		return writer_failed(w,
 				     err_sys(-err, w->name.text, "cannot sync %s", w->name.text));
-	w->started = w->synced = w->written;
+	w->arrived = w->started = w->synced = w->written;
+	return SHALE_OK;
+}
+
+/* Whether a wait tells of lost bytes. Others are of a file system that has no such call. */
+static bool lost(int err)
+{
+	return err == -EIO || err == -ENOSPC || err == -EDQUOT;
+}
+
+static shale_status writer_push(struct store_writer *w)
+{
+	const shale_env *env = w->store->env;
+	int err = 0;
+
+	if (env->fs.ops->writeback_wait != NULL && w->started != w->arrived)
+		err = env->fs.ops->writeback_wait(env->fs.self, w->file, w->arrived,
+						  w->started - w->arrived);
+	if (lost(err))
+		return writer_failed(w, err_sys(-err, w->name.text, "cannot write back %s",
+						w->name.text));
+	w->arrived = w->started;
+	/* A hint: a failure of the device shows in the wait, or in the sync. */
+	(void)env->fs.ops->writeback(env->fs.self, w->file, w->started, w->written - w->started);
+	w->started = w->written;
 	return SHALE_OK;
 }
 
@@ -104,13 +132,7 @@ static shale_status writer_write(struct store_writer *w, const void *data, size_
 	w->written += n;
 	if (w->written - w->synced >= SYNC_BYTES)
 		return writer_sync(w);
-	if (w->written - w->started >= WRITEBACK_BYTES) {
-		/* A hint: a failure of the device shows in the sync. */
-		(void)env->fs.ops->writeback(env->fs.self, w->file, w->started,
-					     w->written - w->started);
-		w->started = w->written;
-	}
-	return SHALE_OK;
+	return w->written - w->started >= WRITEBACK_BYTES ? writer_push(w) : SHALE_OK;
 }
 
 static shale_status writer_flush(struct store_writer *w)

@@ -155,6 +155,37 @@ static void a_compaction_can_be_ended_at_every_call_and_leaves_all_as_it_was(voi
 		run_sim(seed, end_at_every_call);
 }
 
+/* Of less than is merged between two questions: the limiter would hold it for an hour. */
+static void end_a_small_one(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = with_threads(sim, 2);
+	shale_rate r = SHALE_RATE_INIT;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 2; i++) {
+		put(db, NULL, i, VALUE);
+		need_ok(shale_flush(db, NULL));
+	}
+	r.bytes_per_s = 1;
+	need_ok(shale_rate_set(db, &r));
+	for (unsigned i = 1; i < 10; i++) {
+		struct listener l = { .end_at = i };
+
+		need_status(compact(db, NULL, &l), SHALE_MORE);
+		need(tables(db) == 2 && files(sim) == 2);
+	}
+	need_ok(shale_close(db));
+}
+
+static void a_small_compaction_can_be_ended_too(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, end_a_small_one);
+}
+
 static void tell(void *arg)
 {
 	struct sim *sim = arg;
@@ -162,10 +193,9 @@ static void tell(void *arg)
 	struct listener l = { .end_at = 0 }, none = { .end_at = 0 };
 	shale_db *db;
 
+	o.default_cf.compaction.top_runs = 64; /* nothing is merged but for us */
 	need_ok(shale_open(DIR, &o, &db));
-	need_ok(shale_pause_compaction(db));
 	fill(db, NULL, 9);
-	need_ok(shale_resume_compaction(db));
 	need_ok(compact(db, NULL, &l));
 	need(l.calls > 5);
 	need(l.last.bytes_total > KEYS * VALUE && l.last.bytes_done == l.last.bytes_total);
@@ -419,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_compaction_can_be_ended_at_every_call_and_leaves_all_as_it_was),
+		cmocka_unit_test(a_small_compaction_can_be_ended_too),
 		cmocka_unit_test(who_asked_is_told_up_to_the_end),
 		cmocka_unit_test(while_paused_all_goes_on_but_merges),
 		cmocka_unit_test(a_pause_holds_a_merge_where_it_is),

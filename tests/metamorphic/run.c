@@ -71,6 +71,7 @@ void run_open(struct run *r)
 		NEED(r, shale_batch_new(&r->batch) == SHALE_OK, "batch_new: failed");
 	shale_batch_clear(r->batch);
 	r->last_seq = 0;
+	r->pauses = 0;
 	r->puts = r->deletes = r->range_deletes = 0;
 }
 
@@ -113,6 +114,48 @@ static void same(struct run *r, const struct answer *got, const struct answer *w
 	NEED(r, got->digest == want->digest, "%s entries: gave wrong keys or values", verb);
 }
 
+static bool end_soon(void *arg, const shale_compact_progress *p)
+{
+	(void)p;
+	return (*(unsigned *)arg)-- != 0;
+}
+
+/* What changes no answer, between the operations of the script. */
+static void meddle(struct run *r)
+{
+	unsigned every = r->settings.meddle, n = every != 0 ? (unsigned)r->at / every : 0;
+	shale_compact_options compact = SHALE_COMPACT_OPTIONS_INIT;
+	shale_rate rate = SHALE_RATE_INIT;
+	unsigned calls = n / 4 % 5;
+	shale_status rc = SHALE_OK;
+
+	if (every == 0 || r->at % every != 0)
+		return;
+	switch (n % 4) {
+	case 0:
+		rc = shale_pause_compaction(r->db);
+		r->pauses++;
+		break;
+	case 1:
+		rate.bytes_per_s = n % 3 != 0 ? 4 << 20 : 0;
+		rate.ops_per_s = n % 5 != 0 ? 10000 : 0;
+		rate.window[n % SHALE_RATE_WINDOWS] = (shale_rate_window){ n % 1440, 0, 0, 20000 };
+		rate.target_p99_us = n % 2 != 0 ? 100 : 0;
+		rc = shale_rate_set(r->db, &rate);
+		break;
+	case 2:
+		for (; r->pauses != 0 && rc == SHALE_OK; r->pauses -= rc == SHALE_OK)
+			rc = shale_resume_compaction(r->db);
+		break;
+	default:
+		compact.progress = end_soon;
+		compact.arg = &calls;
+		rc = shale_compact(r->db, &compact);
+		rc = rc == SHALE_MORE ? SHALE_OK : rc;
+	}
+	NEED(r, rc == SHALE_OK, "meddling: gave %s", shale_status_name(rc));
+}
+
 static void do_op(struct run *r, const struct op *op)
 {
 	struct answer want, got = { .status = SHALE_OK };
@@ -128,6 +171,7 @@ static void do_op(struct run *r, const struct op *op)
 		r->counts->crashes++;
 		sim_stop(r->sim);
 	}
+	meddle(r);
 	verb_call(r, op, &got);
 	same(r, &got, &want);
 	if (r->oracle->commit.count != 0)

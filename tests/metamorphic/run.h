@@ -39,6 +39,7 @@ struct run {
 	shale_value holds[HOLDS];
 	shale_batch *batch; /* on this machine's heap, which no crash frees */
 	shale_seq last_seq;
+	unsigned pauses;                       /* of compaction */
 	uint64_t puts, deletes, range_deletes; /* since the store was opened */
 
 	/* What survives a power cut for sure, and the commits since. */

@@ -35,6 +35,7 @@ enum which {
 	DEPTH,
 	CPUS,
 	HOP,
+	MEDDLE,
 	SETTINGS,
 };
 
@@ -91,6 +92,7 @@ static const struct {
 	[DEPTH] = { "depth", NULL, 0, 1, 16 },
 	[CPUS] = { "cpus", NULL, 2, 1, 16 },
 	[HOP] = { "hop", NULL, 0, 1, 1 },
+	[MEDDLE] = { "meddle", NULL, 0, 4, 64 },
 };
 
 const struct settings_set settings_sets[] = {
@@ -134,6 +136,8 @@ const struct settings_set settings_sets[] = {
 	{ "priorities", "depth=5 threads=4" },
 	{ "durable priorities", "depth=3 threads=2 durability=durable memtable=16384" },
 	{ "another set each open", "hop=1" },
+	{ "paused and limited", "meddle=8 top=1 memtable=16384 table=4096" },
+	{ "one thread, paused", "meddle=16 threads=1 memtable=16384 table=4096" },
 };
 const size_t settings_set_count = sizeof(settings_sets) / sizeof(settings_sets[0]);
 
@@ -212,6 +216,7 @@ static void apply(const uint64_t v[SETTINGS], struct settings *out)
 			      .steps_max = 200000000 },
 		.cpus = (unsigned)v[CPUS],
 		.hop = v[HOP] != 0,
+		.meddle = (unsigned)v[MEDDLE],
 	};
 }
 

@@ -18,6 +18,7 @@ struct settings {
 	shale_options options;
 	struct sim_schedule schedule;
 	unsigned cpus;
+	unsigned meddle; /* pauses, limits, ended compactions every so many operations; 0: none */
 	bool hop; /* every open takes the next of the fixed sets, but for what a family keeps */
 };
 

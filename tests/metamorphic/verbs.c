@@ -325,6 +325,11 @@ static void call_compact(struct run *r, const struct op *op, struct answer *a)
 	o.lower = bound_of(r, op->lower);
 	o.upper = bound_of(r, op->upper);
 	a->status = shale_compact(r->db, &o);
+	if (a->status == SHALE_MORE && r->pauses != 0) {
+		for (; r->pauses != 0; r->pauses--)
+			NEED(r, shale_resume_compaction(r->db) == SHALE_OK, "compact: paused");
+		a->status = shale_compact(r->db, &o);
+	}
 }
 
 static void call_figures(struct run *r)

@@ -9,6 +9,7 @@ static uint64_t seed_of_run;
 static void fill_and_die(void *arg)
 {
 	struct sim *sim = arg;
+	struct slow_tables slow = { .sim = sim, .ns = 125000000 };
 	shale_options o = small_options(sim);
 	struct rand r;
 	shale_db *db;
@@ -16,7 +17,7 @@ static void fill_and_die(void *arg)
 
 	rand_seed(&r, seed_of_run);
 	/* Several memtables are sealed while the first of them is still written. */
-	slow_calls(sim, SIM_OPEN, 125000000);
+	slow_tables(&slow);
 	o.background_threads = 1;
 	need_ok(shale_open(DIR, &o, &db));
 	n = 200 + (unsigned)rand_below(&r, 1000);
@@ -26,7 +27,7 @@ static void fill_and_die(void *arg)
 	sim_heap_free_all(sim_get_heap(sim));
 	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
 
-	sim_set_latency(sim, NULL);
+	sim_fs_on_call(sim_get_fs(sim), NULL, NULL);
 	need_ok(shale_open(DIR, &o, &db));
 	for (unsigned i = 0; i < n; i++)
 		need_ok(has(db, NULL, i));

@@ -39,13 +39,14 @@ static void many_families_with_large_values_keep_to_the_budget(void **state)
 /* A disk so slow that flushes fall behind: the writer waits, and memory stays in its bounds. */
 static void write_faster_than_flushes(void *arg)
 {
+	struct slow_tables slow = { .sim = arg, .ns = 250000000 }; /* 1 MiB/s */
 	shale_options o = small_options(arg);
 	shale_stats stats = SHALE_STATS_INIT;
 	shale_db *db;
 
 	o.memtable_bytes = 512 << 10;
 	o.durability = SHALE_EPHEMERAL;
-	slow_calls(arg, SIM_WRITE, 250000000); /* of 256 KiB: 1 MiB/s */
+	slow_tables(&slow);
 	need_ok(shale_open(DIR, &o, &db));
 	for (unsigned i = 0; i < 400; i++) {
 		put(db, NULL, i, 20000);
@@ -70,6 +71,7 @@ static void a_slow_disk_keeps_to_the_budget(void **state)
  */
 static void write_as_fast_as_flushes(void *arg)
 {
+	struct slow_tables slow = { .sim = arg, .ns = 12500000 }; /* 20 MiB/s */
 	shale_options o = small_options(arg);
 	shale_stats stats = SHALE_STATS_INIT;
 	shale_db *db;
@@ -77,7 +79,7 @@ static void write_as_fast_as_flushes(void *arg)
 	o.memory_budget = 32 << 20;
 	o.memtable_bytes = 4 << 20;
 	o.durability = SHALE_EPHEMERAL;
-	slow_calls(arg, SIM_WRITE, 12500000); /* of 256 KiB: 20 MiB/s */
+	slow_tables(&slow);
 	need_ok(shale_open(DIR, &o, &db));
 	for (unsigned i = 0; i < 30000; i++)
 		put(db, NULL, i, 2000);

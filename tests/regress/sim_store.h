@@ -4,6 +4,7 @@
 
 #include "support/test.h"
 
+#include "base/lock.h"
 #include "env/sim.h"
 
 #include <errno.h>
@@ -40,6 +41,27 @@ static inline void slow_calls(struct sim *sim, enum sim_op op, uint64_t ns)
 
 	l.of[op].least_ns = l.of[op].most_ns = ns;
 	sim_set_latency(sim, &l);
+}
+
+struct slow_tables {
+	struct sim *sim;
+	uint64_t ns; /* for each piece of 256 KiB, or a last one */
+};
+
+static inline void slow_table_write(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
+{
+	const struct slow_tables *s = arg;
+	size_t n = strlen(name);
+
+	(void)fs;
+	if (op == SIM_WRITE && n > 4 && strcmp(name + n - 4, ".sst") == 0)
+		env_sleep_ns(sim_env(s->sim), s->ns);
+}
+
+/* Tables are written so slowly from now on, and nothing else is. */
+static inline void slow_tables(struct slow_tables *s)
+{
+	sim_fs_on_call(sim_get_fs(s->sim), slow_table_write, s);
 }
 
 /* Run fn(sim) as the first task of a machine; `stuck` tells of a deadlock, which fails. */

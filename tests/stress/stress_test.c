@@ -339,11 +339,31 @@ static void ask_the_rest(struct part *p)
 	shale_batch_free(b);
 }
 
+/* Merges are paused for a while, or go on, or get other limits. */
+static void hold_merges(struct part *p, bool *paused)
+{
+	shale_db *db = p->s->f->db;
+	shale_rate rate = SHALE_RATE_INIT;
+
+	if (*paused || rand_below(&p->rand, 2) != 0) {
+		MUST((*paused ? shale_resume_compaction(db) : shale_pause_compaction(db)) ==
+		     SHALE_OK);
+		*paused = !*paused;
+		return;
+	}
+	rate.bytes_per_s = rand_below(&p->rand, 2) * (16 << 20);
+	rate.ops_per_s = rand_below(&p->rand, 2) * 1000;
+	rate.target_p99_us = (uint32_t)rand_below(&p->rand, 3) * 20;
+	MUST(shale_rate_set(db, &rate) == SHALE_OK);
+	MUST(shale_rate_get(db, &rate) == SHALE_OK);
+}
+
 static void *tend(void *arg)
 {
 	struct part *p = arg;
 	struct stress *s = p->s;
 	shale_db *db = s->f->db;
+	bool paused = false;
 
 	for (uint64_t n = 0; !atomic_load(&s->done); n++) {
 		shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
@@ -352,13 +372,16 @@ static void *tend(void *arg)
 		uint64_t bytes = 0;
 		shale_cf *cf;
 
-		switch (rand_below(&p->rand, 7)) {
+		switch (rand_below(&p->rand, 8)) {
 		case 0:
 			fo.no_wait = true;
 			MUST(shale_flush(db, &fo) == SHALE_OK);
 			break;
 		case 1:
-			MUST(shale_compact(db, NULL) == SHALE_OK);
+			MUST(shale_compact(db, NULL) == (paused ? SHALE_MORE : SHALE_OK));
+			break;
+		case 6:
+			hold_merges(p, &paused);
 			break;
 		case 2:
 			MUST(shale_cf_create(db, "passing", NULL, &cf) == SHALE_OK);
@@ -387,6 +410,8 @@ static void *tend(void *arg)
 		}
 		atomic_fetch_add(&s->operations, 1);
 	}
+	if (paused)
+		MUST(shale_resume_compaction(db) == SHALE_OK);
 	return NULL;
 }
 

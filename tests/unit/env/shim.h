@@ -15,6 +15,7 @@ enum shim_op {
 	SHIM_PWRITE,
 	SHIM_SYNC,
 	SHIM_WRITEBACK,
+	SHIM_WRITEBACK_WAIT,
 	SHIM_ALLOCATE,
 	SHIM_MAP,
 	SHIM_LIST,
@@ -34,6 +35,8 @@ struct shim {
 	size_t transfer_max;        /* 0: whole transfers */
 	uint64_t bytes_written;
 	uint64_t dirty, dirty_max; /* bytes written and not synced, of all files together */
+	/* The same, not waited for either; of one file that is written from its start. */
+	uint64_t pending, pending_max, arrived;
 };
 
 static inline int shim_fails(void *self, enum shim_op op)
@@ -75,19 +78,32 @@ static inline int64_t shim_pwrite(void *self, shale_file *f, const void *buf, si
 		s->bytes_written += (uint64_t)rc;
 		s->dirty += (uint64_t)rc;
 		s->dirty_max = s->dirty > s->dirty_max ? s->dirty : s->dirty_max;
+		s->pending =
+			offset + (uint64_t)rc > s->arrived ? offset + (uint64_t)rc - s->arrived : 0;
+		s->pending_max = s->pending > s->pending_max ? s->pending : s->pending_max;
 	}
 	return rc;
 }
 
 static inline int shim_sync(void *self, shale_file *f)
 {
-	((struct shim *)self)->dirty = 0;
+	struct shim *s = self;
+
+	s->dirty = 0;
+	s->arrived += s->pending;
+	s->pending = 0;
 	SHIM_CALL(SHIM_SYNC, sync(NULL, f));
 }
 
 static inline int shim_writeback(void *self, shale_file *f, uint64_t offset, uint64_t n)
 {
 	SHIM_CALL(SHIM_WRITEBACK, writeback(NULL, f, offset, n));
+}
+
+static inline int shim_writeback_wait(void *self, shale_file *f, uint64_t offset, uint64_t n)
+{
+	((struct shim *)self)->arrived = offset + n;
+	SHIM_CALL(SHIM_WRITEBACK_WAIT, writeback_wait(NULL, f, offset, n));
 }
 
 static inline int shim_allocate(void *self, shale_file *f, uint64_t offset, uint64_t n)
@@ -136,6 +152,7 @@ static inline void shim_init(struct shim *s)
 	s->ops.pwrite = shim_pwrite;
 	s->ops.sync = shim_sync;
 	s->ops.writeback = shim_writeback;
+	s->ops.writeback_wait = shim_writeback_wait;
 	s->ops.allocate = shim_allocate;
 	s->ops.map = shim_map;
 	s->ops.list = shim_list;

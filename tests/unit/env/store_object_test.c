@@ -117,9 +117,44 @@ static void dirty_data_is_bounded(void **state)
 	assert_int_equal(shim.count[SHIM_SYNC], 2);
 	assert_in_range(shim.count[SHIM_WRITEBACK], 36, 40);
 	assert_in_range(shim.dirty_max, 16 << 20, 17 << 20);
+	/* A piece that is waited for, one that is begun, and what gathers for the next. */
+	assert_in_range(shim.count[SHIM_WRITEBACK_WAIT], 33, 37);
+	assert_in_range(shim.pending_max, 2 << 20, (2 << 20) + (256 << 10));
 	assert_ok(store_writer_seal(w));
 	assert_int_equal(shim.count[SHIM_SYNC], 3);
 	read_back(1, PATTERN);
+}
+
+static void bytes_that_do_not_arrive_are_told_of(void **state)
+{
+	static const int each[] = { EIO, ENOSPC, EDQUOT };
+	struct store_writer *w;
+	shale_status rc;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+		w = create(1);
+		shim_fail(&shim, SHIM_WRITEBACK_WAIT, 2, each[i]);
+		assert_ok(store_writer_append(w, pattern, 2 << 20));
+		rc = store_writer_append(w, pattern, 4 << 20);
+		assert_status(rc, each[i] == EIO ? SHALE_IO : SHALE_NO_SPACE);
+		assert_string_equal(shale_last_error()->object, "00000000-00000001.sst");
+		assert_int_equal(shale_last_error()->sys_errno, each[i]);
+		shim_heal(&shim);
+		assert_status(store_writer_append(w, "x", 1), rc);
+		assert_status(store_writer_seal(w), rc);
+	}
+	/* A file system that cannot wait, or an environment. */
+	w = create(1);
+	shim_fail(&shim, SHIM_WRITEBACK_WAIT, 1, EINVAL);
+	assert_ok(store_writer_append(w, pattern, 4 << 20));
+	assert_ok(store_writer_seal(w));
+	shim_heal(&shim);
+	shim.ops.writeback_wait = NULL;
+	w = create(2);
+	assert_ok(store_writer_append(w, pattern, 4 << 20));
+	assert_ok(store_writer_seal(w));
+	read_back(2, 4 << 20);
 }
 
 static void a_seal_syncs_the_data_and_then_the_name(void **state)
@@ -448,6 +483,7 @@ int main(void)
 		TEST(what_was_appended_is_read_back),
 		TEST(appends_are_gathered_into_large_writes),
 		TEST(dirty_data_is_bounded),
+		TEST(bytes_that_do_not_arrive_are_told_of),
 		TEST(a_seal_syncs_the_data_and_then_the_name),
 		TEST(short_transfers_are_gone_on_with),
 		TEST(a_name_is_used_once),
