@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 enum budget_part {
-	BUDGET_MEMTABLES,
 	BUDGET_CACHE,
 	BUDGET_TABLES,
 	BUDGET_LOG,

@@ -185,6 +185,7 @@ struct shale_db {
 	bool compacting;               /* one shale_compact() at a time */
 	_Atomic uint32_t pauses;       /* of merges; changed under mu */
 	_Atomic uint64_t sealed_bytes; /* changed under mu */
+	_Atomic uint64_t active_bytes; /* of all active memtables when last looked at */
 	_Atomic uint64_t longest_stop_ns;
 	_Atomic uint64_t level_read[SHALE_LEVELS_MAX], level_written[SHALE_LEVELS_MAX];
 

@@ -71,13 +71,13 @@ static void give(shale_db *db, uint64_t memtables)
 	memory_fit(db);
 }
 
-/* What the memtables hold, or will soon: beside the sealed ones an active one fills up. */
+/* What the memtables hold, or will soon: an active one fills up. */
 static uint64_t memtables_need(const shale_db *db)
 {
-	uint64_t used = budget_used(&db->budget, BUDGET_MEMTABLES);
-	uint64_t soon = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
-			db->options.memtable_bytes;
-	uint64_t need = used > soon ? used : soon;
+	uint64_t active = atomic_load_explicit(&db->active_bytes, memory_order_relaxed);
+	uint64_t one = db->options.memtable_bytes;
+	uint64_t need = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
+			(active > one ? active : one);
 
 	return need < db->memtables_max ? need : db->memtables_max;
 }

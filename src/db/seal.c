@@ -77,10 +77,11 @@ void seal_for_memory(shale_db *db)
 	shale_cf *largest;
 
 	mutex_assert_held(&db->commit_mu);
-	if (memory_is_short(db))
-		scheduler_kick(db->scheduler);
-	if (db->family_count < 2)
+	if (db->family_count < 2) {
+		if (memory_is_short(db))
+			scheduler_kick(db->scheduler);
 		return;
+	}
 	do {
 		uint64_t sum = 0;
 		size_t most = 0;
@@ -95,6 +96,9 @@ void seal_for_memory(shale_db *db)
 				largest = db->families[i];
 			}
 		}
+		atomic_store_explicit(&db->active_bytes, sum, memory_order_relaxed);
+		if (memory_is_short(db))
+			scheduler_kick(db->scheduler);
 		if (sum <= db->memtables_max / 2)
 			break;
 		/* When that fails it is tried again soon. */

@@ -36,6 +36,52 @@ static void many_families_with_large_values_keep_to_the_budget(void **state)
 		run_sim(1 + i, write_many);
 }
 
+/* The active memtables of several families are memory that the cache must leave. */
+static void fill_the_cache_then_families(void *arg)
+{
+	enum { KEYS = 30000, VALUE = 2000, OTHERS = 3, LOG = 64 << 20 };
+	shale_options o = small_options(arg);
+	shale_stats stats = SHALE_STATS_INIT;
+	shale_cf *cf[OTHERS];
+	shale_db *db;
+
+	o.memory_budget = 140 << 20;
+	o.memtable_bytes = 16 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < KEYS; i++)
+		put(db, NULL, i, VALUE);
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_wait_idle(db));
+	/* Slowly, so that the share of the memtables is taken back. */
+	slow_calls(arg, SIM_READ, 1000000);
+	for (unsigned i = 0; i < KEYS; i++)
+		need_ok(has(db, NULL, i));
+	need_ok(shale_stats_get(db, &stats));
+	need(stats.memory_cache > 40 << 20);
+	slow_calls(arg, SIM_READ, 0);
+	for (unsigned i = 0; i < OTHERS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "f%u", i);
+		need_ok(shale_cf_create(db, name, NULL, &cf[i]));
+	}
+	for (unsigned i = 0; i < OTHERS * 5000; i++)
+		put(db, cf[i % OTHERS], i, VALUE);
+	need_ok(shale_wait_idle(db));
+	need_ok(shale_stats_get(db, &stats));
+	need(stats.memory_memtables > 28 << 20 && stats.memory_cache > 16 << 20);
+	need(stats.memory_memtables + stats.memory_cache <= o.memory_budget - LOG);
+	for (unsigned i = 0; i < OTHERS; i++)
+		shale_cf_release(cf[i]);
+	need_ok(shale_close(db));
+}
+
+static void the_cache_makes_room_for_the_memtables_of_all_families(void **state)
+{
+	(void)state;
+	run_sim(1, fill_the_cache_then_families);
+}
+
 /* A disk so slow that flushes fall behind: the writer waits, and memory stays in its bounds. */
 static void write_faster_than_flushes(void *arg)
 {
@@ -100,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_families_with_large_values_keep_to_the_budget),
+		cmocka_unit_test(the_cache_makes_room_for_the_memtables_of_all_families),
 		cmocka_unit_test(a_slow_disk_keeps_to_the_budget),
 		cmocka_unit_test(writers_slow_down_before_they_stop),
 	};
