@@ -589,6 +589,10 @@ EDITS = {1: ("NEXT_NUMBER", "number"), 2: ("LAST_SEQ", "seq"),
          11: ("SNAPSHOT",), 12: ("CLEAN_CLOSE",), 13: ("NEXT_RUN", "number"),
          14: ("NEXT_CF", "cf"), 15: ("CF_OPTIONS", "cf", "options")}
 BITS = {"cf": 32, "seq": 56, "level": 3}
+NOTES, JOB = 128, 128
+JOB_FIELDS = ("id", "cf", "kind", "reason", "levels_in", "level_out", "start_ms", "ns",
+              "tables_in", "tables_out", "bytes_in", "bytes_out", "entries_in", "entries_kept",
+              "dropped_shadowed", "dropped_tombstones", "dropped_expired", "dropped_range")
 
 
 def options(r):
@@ -609,10 +613,27 @@ def options(r):
     return out
 
 
+def job_note(r):
+    begin = r.at
+    job = {field: r.varint() for field in JOB_FIELDS}
+    dropped = sum(job[field] for field in JOB_FIELDS if field.startswith("dropped"))
+    if max(job["cf"], job["kind"], job["reason"]) >> 32 or job["levels_in"] >> LEVELS or \
+            job["level_out"] >= LEVELS:
+        raise r.damage("impossible note of a job", begin)
+    if job["entries_in"] != job["entries_kept"] + dropped:
+        raise r.damage(f"job {job['id']} does not add up", begin)
+    return job
+
+
 def edit_fields(r):
     while r.left():
         at = r.at
         tag = r.u8()
+        if tag >= NOTES:
+            raw = r.string(1 << 30, "note")
+            if tag == JOB:
+                yield {"tag": "JOB", **job_note(Reader(r.name, raw, r.base + r.at - len(raw)))}
+            continue
         if tag not in EDITS:
             raise r.damage(f"unknown tag {tag}", at)
         field = {"tag": EDITS[tag][0]}

@@ -99,6 +99,12 @@ static const struct figure state[] = {
 	FIGURE_END,
 };
 
+static const struct figure space[] = {
+	FIGURE(table_bytes, "bytes of tables", BYTES),
+	FIGURE(live_bytes, "of these live, about", BYTES),
+	FIGURE_END,
+};
+
 static const struct figure memory[] = {
 	FIGURE(memory_budget, "budget", BYTES),
 	FIGURE(memory_used, "used", BYTES),
@@ -138,6 +144,7 @@ static const struct figure_group groups[] = {
 	{ "Flushes and compactions", background },
 	{ "Back-pressure", pressure },
 	{ "State", state },
+	{ "Space", space },
 	{ "Memory", memory },
 	{ "This opening of the store", opening },
 	{ "The limiter of merges", limiter },
@@ -181,12 +188,107 @@ uint64_t figures_tables(const shale_stats *s)
 	return sum;
 }
 
-double figures_write_amplification(const shale_stats *s)
+/* ---- tables of figures ---- */
+
+static void add_work(struct grid *g, const shale_work_stats *w)
 {
-	if (!s->user_bytes)
-		return 0;
-	return (double)(s->log_bytes + s->flush_bytes + s->compaction_written_bytes) /
-	       (double)s->user_bytes;
+	grid_add(g, "%s", human_count(w->jobs).text);
+	grid_add(g, "%s", human_size(w->read_bytes).text);
+	grid_add(g, "%s", human_size(w->written_bytes).text);
+	grid_add(g, "%s", human_count(w->entries_kept).text);
+	grid_add(g, "%s", human_count(w->dropped_shadowed).text);
+	grid_add(g, "%s", human_count(w->dropped_tombstones).text);
+	grid_add(g, "%s", human_count(w->dropped_expired).text);
+	grid_add(g, "%s", human_count(w->dropped_range).text);
+	grid_add(g, "%s", human_count(w->failed).text);
+}
+
+#define WORK_COLUMNS                                                                               \
+	{ "jobs", true }, { "read", true }, { "wrote", true }, { "kept", true },                   \
+		{ "overwritten", true }, { "tombstones", true }, { "expired", true },              \
+		{ "range deleted", true }, { "failed", true },                                     \
+	{                                                                                          \
+		NULL, false                                                                        \
+	}
+
+static bool is_idle(const shale_work_stats *w)
+{
+	return w->jobs == 0 && w->failed == 0;
+}
+
+static void print_grid(struct grid *g, FILE *f, const struct look *look, const char *title,
+		       const char *nothing)
+{
+	fprintf(f, "\n%s%s%s\n", look->bold, title, look->plain);
+	if (g->cell_count)
+		grid_print(g, f, look, 2);
+	else
+		fprintf(f, "  %s\n", nothing);
+	grid_fini(g);
+}
+
+static void print_reasons(const shale_stats *s, FILE *f, const struct look *look)
+{
+	static const struct grid_column columns[] = { { "because", false }, WORK_COLUMNS };
+	struct grid g;
+
+	grid_init(&g, columns);
+	for (unsigned i = 0; i < SHALE_REASONS_MAX; i++) {
+		if (is_idle(&s->by_reason[i]))
+			continue;
+		grid_add(&g, "%s", shale_reason_name((shale_reason)i));
+		add_work(&g, &s->by_reason[i]);
+	}
+	print_grid(&g, f, look, "Flushes and compactions by reason", "none");
+}
+
+static void print_work(const shale_stats *s, FILE *f, const struct look *look)
+{
+	static const struct grid_column columns[] = { { "into", false }, WORK_COLUMNS };
+	struct grid g;
+
+	grid_init(&g, columns);
+	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++) {
+		if (is_idle(&s->by_level[i]))
+			continue;
+		grid_add(&g, "L%u", i);
+		add_work(&g, &s->by_level[i]);
+	}
+	print_grid(&g, f, look, "Flushes and compactions by level", "none");
+}
+
+static void print_causes(const shale_stats *s, FILE *f, const struct look *look)
+{
+	static const struct grid_column columns[] = {
+		{ "held back by", false }, { "delays", true }, { "in all", true },
+		{ "longest", true },       { "stops", true },  { "in all", true },
+		{ "longest", true },       { NULL, false },
+	};
+	struct grid g;
+
+	grid_init(&g, columns);
+	for (unsigned i = 0; i < SHALE_STALLS_MAX; i++) {
+		const shale_stall_stats *c = &s->by_cause[i];
+
+		if (!c->delays && !c->stops)
+			continue;
+		grid_add(&g, "%s", shale_stall_cause_name((shale_stall_cause)i));
+		grid_add(&g, "%s", human_count(c->delays).text);
+		grid_add(&g, "%s", human_time(c->delay_ns).text);
+		grid_add(&g, "%s", human_time(c->longest_delay_ns).text);
+		grid_add(&g, "%s", human_count(c->stops).text);
+		grid_add(&g, "%s", human_time(c->stop_ns).text);
+		grid_add(&g, "%s", human_time(c->longest_stop_ns).text);
+	}
+	print_grid(&g, f, look, "Back-pressure by cause", "none");
+}
+
+static void print_amplification(const shale_stats *s, FILE *f, const struct look *look)
+{
+	fprintf(f, "\n%sAmplification%s\n", look->bold, look->plain);
+	fprintf(f, "  %-30s %14.2f\n", "bytes written a byte put", shale_write_amplification(s));
+	fprintf(f, "  %-30s %14.2f\n", "bytes of tables a live byte", shale_space_amplification(s));
+	fprintf(f, "  %-30s %14.2f\n", "tables asked a get", shale_read_amplification(s));
 }
 
 static void print_levels(const shale_stats *s, FILE *f, const struct look *look)
@@ -198,7 +300,6 @@ static void print_levels(const shale_stats *s, FILE *f, const struct look *look)
 	};
 	struct grid g;
 
-	fprintf(f, "\n%sLevels%s\n", look->bold, look->plain);
 	grid_init(&g, columns);
 	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++) {
 		const shale_level_stats *l = &s->level[i];
@@ -214,11 +315,7 @@ static void print_levels(const shale_stats *s, FILE *f, const struct look *look)
 		grid_add(&g, "%s", human_size(l->read_bytes).text);
 		grid_add(&g, "%s", human_size(l->written_bytes).text);
 	}
-	if (g.cell_count)
-		grid_print(&g, f, look, 2);
-	else
-		fprintf(f, "  no tables\n");
-	grid_fini(&g);
+	print_grid(&g, f, look, "Levels", "no tables");
 }
 
 void figures_print(const shale_stats *s, FILE *f, const struct look *look)
@@ -233,6 +330,58 @@ void figures_print(const shale_stats *s, FILE *f, const struct look *look)
 		}
 	}
 	print_levels(s, f, look);
+	print_reasons(s, f, look);
+	print_work(s, f, look);
+	print_causes(s, f, look);
+	print_amplification(s, f, look);
+}
+
+/* ---- JSON ---- */
+
+static void json_work(struct text *t, const shale_work_stats *w)
+{
+	text_printf(t,
+		    "{\"jobs\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"read_bytes\": %" PRIu64
+		    ", \"written_bytes\": %" PRIu64 ", \"entries_in\": %" PRIu64
+		    ", \"entries_kept\": %" PRIu64 ", \"dropped_shadowed\": %" PRIu64
+		    ", \"dropped_tombstones\": %" PRIu64 ", \"dropped_expired\": %" PRIu64
+		    ", \"dropped_range\": %" PRIu64 "}",
+		    w->jobs, w->failed, w->read_bytes, w->written_bytes, w->entries_in,
+		    w->entries_kept, w->dropped_shadowed, w->dropped_tombstones, w->dropped_expired,
+		    w->dropped_range);
+}
+
+static void json_attribution(const shale_stats *s, struct text *t)
+{
+	text_add_str(t, "  \"by_reason\": {\n");
+	for (unsigned i = 0; i < SHALE_REASONS; i++) {
+		text_printf(t, "    \"%s\": ", shale_reason_name((shale_reason)i));
+		json_work(t, &s->by_reason[i]);
+		text_add_str(t, i + 1 < SHALE_REASONS ? ",\n" : "\n  },\n");
+	}
+	text_add_str(t, "  \"by_level\": [\n");
+	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++) {
+		text_add_str(t, "    ");
+		json_work(t, &s->by_level[i]);
+		text_add_str(t, i + 1 < SHALE_LEVELS_MAX ? ",\n" : "\n  ],\n");
+	}
+	text_add_str(t, "  \"by_cause\": {\n");
+	for (unsigned i = 1; i < SHALE_STALL_CAUSES; i++) {
+		const shale_stall_stats *c = &s->by_cause[i];
+
+		text_printf(t,
+			    "    \"%s\": {\"delays\": %" PRIu64 ", \"delay_ns\": %" PRIu64
+			    ", \"longest_delay_ns\": %" PRIu64 ", \"stops\": %" PRIu64
+			    ", \"stop_ns\": %" PRIu64 ", \"longest_stop_ns\": %" PRIu64 "}%s",
+			    shale_stall_cause_name((shale_stall_cause)i), c->delays, c->delay_ns,
+			    c->longest_delay_ns, c->stops, c->stop_ns, c->longest_stop_ns,
+			    i + 1 < SHALE_STALL_CAUSES ? ",\n" : "\n  },\n");
+	}
+	text_printf(t,
+		    "  \"write_amplification\": %.4f,\n  \"space_amplification\": %.4f,\n"
+		    "  \"read_amplification\": %.4f,\n",
+		    shale_write_amplification(s), shale_space_amplification(s),
+		    shale_read_amplification(s));
 }
 
 void figures_json(const shale_stats *s, struct text *t)
@@ -241,6 +390,7 @@ void figures_json(const shale_stats *s, struct text *t)
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		for (const struct figure *g = groups[i].figures; g->name; g++)
 			text_printf(t, "  \"%s\": %" PRIu64 ",\n", g->name, figure_value(s, g));
+	json_attribution(s, t);
 	text_add_str(t, "  \"level\": [\n");
 	for (unsigned i = 0; i < SHALE_LEVELS_MAX; i++) {
 		const shale_level_stats *l = &s->level[i];
@@ -261,8 +411,12 @@ void figures_json(const shale_stats *s, struct text *t)
 _Static_assert(sizeof(size_t) +
 			       (FIGURES_OF(asked) + FIGURES_OF(reads) + FIGURES_OF(logs) +
 				FIGURES_OF(background) + FIGURES_OF(pressure) + FIGURES_OF(state) +
-				FIGURES_OF(memory) + FIGURES_OF(opening) + FIGURES_OF(limiter)) *
+				FIGURES_OF(space) + FIGURES_OF(memory) + FIGURES_OF(opening) +
+				FIGURES_OF(limiter)) *
 				       sizeof(uint64_t) +
-			       SHALE_LEVELS_MAX * sizeof(shale_level_stats) ==
+			       SHALE_LEVELS_MAX *
+				       (sizeof(shale_level_stats) + sizeof(shale_work_stats)) +
+			       SHALE_REASONS_MAX * sizeof(shale_work_stats) +
+			       SHALE_STALLS_MAX * sizeof(shale_stall_stats) ==
 		       sizeof(shale_stats),
 	       "a field of shale_stats is not printed");

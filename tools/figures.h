@@ -15,7 +15,5 @@ void figures_json(const shale_stats *s, struct text *t);
 /* Sums over the levels. */
 uint64_t figures_table_bytes(const shale_stats *s);
 uint64_t figures_tables(const shale_stats *s);
-/* Bytes written for a byte the user wrote; 0 when nothing was. */
-double figures_write_amplification(const shale_stats *s);
 
 #endif

@@ -28,15 +28,17 @@ static bool speaks_utf8(void)
 
 struct look look_of(FILE *f)
 {
-	struct look look = { .width = 80 };
+	struct look look = { .width = 80, .height = 24 };
 	const char *term = environment("TERM");
 	struct winsize size;
 	bool colour;
 
 	look.terminal = isatty(fileno(f)) && term && strcmp(term, "dumb");
 	look.unicode = look.terminal && speaks_utf8();
-	if (look.terminal && ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col >= 40)
+	if (look.terminal && ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
 		look.width = size.ws_col;
+		look.height = size.ws_row >= 8 ? size.ws_row : 8;
+	}
 	colour = look.terminal && !environment("NO_COLOR");
 	look.bold = colour ? "\033[1m" : "";
 	look.dim = colour ? "\033[2m" : "";

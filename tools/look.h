@@ -12,6 +12,7 @@ struct look {
 	bool terminal;
 	bool unicode; /* block and line drawing characters may be used */
 	int width;    /* columns */
+	int height;   /* lines */
 	/* Escape sequences, or "". */
 	const char *bold, *dim, *red, *green, *yellow, *blue, *cyan, *plain;
 };

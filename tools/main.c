@@ -33,6 +33,7 @@ static const struct command_group groups[] = {
 	  {
 		  { "stats", cmd_stats, "print every figure the store keeps" },
 		  { "levels", cmd_levels, "draw the stack of runs and their tables" },
+		  { "compactions", cmd_compactions, "list the flushes and compactions of late" },
 		  { "tables", cmd_tables, "list the tables; measure their filters" },
 		  { "explain", cmd_explain, "show which runs, filters and blocks a get asks" },
 		  { "check", cmd_check, "read every file and verify all of it" },

@@ -26,7 +26,7 @@ static char *copy_bytes(shale_slice s)
 	return copy;
 }
 
-static bool stack_add(void *arg, const shale_table_info *info)
+bool stack_add(void *arg, const shale_table_info *info)
 {
 	struct stack *s = arg;
 	struct stack_table *t;
@@ -142,6 +142,49 @@ static void stack_list(const struct stack *s, const char *family, struct text *t
 	}
 	grid_print_to(&g, t, look, 0);
 	grid_fini(&g);
+}
+
+/* The tables of one level, from table i of it; returns where the next level begins. */
+static size_t level_line(const struct stack *s, size_t i, struct text *t)
+{
+	const struct stack_table *first = &s->tables[i];
+	uint64_t runs = 0, bytes = 0, entries = 0, tombstones = 0;
+	size_t begin = i;
+
+	while (i < s->count && s->tables[i].info.level == first->info.level &&
+	       !strcmp(s->tables[i].cf, first->cf)) {
+		struct run r = run_at(s, i);
+
+		runs++;
+		bytes += r.bytes;
+		entries += r.entries;
+		tombstones += r.tombstones;
+		i = r.end;
+	}
+	text_printf(t,
+		    "%s L%u: %" PRIu64 " runs, %zu tables, %" PRIu64 " bytes, %" PRIu64
+		    " entries, %" PRIu64 " tombstones\n",
+		    first->cf, first->info.level, runs, i - begin, bytes, entries, tombstones);
+	return i;
+}
+
+void stack_lines(const struct stack *s, const char *family, const char *prefix, struct text *t)
+{
+	struct text line = { 0 };
+
+	for (size_t i = 0; i < s->count;) {
+		const char *cf = s->tables[i].cf;
+
+		text_clear(&line);
+		i = level_line(s, i, &line);
+		if (family && strcmp(family, cf))
+			continue;
+		text_add_str(t, prefix);
+		text_add(t, line.data, line.size);
+	}
+	if (!s->count)
+		text_printf(t, "%sno tables\n", prefix);
+	text_fini(&line);
 }
 
 /* ---- drawn ---- */

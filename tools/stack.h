@@ -21,6 +21,8 @@ struct stack {
 };
 
 shale_status stack_collect(shale_db *db, struct stack *s);
+/* To be called for each table; `arg` is a struct stack *, zeroed at first. */
+bool stack_add(void *arg, const shale_table_info *info);
 void stack_fini(struct stack *s);
 
 /* The name of a table's file. */
@@ -36,5 +38,8 @@ struct stack_name stack_file_name(uint64_t number);
  */
 void stack_draw(const struct stack *s, const char *family, struct text *t, const struct look *look,
 		int width);
+
+/* A line for each level of each family, in exact figures, each after `prefix`. */
+void stack_lines(const struct stack *s, const char *family, const char *prefix, struct text *t);
 
 #endif

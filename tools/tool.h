@@ -21,6 +21,7 @@ int cmd_load(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_levels(int argc, char **argv);
+int cmd_compactions(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_families(int argc, char **argv);

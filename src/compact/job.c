@@ -277,7 +277,13 @@ static shale_status begin_key(struct merge *m, shale_slice key)
 
 static shale_status pause_job(struct merge *m)
 {
+	struct job_progress *p = m->job->progress;
+
 	m->pause_at = m->passed + PAUSE_BYTES;
+	if (p != NULL) {
+		atomic_store_explicit(&p->entries_in, m->job->entries_in, memory_order_relaxed);
+		atomic_store_explicit(&p->bytes_out, m->job->bytes_out, memory_order_relaxed);
+	}
 	return m->job->pause != NULL ? m->job->pause(m->job->arg) : SHALE_OK;
 }
 
@@ -338,7 +344,7 @@ static shale_status merge_all(struct merge *m)
 }
 
 /* What came in is what went out or was dropped for a reason. */
-static shale_status check_counts(const struct job *j)
+shale_status job_check_counts(const struct job *j)
 {
 	uint64_t kept = j->counts[KEEP] + j->counts[KEEP_AS_DELETE] + j->counts[KEEP_AS_OLDEST];
 	uint64_t dropped = j->counts[DROP_SHADOWED] + j->counts[DROP_TOMBSTONE] +
@@ -373,7 +379,7 @@ shale_status job_run(struct job *j)
 	rc = merge_all(&m);
 	memcpy(j->counts, m.keep.counts, sizeof(j->counts));
 	if (rc >= 0)
-		rc = check_counts(j);
+		rc = job_check_counts(j);
 	table_builder_abort(m.builder);
 	iter_free(j->source);
 	j->source = NULL;

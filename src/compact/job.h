@@ -15,6 +15,11 @@
 #include "compact/keep.h"
 #include "version/version.h"
 
+/* How far a job has come, for whoever looks; relaxed. */
+struct job_progress {
+	_Atomic uint64_t entries_in, bytes_out;
+};
+
 struct job {
 	/* Set by the caller. */
 	const struct table_env *te;
@@ -30,6 +35,7 @@ struct job {
 	/* Called about every 64 KiB: a chance to do more urgent work; < 0 ends the job. */
 	shale_status (*pause)(void *arg);
 	void *arg;
+	struct job_progress *progress; /* told as often as `pause` is; may be NULL */
 
 	/* Results. Outputs are the caller's: job_fini(). */
 	struct table_built *outputs;
@@ -40,6 +46,9 @@ struct job {
 
 /* On failure no output file stays. */
 shale_status job_run(struct job *j);
+/* What came in is what went out or was dropped (SHALE_BUG), and what the inputs promise
+   (SHALE_CORRUPT); asked by job_run(). */
+shale_status job_check_counts(const struct job *j);
 /* Free the results; with `remove`, the output files too. */
 void job_fini(struct job *j, bool remove);
 

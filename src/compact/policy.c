@@ -4,10 +4,15 @@
 const char *pick_reason_name(enum pick_reason reason)
 {
 	static const char *const name[PICK_REASONS] = {
-		[PICK_TOP_RUNS] = "top runs",     [PICK_LEVEL_SIZE] = "level size",
-		[PICK_MANUAL] = "asked for",      [PICK_LEVEL_RUNS] = "level runs",
-		[PICK_WINDOW] = "window is over", [PICK_EXPIRED] = "expired",
-		[PICK_OLDEST] = "oldest",         [PICK_DELETED] = "deleted",
+		[PICK_TOP_RUNS] = "top runs",
+		[PICK_LEVEL_SIZE] = "level size",
+		[PICK_MANUAL] = "asked for",
+		[PICK_LEVEL_RUNS] = "level runs",
+		[PICK_WINDOW] = "window is over",
+		[PICK_EXPIRED] = "expired",
+		[PICK_OLDEST] = "oldest",
+		[PICK_DELETED] = "deleted",
+		[PICK_LATE] = "late",
 	};
 
 	return reason < PICK_REASONS && name[reason] != NULL ? name[reason] : "?";

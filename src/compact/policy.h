@@ -47,7 +47,8 @@ enum pick_reason {
 	PICK_WINDOW,     /* a window of time is over */
 	PICK_EXPIRED,    /* whole tables, or much of them, have expired */
 	PICK_OLDEST,     /* over max_bytes */
-	PICK_DELETED,    /* many tombstones that hide nothing any more, or too old ones */
+	PICK_DELETED,    /* many tombstones that hide nothing any more */
+	PICK_LATE,       /* tombstones that are about to be older than delete_within_ms */
 	PICK_REASONS,
 };
 const char *pick_reason_name(enum pick_reason reason);

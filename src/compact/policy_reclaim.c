@@ -120,6 +120,7 @@ bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 
 			if (late_ms(o, p) <= now->wall_ms && p->max_seq <= now->oldest_snapshot &&
 			    column_of(v, i, t, inputs, out)) {
+				out->reason = PICK_LATE;
 				out->score = 2;
 				return true;
 			}

@@ -44,7 +44,7 @@ static shale_status seal_full(shale_db *db, struct commit *c, shale_cf **full)
 			return SHALE_MORE;
 		if (likely(memtable_bytes(cf->active->table) < db->options.memtable_bytes))
 			continue;
-		rc = seal_family(db, cf, false);
+		rc = seal_family(db, cf, SHALE_FLUSH_FULL);
 		if (rc != SHALE_OK)
 			return rc;
 	}

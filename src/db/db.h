@@ -10,6 +10,7 @@
  *   stall.c pace.c      writers wait when background work falls behind; merges for writers
  *   read.c iterate.c    gets and scans over a view
  *   snapshot.c family.c maintain.c figures.c   the rest of the interface
+ *   history.c           what the background did, and who had to wait for it
  *
  * A view is what a reader pins: the memtables and the version of one family. It
  * never changes; a seal or an install puts a new one in its place and the old
@@ -30,6 +31,7 @@
 #include "compact/adapt.h"
 #include "compact/pace.h"
 #include "compact/scheduler.h"
+#include "db/history.h"
 #include "env/page_pool.h"
 #include "memtable/memtable.h"
 #include "version/manifest.h"
@@ -55,6 +57,8 @@ struct mem {
 	bool used; /* some commit was ordered into it; guarded by commit_mu */
 	bool flushing, built, installed;
 	struct job result; /* when built */
+	shale_reason why;  /* it was sealed */
+	struct history_job history;
 };
 
 struct view {
@@ -80,6 +84,8 @@ struct shale_cf {
 	_Atomic(struct view *) view;   /* load with memory_order_seq_cst inside an epoch */
 	_Atomic uint32_t delay;        /* back-pressure: ns for every KiB written */
 	_Atomic uint32_t delay_behind; /* what merges that are behind ask for */
+	/* Values of shale_stall_cause: of delay, of delay_behind, of full memtables. */
+	_Atomic uint32_t delay_cause, behind_cause, full_cause;
 	_Atomic bool dropped;
 
 	/* Guarded by commit_mu. */
@@ -110,6 +116,11 @@ struct live_log {
 	bool sealed;
 };
 
+/* Back-pressure of one cause since open; relaxed. */
+struct stall_count {
+	_Atomic uint64_t delays, delay_ns, longest_delay_ns, stops, stop_ns, longest_stop_ns;
+};
+
 struct shale_snapshot {
 	shale_db *db;
 	uint64_t seq;
@@ -121,6 +132,7 @@ struct shale_db {
 	const shale_env *env;   /* of pages: the options' one, and a pool */
 	struct page_pool pages; /* memtables take theirs from it */
 	shale_options options;  /* sanitised */
+	bool peek;              /* read-only, and the log is left alone */
 	const uint32_t *alive;
 	struct store *store;
 	struct cache *cache;
@@ -138,6 +150,8 @@ struct shale_db {
 	struct manifest_report recovered_manifest;
 
 	struct stats stats;
+	struct history history;
+	struct stall_count stalls[SHALE_STALL_CAUSES];
 	struct budget budget;
 	struct epoch readers;
 
@@ -313,9 +327,10 @@ bool publish_wait(shale_db *db, uint64_t ticket);
 /*
  * Set the family's memtable aside and give it a new one. Under commit_mu. Does
  * nothing when it is empty. SHALE_MORE: too much is sealed already; wait in
- * stall_stop() without the lock and try again.
+ * stall_stop() without the lock and try again. Only SHALE_FLUSH_FULL minds how much
+ * memory that is.
  */
-shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many);
+shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why);
 /* Seal the families whose data holds the oldest log, when the log outgrew its bound. */
 shale_status seal_for_log(shale_db *db);
 /* Seal the largest memtables when many families together hold too much. Under commit_mu. */
@@ -348,8 +363,10 @@ void stall_look(shale_db *db, shale_cf *cf);
 shale_status stall_stop(shale_db *db, shale_cf *cf);
 /* Whether the sealed memtables of many families fill what all may take; under mu or commit_mu. */
 bool stall_is_full_of_others(const shale_db *db);
-/* Whether a family may not seal another memtable now; under mu. */
-bool stall_is_full(const shale_db *db, const shale_cf *cf);
+/* Why a family may not seal another memtable now; 0: it may. Under mu. */
+shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf);
+/* What it has come to, by cause. */
+void stall_sums(const shale_db *db, shale_stats *out);
 
 /* ---- background ---- */
 
@@ -411,6 +428,8 @@ struct install {
 	uint64_t run;
 	/* The memtable that these tables hold; NULL for a merge. */
 	struct mem *flushed;
+	/* What is noted of the work, with its counts; ended on success. */
+	struct history_job *history;
 };
 
 /* Under install_mu. Durable and in effect on success; on failure nothing changed. */

@@ -21,6 +21,7 @@ void mem_discard(struct mem *m)
 {
 	if (m == NULL)
 		return;
+	history_end(&m->cf->db->history, &m->history, JOB_CANCELLED, true);
 	/* Outputs nobody refers to go, unless a failed append may have named them. */
 	if (m->built)
 		job_fini(&m->result, !m->installed && !m->cf->db->manifest_failed);

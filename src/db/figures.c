@@ -75,6 +75,25 @@ static void add_family(const shale_cf *cf, shale_stats *s)
 	}
 }
 
+/* How many of the bytes of the tables are live, version by version, without the lock. */
+static void sum_tables(shale_db *db, shale_stats *s)
+{
+	for (size_t i = 0;; i++) {
+		struct version *v = NULL;
+
+		mutex_lock(&db->mu);
+		if (i < db->family_count)
+			v = version_ref(db->families[i]->version);
+		mutex_unlock(&db->mu);
+		if (v == NULL)
+			return;
+		for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+			s->table_bytes += v->level[l].bytes;
+		s->live_bytes += version_live_bytes(v);
+		version_unref(v);
+	}
+}
+
 shale_status shale_stats_get(shale_db *db, shale_stats *out)
 {
 	shale_stats s = SHALE_STATS_INIT;
@@ -116,6 +135,9 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.discarded_tail_offset = db->recovered.discarded_offset;
 	s.orphans_removed = db->orphans_removed;
 	pace_figures(db, &s);
+	history_sums(&db->history, &s);
+	stall_sums(db, &s);
+	sum_tables(db, &s);
 	s.struct_size = size < sizeof(s) ? size : sizeof(s);
 	memcpy(out, &s, s.struct_size);
 	return SHALE_OK;

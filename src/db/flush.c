@@ -20,6 +20,15 @@ static bool never_bottom_range(void *arg, shale_slice lo, shale_slice hi)
 	return false;
 }
 
+static void begin(shale_db *db, struct mem *m)
+{
+	m->history.info = (shale_job){
+		.kind = SHALE_JOB_FLUSH, .reason = m->why, .cf_id = m->cf->id, .bytes_in = m->bytes
+	};
+	m->history.expected_entries = memtable_count(m->table);
+	history_begin(&db->history, &m->history);
+}
+
 /* Memtable to tables; the result is in m->result. */
 static shale_status build(shale_db *db, struct mem *m)
 {
@@ -29,6 +38,7 @@ static shale_status build(shale_db *db, struct mem *m)
 	uint64_t *snapshots = NULL, table_bytes;
 	shale_status rc;
 
+	begin(db, m);
 	mutex_lock(&db->mu);
 	table_bytes = m->cf->policy.table_bytes;
 	mutex_unlock(&db->mu);
@@ -38,6 +48,7 @@ static shale_status build(shale_db *db, struct mem *m)
 		.table_bytes = table_bytes,
 		.new_number = work_new_number,
 		.arg = db,
+		.progress = &m->history.progress,
 		.keep = { .now_ms = env_wall_ms(db->env),
 			  .bottom_key = never_bottom_key,
 			  .bottom_range = never_bottom_range },
@@ -58,6 +69,8 @@ static shale_status build(shale_db *db, struct mem *m)
 		rc = job_run(&m->result);
 		m->result.ranges = NULL;
 	}
+	if (rc < 0)
+		history_end(&db->history, &m->history, rc, false);
 	mem_free(db->env, snapshots);
 	rangedel_free(ranges);
 	mem_free(db->env, list);
@@ -72,15 +85,17 @@ static shale_status install_mem(shale_db *db, struct mem *m)
 		.level = 0,
 		.run = atomic_fetch_add(&db->next_run, 1),
 		.flushed = m,
+		.history = &m->history,
 	};
-	shale_status rc = install_run(db, &in);
+	shale_status rc;
 
-	if (rc >= 0) {
+	if (!m->history.running) /* it is tried again */
+		begin(db, m);
+	history_result(&db->history, &m->history, &m->result);
+	rc = install_run(db, &in);
+	history_end(&db->history, &m->history, rc, false);
+	if (rc >= 0)
 		m->installed = true;
-		work_count(db, &m->result);
-		stats_add(&db->stats, STAT_FLUSHES, 1);
-		stats_add(&db->stats, STAT_FLUSH_BYTES, m->result.bytes_out);
-	}
 	return rc;
 }
 

@@ -3,7 +3,7 @@
  * durably; then memory, which cannot fail any more because all it needs was
  * allocated before. Readers see the old view or the new one.
  */
-#include "db/db.h"
+#include "db/work.h"
 
 enum { MANIFEST_SLACK = 256 << 10 };
 
@@ -62,6 +62,7 @@ static shale_status encode_snapshot(shale_db *db, struct buf *payload)
 		if (log->sealed)
 			edit_field_encode(payload, &seal);
 	}
+	history_notes(&db->history, payload);
 	return payload->failed ? err_memory("a manifest snapshot") : SHALE_OK;
 }
 
@@ -255,6 +256,27 @@ static void unlink_flushed(shale_db *db, shale_cf *cf, struct mem *m)
 	db->sealed_bytes -= m->bytes;
 }
 
+/* What the stack holds changes by what the job says that it did; SHALE_BUG. */
+static shale_status check_counts(const struct install *in, const struct version *next)
+{
+	const shale_job *j = &in->history->info;
+	uint64_t before = 0, after = 0;
+	shale_status rc = history_check(j);
+
+	if (rc < 0)
+		return rc;
+	for (size_t l = 0; l < SHALE_LEVELS_MAX; l++) {
+		before += in->cf->version->level[l].entries;
+		after += next->level[l].entries;
+	}
+	if (after == before - (in->pick != NULL ? j->entries_in : 0) + j->entries_kept)
+		return SHALE_OK;
+	return err_new(SHALE_BUG,
+		       "job %" PRIu64 " does not add up: %" PRIu64 " entries in, %" PRIu64
+		       " kept, but the tables had %" PRIu64 " and would have %" PRIu64,
+		       j->id, j->entries_in, j->entries_kept, before, after);
+}
+
 shale_status install_run(shale_db *db, const struct install *in)
 {
 	shale_cf *cf = in->cf;
@@ -274,6 +296,10 @@ shale_status install_run(shale_db *db, const struct install *in)
 		rc = put_outputs(in, b, &payload);
 	if (rc >= 0)
 		rc = version_builder_finish(b, &next);
+	if (rc >= 0)
+		rc = check_counts(in, next);
+	if (rc >= 0)
+		history_note(&db->history, in->history, &payload);
 	if (rc >= 0 && in->flushed != NULL) {
 		struct edit_field flushed = { .tag = EDIT_CF_FLUSHED,
 					      .cf = cf->id,
@@ -302,6 +328,8 @@ shale_status install_run(shale_db *db, const struct install *in)
 	view = NULL; /* moved */
 	stall_update(db, cf);
 	drop_inputs(in);
+	history_end(&db->history, in->history, SHALE_OK, false);
+	work_count(db, &in->history->info);
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	version_unref(old);

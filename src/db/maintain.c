@@ -47,7 +47,7 @@ static shale_status seal(shale_db *db, shale_cf *cf)
 
 	do {
 		mutex_lock(&db->commit_mu);
-		rc = seal_family(db, cf, true);
+		rc = seal_family(db, cf, SHALE_FLUSH_ASKED);
 		mutex_unlock(&db->commit_mu);
 		if (rc != SHALE_MORE)
 			return rc;

@@ -15,6 +15,7 @@ struct merge {
 	struct policy_options policy; /* as it was when picked */
 	uint64_t created_ms;          /* of the outputs */
 	struct rate_user rate;
+	struct history_job history;
 
 	/* How far it is, and who is told (data of shale_compact()); NULL: nobody. */
 	const shale_compact_options *asked;
@@ -35,19 +36,6 @@ static void mark(const struct merge *t, bool busy)
 	}
 }
 
-static uint64_t input_bytes(const struct merge *t)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < t->pick.input_count; i++) {
-		const struct pick_input *in = &t->pick.inputs[i];
-
-		for (size_t k = 0; k < in->count; k++)
-			bytes += t->base->runs[in->run]->tables[in->first + k]->size;
-	}
-	return bytes;
-}
-
 /* Make `t` of a pick; under mu. */
 static void begin(struct merge *t)
 {
@@ -57,7 +45,9 @@ static void begin(struct merge *t)
 	t->created_ms = policy_created_ms(&t->policy, t->base, &t->pick, env_wall_ms(t->db->env));
 	family_ref(t->cf);
 	mark(t, true);
-	t->bytes = input_bytes(t);
+	history_of_pick(&t->history, t->cf->id, &t->pick, t->base);
+	history_begin(&t->db->history, &t->history);
+	t->bytes = t->history.info.bytes_in;
 	t->cf->merging++;
 	t->db->merging++;
 }
@@ -298,6 +288,7 @@ static uint64_t entries_of(const struct version *v)
 static shale_status install_task(struct merge *t, const struct job *job)
 {
 	struct install in = { .cf = t->cf,
+			      .history = &t->history,
 			      .base = t->base,
 			      .pick = &t->pick,
 			      .job = job,
@@ -311,18 +302,6 @@ static shale_status install_task(struct merge *t, const struct job *job)
 							    : install_run(t->db, &in);
 	mutex_unlock(&t->db->install_mu);
 	return rc;
-}
-
-static void count_merge(struct merge *t, const struct job *j, uint64_t read)
-{
-	shale_db *db = t->db;
-
-	work_count(db, j);
-	stats_add(&db->stats, STAT_COMPACTIONS, 1);
-	stats_add(&db->stats, STAT_COMPACTION_READ, read);
-	stats_add(&db->stats, STAT_COMPACTION_WRITTEN, j->bytes_out);
-	atomic_fetch_add(&db->level_read[t->pick.output_level], read);
-	atomic_fetch_add(&db->level_written[t->pick.output_level], j->bytes_out);
 }
 
 /* The first of a merge's inputs that is damaged, or not what the manifest says; OK: none. */
@@ -385,6 +364,7 @@ static shale_status run_merge(struct merge *t)
 		.new_number = new_number,
 		.pause = pause,
 		.arg = t,
+		.progress = &t->history.progress,
 		.keep = { .now_ms = env_wall_ms(db->env),
 			  .bottom_key = bottom_key,
 			  .bottom_range = bottom_range,
@@ -414,9 +394,8 @@ static shale_status run_merge(struct merge *t)
 		t->job = NULL;
 	}
 	if (rc >= 0) {
+		history_result(&db->history, &t->history, &job);
 		rc = install_task(t, &job);
-		if (rc >= 0)
-			count_merge(t, &job, t->bytes);
 		/* After a failed append the manifest may name the outputs all the same. */
 		job_fini(&job, rc < 0 && !db->manifest_failed);
 	}
@@ -431,24 +410,26 @@ static shale_status run_merge(struct merge *t)
 /* Tables that go unread: what they held is counted as it would be by a merge. */
 static shale_status run_drop(struct merge *t)
 {
-	struct job none = { .counts = { 0 } };
-	shale_status rc = install_task(t, NULL);
+	struct job none = { .entries_in = t->history.expected_entries };
 
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < t->pick.input_count; i++) {
-		const struct pick_input *in = &t->pick.inputs[i];
-
-		for (size_t k = 0; k < in->count; k++)
-			none.entries_in +=
-				t->base->runs[in->run]->tables[in->first + k]->props.entries;
-	}
 	none.counts[DROP_EXPIRED] = none.entries_in;
-	count_merge(t, &none, 0);
-	return SHALE_OK;
+	history_result(&t->db->history, &t->history, &none);
+	return install_task(t, NULL);
 }
 
-static shale_status run_task(struct merge *t)
+/* Tables that go down as they are. */
+static shale_status run_move(struct merge *t)
+{
+	struct job all = { .entries_in = t->history.expected_entries,
+			   .entries_out = t->history.expected_entries,
+			   .output_count = t->history.info.tables_in,
+			   .bytes_out = t->history.info.bytes_in };
+
+	history_result(&t->db->history, &t->history, &all);
+	return install_task(t, NULL);
+}
+
+static shale_status carry_out(struct merge *t)
 {
 	shale_status rc;
 
@@ -458,11 +439,14 @@ static shale_status run_task(struct merge *t)
 		return rc;
 	if (t->pick.drop)
 		return run_drop(t);
-	if (!t->pick.move)
-		return run_merge(t);
-	rc = install_task(t, NULL);
-	if (rc >= 0)
-		stats_add(&t->db->stats, STAT_TRIVIAL_MOVES, 1);
+	return t->pick.move ? run_move(t) : run_merge(t);
+}
+
+static shale_status run_task(struct merge *t)
+{
+	shale_status rc = carry_out(t);
+
+	history_end(&t->db->history, &t->history, rc, rc == JOB_CANCELLED);
 	return rc;
 }
 

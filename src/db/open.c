@@ -1,6 +1,10 @@
 /* From a directory to a handle, and back. */
 #include "db/db.h"
 
+#include <errno.h>
+
+enum { PEEK_TRIES = 10, PEEK_MEMORY = 1 << 20 };
+
 /* "file:" names the local store, the only kind so far; another scheme is refused. */
 static shale_status local_path(const char *path, const char **out)
 {
@@ -33,6 +37,7 @@ static void init(shale_db *db)
 	mutex_init(&db->snapshots_mu, env, RANK_SNAPSHOTS);
 	mutex_init(&db->garbage_mu, env, RANK_LEAF);
 	cond_init(&db->changed);
+	history_init(&db->history, env, &db->budget);
 	epoch_init(&db->readers, env);
 	pace_open(db);
 	db->snapshots.prev = db->snapshots.next = &db->snapshots;
@@ -89,6 +94,7 @@ static void release(shale_db *db)
 	for (size_t i = 0; i < db->family_count; i++)
 		family_unref(db->families[i]);
 	epoch_fini(&db->readers);
+	history_fini(&db->history);
 	while (db->store != NULL && !db->options.read_only && garbage_some(db))
 		;
 	cache_free(db->cache);
@@ -101,7 +107,8 @@ static void release(shale_db *db)
 	mem_free(db->pages.under, db);
 }
 
-static shale_status open_with(const char *path, const shale_options *options, shale_db **out)
+static shale_status open_with(const char *path, const shale_options *options, bool peek,
+			      shale_db **out)
 {
 	const shale_env *env = options->env;
 	struct store_options so = { .create = !options->error_if_missing && !options->read_only,
@@ -113,6 +120,7 @@ static shale_status open_with(const char *path, const shale_options *options, sh
 		return err_memory("a store");
 	memset(db, 0, sizeof(*db));
 	db->options = *options;
+	db->peek = peek;
 	memory_init(db);
 	page_pool_init(&db->pages, env, db->memtables_max);
 	db->env = &db->pages.env;
@@ -151,9 +159,49 @@ shale_status shale_open(const char *path, const shale_options *o, shale_db **out
 	if (rc == SHALE_OK)
 		rc = local_path(path, &local);
 	if (rc == SHALE_OK)
-		rc = open_with(local, &options, out);
+		rc = open_with(local, &options, false, out);
 	if (rc != SHALE_OK && o != NULL && o->struct_size == sizeof(*o) && o->error != NULL)
 		*o->error = *err_last();
+	return rc;
+}
+
+/*
+ * Nothing keeps the owner from putting another manifest in the place of this one, or from
+ * deleting a table, between two steps of this. The next try reads what is there then.
+ */
+shale_status shale_peek(const char *path, const shale_options *o,
+			bool (*table)(void *arg, const shale_table_info *t),
+			bool (*job)(void *arg, const shale_job *j), void *arg)
+{
+	const shale_env *env = o != NULL && o->env != NULL ? o->env : shale_env_default();
+	shale_options in = SHALE_OPTIONS_INIT, options;
+	shale_db *db = NULL;
+	const char *local = NULL;
+	shale_status rc;
+
+	in.env = env;
+	in.read_only = in.error_if_missing = true;
+	in.memory_budget = PEEK_MEMORY;
+	in.memtable_bytes = PEEK_MEMORY / 16;
+	rc = options_sanitise(env, &in, &options);
+	options.env = env;
+	if (rc == SHALE_OK)
+		rc = local_path(path, &local);
+	if (rc != SHALE_OK)
+		return rc;
+	for (int i = 0; i < PEEK_TRIES; i++) {
+		rc = open_with(local, &options, true, &db);
+		if (rc != SHALE_MISSING && (rc != SHALE_IO || err_last()->sys_errno != ENOENT))
+			break;
+	}
+	if (rc == SHALE_OK && table != NULL)
+		rc = shale_tables(db, table, arg);
+	if (rc == SHALE_OK && job != NULL)
+		rc = shale_compactions(db, job, arg);
+	if (rc == SHALE_OK)
+		return shale_close(db);
+	if (db != NULL)
+		release(db);
 	return rc;
 }
 
@@ -164,7 +212,7 @@ static shale_status flush_unlogged(shale_db *db)
 
 	for (size_t i = 0; i < db->family_count && rc >= 0; i++) {
 		mutex_lock(&db->commit_mu);
-		rc = seal_family(db, db->families[i], true);
+		rc = seal_family(db, db->families[i], SHALE_FLUSH_CLOSE);
 		mutex_unlock(&db->commit_mu);
 	}
 	while (rc >= 0 && flush_some(db))

@@ -204,6 +204,9 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 	case EDIT_LOG_SEAL:
 	case EDIT_LOG_REMOVE:
 		return apply_log(r, f);
+	case EDIT_JOB:
+		history_recover(&r->db->history, &f->job);
+		return SHALE_OK;
 	case EDIT_NEXT_NUMBER:
 	case EDIT_NEXT_RUN:
 	case EDIT_SNAPSHOT:
@@ -315,7 +318,7 @@ static shale_status unload(shale_db *db, shale_cf *cf, uint64_t last_seq)
 	shale_status rc;
 
 	mutex_lock(&db->commit_mu);
-	rc = seal_family(db, cf, true);
+	rc = seal_family(db, cf, SHALE_FLUSH_OPEN);
 	mutex_unlock(&db->commit_mu);
 	if (rc < 0)
 		return rc;
@@ -622,7 +625,7 @@ shale_status recover(shale_db *db)
 	rc = fresh ? create_store(db) : read_manifest(db, root.manifest);
 	if (rc == SHALE_OK && !db->options.read_only)
 		rc = take_over(db);
-	if (rc == SHALE_OK)
+	if (rc == SHALE_OK && !db->peek)
 		rc = replay_logs(db);
 	if (rc != SHALE_OK)
 		return rc;

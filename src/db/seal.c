@@ -4,7 +4,7 @@
  */
 #include "db/db.h"
 
-shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
+shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why)
 {
 	struct mem *old = cf->active, *fresh;
 	uint64_t ticket = db->next_ticket;
@@ -23,12 +23,14 @@ shale_status seal_family(shale_db *db, shale_cf *cf, bool even_if_many)
 		return SHALE_NO_MEMORY;
 	}
 	mutex_lock(&db->mu);
-	if (cf->sealed_count == SEALED_MAX || (!even_if_many && stall_is_full(db, cf))) {
+	if (cf->sealed_count == SEALED_MAX ||
+	    (why == SHALE_FLUSH_FULL && stall_full(db, cf) != 0)) {
 		mutex_unlock(&db->mu);
 		mem_discard(fresh);
 		view_discard(v);
 		return SHALE_MORE;
 	}
+	old->why = why;
 	old->seal_ticket = ticket;
 	old->last_seq = db->next_seq - 1;
 	old->bytes = memtable_bytes(old->table);
@@ -65,7 +67,7 @@ shale_status seal_for_log(shale_db *db)
 		/* Whoever writes into the newest segment only is not what pins the log. */
 		if (first == 0 || first == newest)
 			continue;
-		rc = seal_family(db, cf, true);
+		rc = seal_family(db, cf, SHALE_FLUSH_LOG);
 		if (rc != SHALE_OK)
 			return rc;
 	}
@@ -102,5 +104,5 @@ void seal_for_memory(shale_db *db)
 		if (sum <= db->memtables_max / 2)
 			break;
 		/* When that fails it is tried again soon. */
-	} while (largest != NULL && seal_family(db, largest, true) == SHALE_OK);
+	} while (largest != NULL && seal_family(db, largest, SHALE_FLUSH_MEMORY) == SHALE_OK);
 }

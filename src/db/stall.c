@@ -1,13 +1,16 @@
 /*
  * Back-pressure. When background work falls behind, each write is delayed in
  * proportion to its bytes and to the square of how far behind it is, in steps of
- * some microseconds, so that a full stop stays rare. Delays and stops are counted.
+ * some microseconds, so that a full stop stays rare. Delays and stops are counted, by
+ * what held the writer back; the last stops are kept (history.c).
  *
  * Behind is: runs in the top level beyond three times what starts a merge, merge debt
  * beyond the size of many memtables, memtables beyond half of their share of memory.
  * The last is looked at again while the active memtable grows, and its delay has no
  * bound: towards the end of the share a writer goes at the pace of the flushes, and
- * does not run into a stop that lasts as long as a whole flush.
+ * does not run into a stop that lasts as long as a whole flush. It counts only while
+ * something is sealed: with nothing to flush there is nothing to wait for, however
+ * large an active memtable may become.
  */
 #include "db/db.h"
 
@@ -29,19 +32,34 @@ bool stall_is_full_of_others(const shale_db *db)
 	       atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) > db->memtables_max;
 }
 
-bool stall_is_full(const shale_db *db, const shale_cf *cf)
+const char *shale_stall_cause_name(shale_stall_cause cause)
+{
+	static const char *const names[SHALE_STALL_CAUSES] = {
+		[SHALE_STALL_MEMTABLES] = "memtables",
+		[SHALE_STALL_FAMILIES] = "memtables of all families",
+		[SHALE_STALL_TOP_RUNS] = "top runs",
+		[SHALE_STALL_DEBT] = "merge debt",
+	};
+
+	return cause > 0 && cause < SHALE_STALL_CAUSES ? names[cause] : "other";
+}
+
+shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf)
 {
 	uint64_t after =
 		db->sealed_bytes + memtable_bytes(cf->active->table) + db->options.memtable_bytes;
 
-	if (cf->sealed_count == SEALED_MAX || stall_is_full_of_others(db))
-		return true;
+	if (stall_is_full_of_others(db))
+		return SHALE_STALL_FAMILIES;
 	/* Who paused merges might be the one to be stopped. */
 	if (!merges_are_paused(db) &&
 	    cf->version->level[0].runs >= (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy))
-		return true;
+		return SHALE_STALL_TOP_RUNS;
 	/* A memtable may be a little larger than it should. */
-	return cf->sealed_count != 0 && after > db->memtables_max + db->memtables_max / 16;
+	if (cf->sealed_count == SEALED_MAX ||
+	    (cf->sealed_count != 0 && after > db->memtables_max + db->memtables_max / 16))
+		return SHALE_STALL_MEMTABLES;
+	return 0;
 }
 
 static double share(double value, double from, double to)
@@ -54,11 +72,14 @@ static double share(double value, double from, double to)
 void stall_look(shale_db *db, shale_cf *cf)
 {
 	uint32_t behind = atomic_load_explicit(&cf->delay_behind, memory_order_relaxed);
-	uint64_t held = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
-			memtable_bytes(cf->active->table);
+	uint64_t sealed = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed);
+	uint64_t held = sealed != 0 ? sealed + memtable_bytes(cf->active->table) : 0;
 	double p = share((double)held, (double)db->memtables_max / 2, (double)db->memtables_max);
 	uint32_t full = (uint32_t)(p * p / (1 + DELAY_END - p) * DELAY_MAX);
+	uint32_t cause = atomic_load_explicit(behind > full ? &cf->behind_cause : &cf->full_cause,
+					      memory_order_relaxed);
 
+	atomic_store_explicit(&cf->delay_cause, cause, memory_order_relaxed);
 	atomic_store_explicit(&cf->delay, behind > full ? behind : full, memory_order_relaxed);
 }
 
@@ -96,7 +117,65 @@ void stall_update(shale_db *db, shale_cf *cf)
 	stall_sum(db);
 	atomic_store_explicit(&cf->delay_behind, (uint32_t)(p * p * DELAY_MAX),
 			      memory_order_relaxed);
+	atomic_store_explicit(&cf->behind_cause,
+			      runs > debt ? SHALE_STALL_TOP_RUNS : SHALE_STALL_DEBT,
+			      memory_order_relaxed);
+	atomic_store_explicit(&cf->full_cause,
+			      cf->sealed_count != 0 ? SHALE_STALL_MEMTABLES : SHALE_STALL_FAMILIES,
+			      memory_order_relaxed);
 	stall_look(db, cf);
+}
+
+static void raise_to(_Atomic uint64_t *most, uint64_t value)
+{
+	uint64_t old = atomic_load_explicit(most, memory_order_relaxed);
+
+	while (value > old &&
+	       !atomic_compare_exchange_weak_explicit(most, &old, value, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
+}
+
+static void count_delay(shale_db *db, shale_cf *cf, uint64_t ns)
+{
+	struct stall_count *c =
+		&db->stalls[atomic_load_explicit(&cf->delay_cause, memory_order_relaxed)];
+
+	stats_add(&db->stats, STAT_DELAYED_WRITES, 1);
+	stats_add(&db->stats, STAT_DELAY_NS, ns);
+	atomic_fetch_add_explicit(&c->delays, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->delay_ns, ns, memory_order_relaxed);
+	raise_to(&c->longest_delay_ns, ns);
+}
+
+static void count_stop(shale_db *db, shale_stall_cause cause, uint64_t ns)
+{
+	struct stall_count *c = &db->stalls[cause];
+
+	stats_add(&db->stats, STAT_STOPS, 1);
+	stats_add(&db->stats, STAT_STOP_NS, ns);
+	raise_to(&db->longest_stop_ns, ns);
+	atomic_fetch_add_explicit(&c->stops, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->stop_ns, ns, memory_order_relaxed);
+	raise_to(&c->longest_stop_ns, ns);
+}
+
+void stall_sums(const shale_db *db, shale_stats *out)
+{
+	for (size_t i = 0; i < SHALE_STALL_CAUSES; i++) {
+		const struct stall_count *c = &db->stalls[i];
+
+		out->by_cause[i] = (shale_stall_stats){
+			.delays = atomic_load_explicit(&c->delays, memory_order_relaxed),
+			.delay_ns = atomic_load_explicit(&c->delay_ns, memory_order_relaxed),
+			.longest_delay_ns =
+				atomic_load_explicit(&c->longest_delay_ns, memory_order_relaxed),
+			.stops = atomic_load_explicit(&c->stops, memory_order_relaxed),
+			.stop_ns = atomic_load_explicit(&c->stop_ns, memory_order_relaxed),
+			.longest_stop_ns =
+				atomic_load_explicit(&c->longest_stop_ns, memory_order_relaxed),
+		};
+	}
 }
 
 void stall_delay(shale_db *db, shale_cf *cf, size_t bytes)
@@ -114,36 +193,42 @@ void stall_delay(shale_db *db, shale_cf *cf, size_t bytes)
 						      memory_order_relaxed, memory_order_relaxed))
 		;
 	if (until > now + SLEEP_LEAST_NS) {
-		stats_add(&db->stats, STAT_DELAYED_WRITES, 1);
-		stats_add(&db->stats, STAT_DELAY_NS, until - now);
+		count_delay(db, cf, until - now);
 		env_sleep_ns(db->env, until - now);
 	}
 }
 
-shale_status stall_stop(shale_db *db, shale_cf *cf)
+/* Until the family may seal again, or nobody can wait for that. Under mu. */
+static shale_status wait_for_room(shale_db *db, shale_cf *cf)
 {
-	uint64_t start = env_now_ns(db->env), took, longest;
-	shale_status rc = SHALE_OK;
-
-	mutex_lock(&db->mu);
-	while (stall_is_full(db, cf) && !atomic_load(&cf->dropped)) {
+	while (stall_full(db, cf) != 0 && !atomic_load(&cf->dropped)) {
 		/* A disk that stays full must not hang its writers; reads and retries go on. */
 		if (db->soft_status < 0) {
 			*err_last() = db->soft_error;
-			rc = db->soft_status;
-			break;
+			return db->soft_status;
 		}
 		if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))
 			break;
 		cond_wait_ns(&db->changed, &db->mu, STOP_POLL_NS);
 	}
+	return SHALE_OK;
+}
+
+shale_status stall_stop(shale_db *db, shale_cf *cf)
+{
+	uint64_t start = env_now_ns(db->env), took, id;
+	shale_stall_cause cause;
+	shale_status rc;
+
+	mutex_lock(&db->mu);
+	cause = stall_full(db, cf);
+	if (cause == 0) /* there is room again */
+		cause = SHALE_STALL_MEMTABLES;
+	id = history_stop_begin(&db->history, cf->id, cause);
+	rc = wait_for_room(db, cf);
 	mutex_unlock(&db->mu);
 	took = env_now_ns(db->env) - start;
-	stats_add(&db->stats, STAT_STOPS, 1);
-	stats_add(&db->stats, STAT_STOP_NS, took);
-	longest = atomic_load(&db->longest_stop_ns);
-	while (took > longest &&
-	       !atomic_compare_exchange_weak(&db->longest_stop_ns, &longest, took))
-		;
+	history_stop_end(&db->history, id, took, rc);
+	count_stop(db, cause, took);
 	return rc;
 }

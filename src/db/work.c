@@ -102,14 +102,36 @@ struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, 
 	return out;
 }
 
-void work_count(shale_db *db, const struct job *j)
+static void count_entries(struct stats *s, const shale_job *j)
 {
-	stats_add(&db->stats, STAT_ENTRIES_IN, j->entries_in);
-	stats_add(&db->stats, STAT_ENTRIES_KEPT, j->entries_out);
-	stats_add(&db->stats, STAT_DROPPED_SHADOWED, j->counts[DROP_SHADOWED]);
-	stats_add(&db->stats, STAT_DROPPED_TOMBSTONES, j->counts[DROP_TOMBSTONE]);
-	stats_add(&db->stats, STAT_DROPPED_EXPIRED, j->counts[DROP_EXPIRED]);
-	stats_add(&db->stats, STAT_DROPPED_RANGE, j->counts[DROP_RANGE]);
+	stats_add(s, STAT_ENTRIES_IN, j->entries_in);
+	stats_add(s, STAT_ENTRIES_KEPT, j->entries_kept);
+	stats_add(s, STAT_DROPPED_SHADOWED, j->dropped_shadowed);
+	stats_add(s, STAT_DROPPED_TOMBSTONES, j->dropped_tombstones);
+	stats_add(s, STAT_DROPPED_EXPIRED, j->dropped_expired);
+	stats_add(s, STAT_DROPPED_RANGE, j->dropped_range);
+}
+
+void work_count(shale_db *db, const shale_job *j)
+{
+	struct stats *s = &db->stats;
+	uint64_t read = j->kind == SHALE_JOB_MERGE ? j->bytes_in : 0;
+
+	if (j->kind == SHALE_JOB_MOVE) {
+		stats_add(s, STAT_TRIVIAL_MOVES, 1);
+		return;
+	}
+	count_entries(s, j);
+	if (j->kind == SHALE_JOB_FLUSH) {
+		stats_add(s, STAT_FLUSHES, 1);
+		stats_add(s, STAT_FLUSH_BYTES, j->bytes_out);
+		return;
+	}
+	stats_add(s, STAT_COMPACTIONS, 1);
+	stats_add(s, STAT_COMPACTION_READ, read);
+	stats_add(s, STAT_COMPACTION_WRITTEN, j->bytes_out);
+	atomic_fetch_add(&db->level_read[j->level_out], read);
+	atomic_fetch_add(&db->level_written[j->level_out], j->bytes_out);
 }
 
 void garbage_add(void *arg, uint64_t number)

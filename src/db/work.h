@@ -15,6 +15,7 @@ bool work_is_left(const shale_db *db);
 /* Whether the time to try again after a failure has not come. */
 bool work_must_wait(shale_db *db, uint64_t *wait_ns);
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level);
-void work_count(shale_db *db, const struct job *j);
+/* A job is done: before anybody who waited for it can look. */
+void work_count(shale_db *db, const shale_job *j);
 
 #endif

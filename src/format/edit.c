@@ -69,6 +69,7 @@ enum edit_part {
 	PART_NAME,
 	PART_OPTIONS,
 	PART_PROPS,
+	PART_JOB, /* of a note; in no shape */
 };
 
 enum { PARTS_MAX = 7 };
@@ -99,6 +100,8 @@ static void edit_put_string(struct buf *out, const struct edit_field *f, enum ed
 	buf_init(&tmp, out->env);
 	if (part == PART_OPTIONS)
 		cf_options_encode(&tmp, &f->options);
+	else if (part == PART_JOB)
+		job_note_encode(&tmp, &f->job);
 	else
 		props_encode(&tmp, &f->props);
 	buf_slice(out, buf_view(&tmp));
@@ -137,6 +140,7 @@ static void edit_put_part(struct buf *out, const struct edit_field *f, enum edit
 	case PART_PROPS:
 		edit_put_string(out, f, part);
 		break;
+	case PART_JOB:
 	case PART_END:
 		break;
 	}
@@ -146,6 +150,11 @@ void edit_field_encode(struct buf *payload, const struct edit_field *f)
 {
 	const uint8_t *shape;
 
+	if (f->tag == EDIT_JOB) {
+		buf_u8(payload, EDIT_JOB);
+		edit_put_string(payload, f, PART_JOB);
+		return;
+	}
 	ASSERT(f->tag >= EDIT_NEXT_NUMBER && f->tag <= EDIT_LAST);
 	shape = edit_shape[f->tag];
 	buf_u8(payload, (uint8_t)f->tag);
@@ -215,14 +224,63 @@ static shale_status edit_take_string(struct edit_field *f, enum edit_part part, 
 	}
 }
 
+/* The string of a note, and what is behind it. */
+static shale_status edit_take_note(const uint8_t **pos, const uint8_t *end, shale_slice *out)
+{
+	uint64_t size;
+	const uint8_t *p = get_varint(*pos + 1, end, &size);
+
+	if (p == NULL)
+		return edit_bad("cut in a number");
+	if (size > (uint64_t)(end - p))
+		return edit_bad("a string is longer than the record");
+	*out = slice_from(p, (size_t)size);
+	*pos = p + size;
+	return SHALE_OK;
+}
+
+/* Notes up to the first that is known, if there is one: SHALE_MORE when there is not. */
+static shale_status edit_pass_notes(const uint8_t **pos, const uint8_t *end, struct edit_field *out)
+{
+	const uint8_t *p = *pos;
+
+	while (p != end && *p >= EDIT_NOTES) {
+		uint8_t tag = *p;
+		struct edit_field f;
+		shale_slice note;
+		shale_status rc = edit_take_note(&p, end, &note);
+
+		if (rc >= 0 && tag == EDIT_JOB) {
+			memset(&f, 0, sizeof(f));
+			f.tag = EDIT_JOB;
+			rc = job_note_decode(note, &f.job);
+			if (rc >= 0) {
+				*pos = p;
+				*out = f;
+				return SHALE_OK;
+			}
+		}
+		if (rc < 0)
+			return rc;
+	}
+	*pos = p;
+	return SHALE_MORE;
+}
+
 shale_status edit_field_decode(const uint8_t **pos, const uint8_t *end, struct edit_field *out)
 {
 	const uint8_t *p = *pos, *shape;
 	struct edit_field f;
-	shale_status rc;
+	shale_status rc = edit_pass_notes(&p, end, out);
 
-	if (p == end)
+	if (rc == SHALE_OK)
+		*pos = p;
+	if (rc != SHALE_MORE)
+		return rc;
+	if (p == end) {
+		*pos = p;
 		return SHALE_END;
+	}
 	if (*p == 0 || *p > EDIT_LAST)
 		return err_new(SHALE_CORRUPT, "manifest edit: unknown tag %u", *p);
 	memset(&f, 0, sizeof(f));

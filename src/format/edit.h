@@ -27,6 +27,9 @@
  *   13 NEXT_RUN      counter of the next run id
  *   14 NEXT_CF       the next column family id; ids are never reused
  *   15 CF_OPTIONS    id, options: from now on
+ *
+ * Tags from 128 on are notes, each one string: who does not know one passes over it.
+ *   128 JOB          what a flush or merge did (job_note_encode, as a string)
  */
 #ifndef FORMAT_EDIT_H
 #define FORMAT_EDIT_H
@@ -57,6 +60,8 @@ enum edit_tag {
 	EDIT_NEXT_CF,
 	EDIT_CF_OPTIONS,
 	EDIT_LAST = EDIT_CF_OPTIONS,
+	EDIT_NOTES = 128, /* the first note */
+	EDIT_JOB = EDIT_NOTES,
 };
 
 struct manifest_header {
@@ -72,6 +77,7 @@ struct edit_field {
 	shale_slice name;         /* CF_CREATE */
 	shale_cf_options options; /* CF_CREATE, CF_OPTIONS */
 	struct table_props props; /* ADD_TABLE */
+	shale_job job;            /* JOB: one that is done; without cf and text */
 };
 
 void manifest_header_encode(const struct manifest_header *h, uint8_t out[MANIFEST_HEADER]);
@@ -80,7 +86,7 @@ shale_status manifest_header_decode(const uint8_t in[MANIFEST_HEADER], struct ma
 
 /* Append one field to a payload. */
 void edit_field_encode(struct buf *payload, const struct edit_field *f);
-/* Next field; SHALE_OK, SHALE_END, SHALE_CORRUPT (text only). Slices point into the input. */
+/* Next field, unknown notes left out; SHALE_OK, SHALE_END, SHALE_CORRUPT (text only). Slices point into the input. */
 shale_status edit_field_decode(const uint8_t **p, const uint8_t *end, struct edit_field *out);
 
 /* A whole record around a payload, appended to *out. */
@@ -92,6 +98,13 @@ bool edit_record_decode(const uint8_t *p, size_t left, uint64_t manifest, uint64
 /* Options of a column family: version u8 (1 or 2), then its fields. */
 void cf_options_encode(struct buf *out, const shale_cf_options *o);
 shale_status cf_options_decode(shale_slice in, shale_cf_options *out);
+
+/*
+ * A job that is done (edit_job.c); what a later program adds behind it is passed over.
+ * SHALE_CORRUPT (text only).
+ */
+void job_note_encode(struct buf *out, const shale_job *j);
+shale_status job_note_decode(shale_slice in, shale_job *out);
 
 /*
  * The root cell, 48 bytes: magic "SHALEROT" 8, version u32 (1), epoch u32,

@@ -84,8 +84,9 @@ struct version {
 	_Atomic uint32_t refs;
 	size_t run_count;
 	struct run **runs;
-	bool has_ranges;   /* some table has range tombstones */
-	uint64_t expiring; /* entries that have an end */
+	bool has_ranges;       /* some table has range tombstones */
+	uint64_t expiring;     /* entries that have an end */
+	_Atomic uint64_t live; /* 1 + version_live_bytes(), once it was asked for */
 	struct {
 		uint64_t runs, tables, bytes, entries, tombstones;
 	} level[SHALE_LEVELS_MAX];
@@ -94,6 +95,12 @@ struct version {
 shale_status version_new_empty(const shale_env *env, struct version **out);
 struct version *version_ref(struct version *v);
 void version_unref(struct version *v); /* NULL is allowed */
+
+/*
+ * An estimate of the bytes that live data takes: of the tables that no older table lies
+ * beneath, the share of entries that are not tombstones. Worked out once.
+ */
+uint64_t version_live_bytes(struct version *v);
 
 /* Collects changes to `base` (NULL: empty) and makes the next version of them. */
 struct version_builder;

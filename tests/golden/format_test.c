@@ -428,6 +428,42 @@ static void manifest_make(struct buf *out)
 	buf_fini(&payload);
 }
 
+/* A manifest with what a job did, and with a note that this program does not know. */
+static void notes_make(struct buf *out)
+{
+	const struct manifest_header head = { MANIFEST_NUMBER, STORE_ID, 0, 0, 0 };
+	struct buf payload;
+
+	buf_init(&payload, &heap_env);
+	manifest_header_encode(&head, buf_extend(out, MANIFEST_HEADER));
+	field_put(&payload, (struct edit_field){ .tag = EDIT_SNAPSHOT });
+	field_put(&payload, (struct edit_field){ .tag = EDIT_CF_CREATE,
+						 .name = bytes_str("default"),
+						 .options = SHALE_CF_OPTIONS_INIT });
+	buf_u8(&payload, 255);
+	buf_slice(&payload, bytes_str("a note of a later program"));
+	field_put(&payload, (struct edit_field){ .tag = EDIT_JOB,
+						 .job = { .id = 300,
+							  .kind = SHALE_JOB_MERGE,
+							  .reason = SHALE_MERGE_LEVEL_SIZE,
+							  .levels_in = 1u << 6 | 1u << 7,
+							  .level_out = 7,
+							  .start_ms = 1700000000000,
+							  .ns = 12345678,
+							  .tables_in = 3,
+							  .tables_out = 2,
+							  .bytes_in = 3000000,
+							  .bytes_out = 2000000,
+							  .entries_in = 30000,
+							  .entries_kept = 20000,
+							  .dropped_shadowed = 7000,
+							  .dropped_tombstones = 2000,
+							  .dropped_expired = 900,
+							  .dropped_range = 100 } });
+	edit_record_encode(out, MANIFEST_NUMBER, 1, buf_view(&payload));
+	buf_fini(&payload);
+}
+
 /* ---- tests ---- */
 
 static void the_small_structures_stand_still(void **state)
@@ -470,6 +506,9 @@ static void the_files_stand_still(void **state)
 	buf_reset(&out);
 	manifest_make(&out);
 	assert_golden("manifest", buf_view(&out));
+	buf_reset(&out);
+	notes_make(&out);
+	assert_golden("notes", buf_view(&out));
 	buf_fini(&out);
 }
 

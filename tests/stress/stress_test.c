@@ -304,6 +304,23 @@ static void *churn(void *arg)
 	return NULL;
 }
 
+static bool touch_job(void *arg, const shale_job *j)
+{
+	MUST(j->bytes_done <= j->bytes_in && j->text != NULL);
+	MUST(j->state != SHALE_JOB_DONE ||
+	     j->entries_in == j->entries_kept + j->dropped_shadowed + j->dropped_tombstones +
+				      j->dropped_expired + j->dropped_range);
+	*(uint64_t *)arg += strlen(j->cf) + j->bytes_out;
+	return true;
+}
+
+static bool touch_stall(void *arg, const shale_stall *s)
+{
+	MUST(s->id != 0 && s->cause > 0 && s->cause < SHALE_STALL_CAUSES);
+	*(uint64_t *)arg += s->ns;
+	return true;
+}
+
 static bool touch_table(void *arg, const shale_table_info *t)
 {
 	*(uint64_t *)arg += t->bytes;
@@ -407,6 +424,10 @@ static void *tend(void *arg)
 		default:
 			MUST(shale_stats_get(db, &stats) == SHALE_OK);
 			MUST(shale_tables(db, touch_table, &bytes) == SHALE_OK);
+			MUST(shale_compactions(db, touch_job, &bytes) == SHALE_OK);
+			MUST(shale_stalls(db, touch_stall, &bytes) == SHALE_OK);
+			MUST(shale_peek(s->f->path, NULL, touch_table, touch_job, &bytes) ==
+			     SHALE_OK);
 		}
 		atomic_fetch_add(&s->operations, 1);
 	}

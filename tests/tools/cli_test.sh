@@ -226,6 +226,40 @@ expect_status 0 "levels"
 expect_plain "levels"
 checks=$((checks + 1))
 grep -q "default" "$work/out" || wrong "levels lists the runs"
+run levels --watch --seconds 1
+expect_status 0 "levels --watch"
+expect_plain "levels --watch"
+checks=$((checks + 1))
+grep -q "default L[0-9]: [0-9]* runs" "$work/out" || wrong "levels --watch gives a pipe lines"
+run levels --seconds 1
+expect_status 2 "--seconds without --watch"
+run levels --watch --seconds 1 -d "$work/nowhere"
+expect_status 1 "watching a store that is not there"
+expect_err "there is no store in $work/nowhere" "watching a store that is not there"
+run compactions
+expect_status 0 "compactions"
+expect_plain "compactions"
+checks=$((checks + 1))
+grep -q "flush  *recovered" "$work/out" || wrong "compactions tells why"
+run compactions --json
+expect_status 0 "compactions --json"
+expect_json "compactions --json"
+checks=$((checks + 1))
+python3 -c 'import json, sys
+jobs = json.load(open(sys.argv[1]))
+assert [j["job"] for j in jobs] == sorted(j["job"] for j in jobs) and len(jobs) >= 2
+for j in jobs:
+	dropped = sum(n for name, n in j.items() if name.startswith("dropped_"))
+	assert j["entries_in"] == j["entries_kept"] + dropped
+assert {"flush", "merge"} <= {j["kind"] for j in jobs}' "$work/out" ||
+	wrong "the counts of the jobs"
+run compactions -n 1
+checks=$((checks + 1))
+[ "$(wc -l <"$work/out")" -eq 2 ] || wrong "compactions --limit"
+run compactions --cf nowhere
+expect_out "no jobs" "compactions of another family"
+run compactions -d "$work/nowhere"
+expect_status 1 "compactions of a store that is not there"
 run tables
 expect_status 0 "tables"
 expect_plain "tables"
@@ -270,6 +304,10 @@ expect_status 1 "a store that another process has open"
 expect_err "open already" "a store that another process has open"
 run get k1
 expect_status 0 "reading it all the same"
+run levels --watch --seconds 1
+expect_status 0 "watching it"
+run compactions
+expect_status 0 "its history"
 exec 3>&-
 wait
 if [ -n "$table" ]; then

@@ -185,7 +185,7 @@ static void report_cost(struct report *r, const struct job *job)
 
 	section(r, "Cost (clicks)");
 	line(r, "write amplification", "%.2f  (log %s, flush %s, merges %s)",
-	     figures_write_amplification(s),
+	     shale_write_amplification(s),
 	     human_ratio((double)s->log_bytes, (double)s->user_bytes).text,
 	     human_ratio((double)s->flush_bytes, (double)s->user_bytes).text,
 	     human_ratio((double)s->compaction_written_bytes, (double)s->user_bytes).text);

@@ -761,6 +761,49 @@ static void a_source_that_lost_entries_is_found_out(void **state)
 	bench_fini(&b);
 }
 
+static void expect_bug(struct job *j, uint64_t *count)
+{
+	++*count;
+	assert_status(job_check_counts(j), SHALE_BUG);
+	--*count;
+	assert_ok(job_check_counts(j));
+}
+
+static void a_job_whose_counts_do_not_add_up_is_a_bug(void **state)
+{
+	struct bench b;
+	struct job *j = &b.job;
+
+	(void)state;
+	bench_init(&b);
+	input(&b, 0, 100, 1, 10, OP_PUT);
+	input(&b, 0, 100, 1, 3, OP_PUT);
+	assert_ok(bench_try(&b));
+	assert_int_equal(j->entries_in, 200);
+	assert_int_equal(j->counts[DROP_SHADOWED], 100);
+	expect_bug(j, &j->entries_in);
+	expect_bug(j, &j->entries_out);
+	expect_bug(j, &j->outputs[0].props.entries);
+	for (int i = 0; i < KEEP_VERDICTS; i++)
+		expect_bug(j, &j->counts[i]);
+	bench_fini(&b);
+}
+
+static void tells_how_far_it_has_come(void **state)
+{
+	struct job_progress p = { 0 };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.job.progress = &p;
+	input(&b, 0, 3000, 2, 10, OP_PUT);
+	assert_ok(bench_try(&b));
+	assert_in_range(atomic_load(&p.entries_in), 2500, 3000);
+	assert_in_range(atomic_load(&p.bytes_out), 1, b.job.bytes_out);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -781,6 +824,8 @@ int main(void)
 		cmocka_unit_test(survives_every_allocation_that_fails),
 		cmocka_unit_test(a_pause_can_end_the_job),
 		cmocka_unit_test(a_source_that_lost_entries_is_found_out),
+		cmocka_unit_test(a_job_whose_counts_do_not_add_up_is_a_bug),
+		cmocka_unit_test(tells_how_far_it_has_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,130 @@ static struct edit_field random_field(struct rand *r, enum edit_tag tag)
 	return f;
 }
 
+static shale_job random_job(struct rand *r)
+{
+	return (shale_job){ .id = bytes_number(r, 64),
+			    .cf = "",
+			    .cf_id = (uint32_t)bytes_number(r, 32),
+			    .kind = SHALE_JOB_MERGE,
+			    .reason = (shale_reason)rand_below(r, 2 * SHALE_REASONS),
+			    .state = SHALE_JOB_DONE,
+			    .levels_in = (uint32_t)rand_below(r, 1u << SHALE_LEVELS_MAX),
+			    .level_out = (uint32_t)rand_below(r, SHALE_LEVELS_MAX),
+			    .start_ms = bytes_number(r, 64),
+			    .ns = bytes_number(r, 64),
+			    .tables_in = bytes_number(r, 64),
+			    .tables_out = bytes_number(r, 64),
+			    .bytes_in = bytes_number(r, 64),
+			    .bytes_out = bytes_number(r, 64),
+			    .entries_in = bytes_number(r, 64),
+			    .entries_kept = bytes_number(r, 64),
+			    .dropped_shadowed = bytes_number(r, 64),
+			    .dropped_tombstones = bytes_number(r, 64),
+			    .dropped_expired = bytes_number(r, 64),
+			    .dropped_range = bytes_number(r, 64),
+			    .text = "" };
+}
+
+static void assert_job(const shale_job *a, const shale_job *b)
+{
+	assert_true(a->id == b->id && a->cf_id == b->cf_id && a->kind == b->kind &&
+		    a->reason == b->reason && b->state == SHALE_JOB_DONE);
+	assert_true(a->levels_in == b->levels_in && a->level_out == b->level_out);
+	assert_true(a->start_ms == b->start_ms && a->ns == b->ns);
+	assert_true(a->tables_in == b->tables_in && a->tables_out == b->tables_out);
+	assert_true(a->bytes_in == b->bytes_in && a->bytes_out == b->bytes_out &&
+		    a->bytes_in == b->bytes_done);
+	assert_true(a->entries_in == b->entries_in && a->entries_kept == b->entries_kept);
+	assert_true(a->dropped_shadowed == b->dropped_shadowed &&
+		    a->dropped_tombstones == b->dropped_tombstones &&
+		    a->dropped_expired == b->dropped_expired &&
+		    a->dropped_range == b->dropped_range);
+}
+
+/* A note of a later program, in front of, between and behind what is known. */
+static void put_unknown_note(struct buf *out, struct rand *r)
+{
+	buf_u8(out, (uint8_t)(EDIT_JOB + 1 + rand_below(r, 255 - EDIT_JOB)));
+	buf_slice(out, slice_from("of a later program", rand_below(r, 18)));
+}
+
+static void reads_back_notes_and_passes_over_unknown_ones(void **state)
+{
+	struct edit_field got;
+	struct rand r;
+	struct buf out;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	buf_init(&out, &heap_env);
+	for (int round = 0; round < 200; round++) {
+		struct edit_field job = { .tag = EDIT_JOB, .job = random_job(&r) };
+		struct edit_field run = { .tag = EDIT_NEXT_RUN, .number = 7 };
+		uint8_t *copy;
+		const uint8_t *p;
+
+		buf_reset(&out);
+		for (uint64_t n = rand_below(&r, 3); n > 0; n--)
+			put_unknown_note(&out, &r);
+		edit_field_encode(&out, &job);
+		put_unknown_note(&out, &r);
+		edit_field_encode(&out, &run);
+		if (rand_below(&r, 2) == 0)
+			put_unknown_note(&out, &r);
+		p = copy = bytes_copy(out.data, out.size);
+		assert_ok(edit_field_decode(&p, copy + out.size, &got));
+		assert_int_equal(got.tag, EDIT_JOB);
+		assert_job(&job.job, &got.job);
+		assert_ok(edit_field_decode(&p, copy + out.size, &got));
+		assert_int_equal(got.tag, EDIT_NEXT_RUN);
+		assert_int_equal(got.number, 7);
+		assert_status(edit_field_decode(&p, copy + out.size, &got), SHALE_END);
+		assert_ptr_equal(p, copy + out.size);
+		free(copy);
+	}
+	buf_fini(&out);
+}
+
+static void refuses_notes_that_are_cut_or_impossible(void **state)
+{
+	struct edit_field job = { .tag = EDIT_JOB }, got;
+	shale_job note;
+	struct rand r;
+	struct buf out;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	buf_init(&out, &heap_env);
+	job.job = random_job(&r);
+	edit_field_encode(&out, &job);
+	for (size_t n = 1; n < out.size; n++) {
+		uint8_t *copy = bytes_copy(out.data, n);
+		const uint8_t *p = copy;
+
+		assert_status(edit_field_decode(&p, copy + n, &got), SHALE_CORRUPT);
+		assert_ptr_equal(p, copy);
+		free(copy);
+	}
+	/* What a later program adds is not read; what is missing is missed. */
+	buf_reset(&out);
+	job_note_encode(&out, &job.job);
+	assert_status(job_note_decode(slice_from(out.data, out.size - 1), &note), SHALE_CORRUPT);
+	buf_varint(&out, 1234567);
+	assert_ok(job_note_decode(buf_view(&out), &note));
+	assert_job(&job.job, &note);
+	job.job.level_out = SHALE_LEVELS_MAX;
+	buf_reset(&out);
+	job_note_encode(&out, &job.job);
+	assert_status(job_note_decode(buf_view(&out), &note), SHALE_CORRUPT);
+	job.job.level_out = 0;
+	job.job.levels_in = 1u << SHALE_LEVELS_MAX;
+	buf_reset(&out);
+	job_note_encode(&out, &job.job);
+	assert_status(job_note_decode(buf_view(&out), &note), SHALE_CORRUPT);
+	buf_fini(&out);
+}
+
 static void assert_field(const struct edit_field *a, const struct edit_field *b)
 {
 	static const char uses[][8] = {
@@ -265,7 +389,7 @@ static void refuses_cut_and_unknown_fields(void **state)
 		uint8_t bytes[8] = { (uint8_t)tag };
 
 		p = bytes;
-		if (tag == 0 || tag > EDIT_LAST)
+		if (tag == 0 || (tag > EDIT_LAST && tag <= EDIT_JOB))
 			assert_status(edit_field_decode(&p, bytes + 8, &got), SHALE_CORRUPT);
 	}
 	buf_fini(&out);
@@ -316,6 +440,8 @@ static void survives_hostile_bytes(void **state)
 			struct edit_field f =
 				random_field(&r, (enum edit_tag)(1 + rand_below(&r, EDIT_LAST)));
 
+			if (rand_below(&r, 4) == 0)
+				f = (struct edit_field){ .tag = EDIT_JOB, .job = random_job(&r) };
 			edit_field_encode(&out, &f);
 		}
 		copy = bytes_copy(out.data, out.size);
@@ -396,6 +522,8 @@ int main(void)
 		cmocka_unit_test(reads_back_options),
 		cmocka_unit_test(reads_back_fields),
 		cmocka_unit_test(refuses_cut_and_unknown_fields),
+		cmocka_unit_test(reads_back_notes_and_passes_over_unknown_ones),
+		cmocka_unit_test(refuses_notes_that_are_cut_or_impossible),
 		cmocka_unit_test(refuses_values_over_their_limits),
 		cmocka_unit_test(survives_hostile_bytes),
 		cmocka_unit_test(reads_back_a_record_and_sees_every_flip),
