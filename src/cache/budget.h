@@ -9,13 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum budget_part {
-	BUDGET_CACHE,
-	BUDGET_TABLES,
-	BUDGET_LOG,
-	BUDGET_OTHER,
-	BUDGET_PARTS
-};
+enum budget_part { BUDGET_CACHE, BUDGET_TABLES, BUDGET_LOG, BUDGET_OTHER, BUDGET_PARTS };
 
 struct budget {
 	uint64_t total; /* the limit; constant */
