@@ -15,7 +15,7 @@ allowed='^(mem(cmp|cpy|move|set|chr|rchr|mem)|str(cmp|ncmp|len|nlen|chr|rchr|str
 allowed+='|v?snprintf|__(v?snprintf|memcpy|memmove|memset|strcpy|strncpy)_chk|__chk_fail|__isoc99_strto.*|__isoc23_strto.*'
 allowed+='|__errno_location'
 allowed+='|(LZ4|ZSTD|XXH)_?[A-Za-z0-9_]+|snappy_[a-z_]+'
-allowed+='|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__cpu_model|__cpu_indicator_init|__(u?div|u?mod)ti3|__popcountdi2'
+allowed+='|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__cpu_(model|features2|indicator_init)|__(u?div|u?mod)ti3|__popcountdi2'
 allowed+=')$'
 
 fault()
