@@ -598,15 +598,17 @@ JOB_FIELDS = ("id", "cf", "kind", "reason", "levels_in", "level_out", "start_ms"
 def options(r):
     begin = r.at
     version = r.u8()
-    if version not in (1, 2):
-        raise r.damage(f"options of version {version}, known are 1 and 2", begin)
+    if version not in (1, 2, 3):
+        raise r.damage(f"options of version {version}, known are 1 to 3", begin)
     out = {"compression": r.u8(), "level_compression": list(r.take(8)),
            "block_bytes": r.varint(32), "filter_bits": r.varint(32), "no_filter": r.u8(),
            "ttl_ms": r.varint(), "policy": r.u8(), "size_ratio": r.varint(32),
            "top_runs": r.varint(32), "base_bytes": r.varint(), "table_bytes": r.varint()}
-    if version == 2:
+    if version >= 2:
         out.update(max_runs=r.varint(32), space_amp_max=r.varint(32), window_ms=r.varint(),
                    max_bytes=r.varint(), delete_within_ms=r.varint())
+    if version == 3:
+        out["level_filter_bits"] = [r.varint(32) for _ in range(8)]
     if max(out["compression"], *out["level_compression"]) > 4 or out["no_filter"] > 1 or \
             out["policy"] > (1 if version == 1 else 6) or r.left():
         raise r.damage("impossible options of a column family", begin)

@@ -94,6 +94,7 @@ static const struct figure state[] = {
 	FIGURE(sealed_memtables, "memtables to flush", COUNT),
 	FIGURE(snapshots, "snapshots", COUNT),
 	FIGURE(oldest_snapshot, "oldest snapshot (sequence)", COUNT),
+	FIGURE(open_iterators, "open iterators", COUNT),
 	FIGURE(last_seq, "last sequence number", COUNT),
 	FIGURE(compaction_debt_bytes, "bytes that await compaction", BYTES),
 	FIGURE_END,

@@ -44,6 +44,7 @@ extern "C" {
 #define SHALE_KEY_MAX 65536u                    /* bytes, 64 KiB */
 #define SHALE_VALUE_MAX (1024ull * 1024 * 1024) /* bytes, 1 GiB */
 #define SHALE_CF_NAME_MAX 255u                  /* bytes of a column family's name */
+#define SHALE_OWNER_MAX 47u                     /* bytes of an owner's name that are kept */
 #define SHALE_LEVELS_MAX 8u                     /* levels of a column family */
 
 /* ---- status ------------------------------------------------------------- */
@@ -184,13 +185,15 @@ typedef struct shale_cf_options {
 	bool no_filter;       /* build no filters */
 	uint64_t ttl_ms;      /* life of an entry that names none; 0: for ever */
 	shale_compaction compaction;
+	uint32_t level_filter_bits[SHALE_LEVELS_MAX]; /* nonzero entries win over filter_bits */
 } shale_cf_options;
 #define SHALE_CF_OPTIONS_INIT                                                                      \
 	{                                                                                          \
 		sizeof(shale_cf_options), SHALE_DEFAULT_COMPRESSION,                               \
 			{ SHALE_DEFAULT_COMPRESSION }, 0, 0, false, 0,                             \
+			{ SHALE_DEFAULT_POLICY, 0, 0, 0, 0, 0, 0, 0, 0, 0 },                       \
 		{                                                                                  \
-			SHALE_DEFAULT_POLICY, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
+			0                                                                          \
 		}                                                                                  \
 	}
 
@@ -272,11 +275,13 @@ typedef struct shale_read_options {
 	bool verify;                    /* check checksums of cached blocks again */
 	uint64_t skip_max;              /* iterators: return SHALE_MORE after skipping this
 					   many dead entries in one move; 0: never */
+	const char *owner;              /* iterators: a name for shale_holders(), copied; may be
+					   NULL */
 } shale_read_options;
 #define SHALE_READ_OPTIONS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(shale_read_options), NULL, NULL, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },     \
-			false, false, 0                                                            \
+			false, false, 0, NULL                                                      \
 	}
 
 typedef struct shale_flush_options {
@@ -331,6 +336,10 @@ SHALE_API shale_status shale_open(const char *path, const shale_options *o, shal
  * The handle is gone whatever is returned; a failure says what could not be
  * made durable. All iterators, snapshots, values and families must have been
  * given back, no other call may be running. NULL is allowed.
+ *
+ * SHALE_INVALID, and nothing has happened: iterators or snapshots are still open,
+ * and shale_last_error() tells how many and whose the oldest is. Free them (see
+ * shale_holders()) and close again; the store can be used until then.
  */
 SHALE_API shale_status shale_close(shale_db *db);
 
@@ -442,6 +451,31 @@ SHALE_API shale_status shale_iter_value(shale_iter *it, shale_slice *out);
 SHALE_API shale_status shale_snapshot_new(shale_db *db, shale_snapshot **out);
 SHALE_API void shale_snapshot_free(shale_snapshot *s);
 SHALE_API shale_seq shale_snapshot_seq(const shale_snapshot *s);
+/* A name for shale_holders(); copied, at most SHALE_OWNER_MAX bytes of it. NULL: none. */
+SHALE_API void shale_snapshot_set_owner(shale_snapshot *s, const char *owner);
+
+/* Who keeps old data alive. */
+enum shale_holder_kind { SHALE_HOLDER_SNAPSHOT, SHALE_HOLDER_ITERATOR };
+
+typedef struct shale_holder {
+	enum shale_holder_kind kind;
+	const char *owner; /* "" if none was named; lasts for the call */
+	uint64_t age_ms;
+	shale_seq seq;
+	/*
+	 * What an iterator keeps that is no part of the store's state any more: memtables
+	 * that were flushed, tables that were merged. Several may keep the same. Of a
+	 * snapshot 0: which versions merges keep for it alone is not known.
+	 */
+	uint64_t memory_bytes, file_bytes;
+} shale_holder;
+
+/*
+ * All open snapshots, oldest first, then all open iterators; stops when `each` returns
+ * false. `each` must not call the store.
+ */
+SHALE_API shale_status shale_holders(shale_db *db, bool (*each)(void *arg, const shale_holder *h),
+				     void *arg);
 
 /* ---- column families ---------------------------------------------------- */
 
@@ -666,6 +700,7 @@ typedef struct shale_stats {
 	/* Bytes of all tables, and of those that hold what is live: see
 	   shale_space_amplification(). */
 	uint64_t table_bytes, live_bytes;
+	uint64_t open_iterators; /* not freed */
 } shale_stats;
 #define SHALE_STATS_INIT                                                                           \
 	{                                                                                          \

@@ -9,7 +9,7 @@
  *   background.c        which of it comes first
  *   stall.c pace.c      writers wait when background work falls behind; merges for writers
  *   read.c iterate.c    gets and scans over a view
- *   snapshot.c family.c maintain.c figures.c   the rest of the interface
+ *   snapshot.c holders.c family.c maintain.c figures.c   the rest of the interface
  *   history.c           what the background did, and who had to wait for it
  *
  * A view is what a reader pins: the memtables and the version of one family. It
@@ -121,9 +121,29 @@ struct stall_count {
 	_Atomic uint64_t delays, delay_ns, longest_delay_ns, stops, stop_ns, longest_stop_ns;
 };
 
+/* A snapshot or an iterator, as shale_holders() tells of it (holders.c). */
+struct holder {
+	struct holder *prev, *next;   /* of iterators */
+	struct holder_stripe *stripe; /* NULL: in none */
+	uint64_t since_ms, seq;
+	shale_cf *cf; /* of iterators */
+	const struct view *view;
+	char owner[SHALE_OWNER_MAX + 1];
+};
+
+enum { HOLDER_STRIPES = 16 };
+
+/* Iterators made by some of the threads. */
+struct holder_stripe {
+	_Alignas(64) struct mutex mu;
+	struct holder ring;
+	size_t count;
+};
+
 struct shale_snapshot {
 	shale_db *db;
 	uint64_t seq;
+	struct holder holder; /* guarded by snapshots_mu */
 	struct shale_snapshot *prev, *next;
 };
 
@@ -206,6 +226,7 @@ struct shale_db {
 	struct mutex snapshots_mu;
 	struct shale_snapshot snapshots; /* ring, oldest first */
 	size_t snapshot_count;
+	struct holder_stripe holders[HOLDER_STRIPES];
 
 	struct mutex garbage_mu; /* numbers of tables to delete */
 	uint64_t *garbage;
@@ -447,6 +468,18 @@ shale_status install_last_manifest(shale_db *db);
 
 /* Read the state from the store into db. */
 shale_status recover(shale_db *db);
+
+/* ---- what callers hold ---- */
+
+void holders_init(shale_db *db);
+/* Longer names are cut. NULL: none. */
+void holder_name(struct holder *h, const char *owner);
+/* An iterator, whose seq, cf and view are set; they stay until it is removed. */
+void holder_add(shale_db *db, struct holder *h, const char *owner, uint64_t now_ms);
+void holder_remove(struct holder *h); /* one that was not added is allowed */
+size_t holders_iterators(shale_db *db);
+/* SHALE_INVALID, with the oldest's owner, if a snapshot or iterator is open. */
+shale_status holders_check_none(shale_db *db);
 
 /* ---- reads ---- */
 

@@ -289,6 +289,7 @@ static void set_options(shale_cf *cf, const shale_cf_options *o)
 	memcpy(to->level_compression, o->level_compression, sizeof(to->level_compression));
 	to->block_bytes = o->block_bytes;
 	to->filter_bits = o->filter_bits;
+	memcpy(to->level_filter_bits, o->level_filter_bits, sizeof(to->level_filter_bits));
 	to->no_filter = o->no_filter;
 	to->compaction = o->compaction;
 	family_set_policy(cf);

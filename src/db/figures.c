@@ -119,6 +119,7 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.snapshots = db->snapshot_count;
 	s.oldest_snapshot = db->snapshot_count != 0 ? db->snapshots.next->seq : 0;
 	mutex_unlock(&db->snapshots_mu);
+	s.open_iterators = holders_iterators(db);
 	s.last_seq = atomic_load(&db->visible);
 	s.longest_stop_ns = atomic_load(&db->longest_stop_ns);
 	s.memory_budget = db->options.memory_budget;

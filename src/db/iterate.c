@@ -30,8 +30,10 @@ struct shale_iter {
 
 	enum iter_place place;
 	bool backward;         /* direction of the last move */
+	bool judged;           /* AT_PAUSE: whether the key in `key` was, or is still to be */
 	struct buf key, value; /* key: the last one judged, once the merge has left it */
 	shale_slice shown_key, shown_value;
+	struct holder holder;
 };
 
 enum { MOVES_MAX = 1024 };
@@ -188,6 +190,10 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 		shale_iter_free(it);
 		return rc;
 	}
+	it->holder.seq = it->seq;
+	it->holder.cf = it->cf;
+	it->holder.view = it->view;
+	holder_add(db, &it->holder, o != NULL ? o->owner : NULL, it->now_ms);
 	stats_add(&db->stats, STAT_ITERATORS, 1);
 	*out = it;
 	return SHALE_OK;
@@ -204,6 +210,7 @@ void shale_iter_free(shale_iter *it)
 {
 	if (it == NULL)
 		return;
+	holder_remove(&it->holder);
 	count_moves(it);
 	iter_free(it->merged);
 	rangedel_free(it->ranges);
@@ -250,6 +257,7 @@ static inline shale_status finish(struct shale_iter *it, shale_status rc)
 /* Whether the work budget of this move is used up. */
 static bool budget_spent(struct shale_iter *it)
 {
+	it->judged = true;
 	return it->skip_max != 0 && ++it->skipped > it->skip_max;
 }
 
@@ -293,6 +301,16 @@ static inline bool same_key(shale_slice a, shale_slice b)
 }
 
 /*
+ * Stop at a version that is too new for the reader: a pause stands at its key, which
+ * may have a version to show behind it.
+ */
+static __attribute__((noinline)) shale_status pause_at_newer(struct shale_iter *it, shale_slice key)
+{
+	it->judged = false;
+	return remember(&it->key, key) ? SHALE_MORE : err_memory("an iterator's key");
+}
+
+/*
  * From where the merge stands, the first entry to show. `key` holds the key whose
  * versions are to be passed (has_key), which is the last one judged.
  */
@@ -309,10 +327,13 @@ static inline shale_status forward(struct shale_iter *it, bool has_key)
 				return SHALE_MORE;
 			continue;
 		}
-		if (unlikely(seqtype_seq(e->seqtype) > it->seq))
-			continue;
 		if (it->has_upper && slice_cmp(e->key, buf_view(&it->upper)) >= 0)
 			return SHALE_END;
+		if (unlikely(seqtype_seq(e->seqtype) > it->seq)) {
+			if (budget_spent(it))
+				return pause_at_newer(it, e->key);
+			continue;
+		}
 		if (likely(is_live(it, e))) {
 			it->shown_key = e->key;
 			it->shown_value = entry_value(seqtype_type(e->seqtype), e->value);
@@ -447,10 +468,23 @@ static inline bool leave(struct shale_iter *it)
 	return it->backward || it->place != AT_ENTRY || remember(&it->key, it->shown_key);
 }
 
+/* From a pause at a key that was not judged, while the merge stands on a version of it. */
+static __attribute__((noinline)) shale_status next_unjudged(struct shale_iter *it)
+{
+	if (!leave(it))
+		return finish(it, err_memory("an iterator's key"));
+	iter_next(it->merged);
+	return finish(it, forward(it, false));
+}
+
 shale_status shale_iter_next(shale_iter *it)
 {
-	if (unlikely(it->place == AT_NOTHING))
-		return SHALE_END;
+	if (unlikely(it->place != AT_ENTRY)) {
+		if (it->place == AT_NOTHING)
+			return SHALE_END;
+		if (!it->judged)
+			return next_unjudged(it);
+	}
 	if (unlikely(!leave(it)))
 		return finish(it, err_memory("an iterator's key"));
 	if (unlikely(it->backward)) {

@@ -41,6 +41,7 @@ static void init(shale_db *db)
 	epoch_init(&db->readers, env);
 	pace_open(db);
 	db->snapshots.prev = db->snapshots.next = &db->snapshots;
+	holders_init(db);
 	db->budget.total = db->options.memory_budget;
 	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
 						     : NULL;
@@ -258,6 +259,9 @@ shale_status shale_close(shale_db *db)
 	rc = db_enter(db);
 	if (rc < 0)
 		return rc; /* the parent's; a child must leave it alone */
+	rc = holders_check_none(db);
+	if (rc < 0)
+		return rc;
 	scheduler_stop(db->keeper);
 	scheduler_stop(db->scheduler);
 	db->scheduler = db->keeper = NULL;

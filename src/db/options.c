@@ -53,6 +53,10 @@ shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *o
 		out->filter_bits = 10;
 	if (out->filter_bits > 32)
 		return out_of_range("filter_bits", out->filter_bits, "1 to 32");
+	for (int i = 0; i < (int)SHALE_LEVELS_MAX; i++)
+		if (out->level_filter_bits[i] > 32)
+			return out_of_range("level_filter_bits", out->level_filter_bits[i],
+					    "0 to 32");
 	if (c->policy < 0 || c->policy > SHALE_ADAPTIVE)
 		return out_of_range("compaction.policy", (uint64_t)c->policy,
 				    "a value of enum shale_policy");

@@ -15,6 +15,7 @@ shale_status shale_snapshot_new(shale_db *db, shale_snapshot **out)
 	if (s == NULL)
 		return err_memory("a snapshot");
 	s->db = db;
+	s->holder.since_ms = env_wall_ms(db->env);
 	mutex_lock(&db->snapshots_mu);
 	/* Read under the lock: a merge that lists the snapshots has this one or is newer. */
 	s->seq = atomic_load(&db->visible);
@@ -41,6 +42,13 @@ void shale_snapshot_free(shale_snapshot *s)
 	db->snapshot_count--;
 	mutex_unlock(&db->snapshots_mu);
 	mem_free(db->env, s);
+}
+
+void shale_snapshot_set_owner(shale_snapshot *s, const char *owner)
+{
+	mutex_lock(&s->db->snapshots_mu);
+	holder_name(&s->holder, owner);
+	mutex_unlock(&s->db->snapshots_mu);
 }
 
 shale_seq shale_snapshot_seq(const shale_snapshot *s)

@@ -96,7 +96,9 @@ struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, 
 		codec = policy_level_is_deep(&cf->policy, level) ? SHALE_LZ4 : SHALE_NO_COMPRESSION;
 	out.compression = codec;
 	out.block_bytes = o->block_bytes;
-	out.filter_bits = o->no_filter ? 0 : o->filter_bits;
+	if (!o->no_filter)
+		out.filter_bits = o->level_filter_bits[level] != 0 ? o->level_filter_bits[level]
+								   : o->filter_bits;
 	mutex_unlock(&db->mu);
 	out.created_ms = env_wall_ms(db->env);
 	return out;

@@ -10,6 +10,8 @@
  * max_bytes varint | delete_within_ms varint. It is written only where one of these
  * is set or the policy is one that version 1 does not know.
  *
+ * Version 3 goes on: 8 level filter bits varint. It is written only where one is set.
+ *
  * Only the shape is checked here; whether values are sensible is for who uses them,
  * as with options that a caller hands in.
  */
@@ -17,20 +19,28 @@
 
 #include "base/coding.h"
 
-enum { OPTIONS_VERSION = 2 };
+enum { OPTIONS_VERSION = 3 };
 
-static bool fits_version_1(const shale_compaction *c)
+/* The least version that holds them all. */
+static uint8_t version_for(const shale_cf_options *o)
 {
-	return c->policy <= SHALE_LEVELED && c->max_runs == 0 && c->space_amp_max == 0 &&
-	       c->window_ms == 0 && c->max_bytes == 0 && c->delete_within_ms == 0;
+	const shale_compaction *c = &o->compaction;
+	bool first;
+
+	for (size_t i = 0; i < SHALE_LEVELS_MAX; i++)
+		if (o->level_filter_bits[i] != 0)
+			return 3;
+	first = c->policy <= SHALE_LEVELED && c->max_runs == 0 && c->space_amp_max == 0 &&
+		c->window_ms == 0 && c->max_bytes == 0 && c->delete_within_ms == 0;
+	return first ? 1 : 2;
 }
 
 void cf_options_encode(struct buf *out, const shale_cf_options *o)
 {
 	const shale_compaction *c = &o->compaction;
-	bool first = fits_version_1(c);
+	uint8_t version = version_for(o);
 
-	buf_u8(out, first ? 1 : OPTIONS_VERSION);
+	buf_u8(out, version);
 	buf_u8(out, (uint8_t)o->compression);
 	for (size_t i = 0; i < SHALE_LEVELS_MAX; i++)
 		buf_u8(out, (uint8_t)o->level_compression[i]);
@@ -43,13 +53,15 @@ void cf_options_encode(struct buf *out, const shale_cf_options *o)
 	buf_varint(out, o->compaction.top_runs);
 	buf_varint(out, o->compaction.base_bytes);
 	buf_varint(out, o->compaction.table_bytes);
-	if (first)
+	if (version == 1)
 		return;
 	buf_varint(out, c->max_runs);
 	buf_varint(out, c->space_amp_max);
 	buf_varint(out, c->window_ms);
 	buf_varint(out, c->max_bytes);
 	buf_varint(out, c->delete_within_ms);
+	for (size_t i = 0; i < SHALE_LEVELS_MAX && version > 2; i++)
+		buf_varint(out, o->level_filter_bits[i]);
 }
 
 /* A cursor that notes that it ran out or met a value over its limit, and goes on as zero. */
@@ -109,6 +121,8 @@ shale_status cf_options_decode(shale_slice in, shale_cf_options *out)
 		o.compaction.max_bytes = options_varint(&r, UINT64_MAX);
 		o.compaction.delete_within_ms = options_varint(&r, UINT64_MAX);
 	}
+	for (size_t i = 0; i < SHALE_LEVELS_MAX && version > 2; i++)
+		o.level_filter_bits[i] = (uint32_t)options_varint(&r, UINT32_MAX);
 	if (r.bad || r.p != r.end)
 		return err_new(SHALE_CORRUPT, "column family options: cut, too long or impossible");
 	*out = o;

@@ -37,6 +37,7 @@ static void absurd_options_are_refused_by_name(void **state)
 		CASE(default_cf.block_bytes, 255, "256 to 1048576"),
 		CASE(default_cf.block_bytes, (1u << 20) + 1, "256 to 1048576"),
 		CASE(default_cf.filter_bits, 33, "1 to 32"),
+		CASE(default_cf.level_filter_bits[0], 33, "0 to 32"),
 		CASE(default_cf.compaction.policy, 7, "shale_policy"),
 		CASE(default_cf.compaction.size_ratio, 1, "2 to 64"),
 		CASE(default_cf.compaction.size_ratio, 65, "2 to 64"),

@@ -1,6 +1,7 @@
 /* A scan that is cut into pieces by skip_max sees what a scan in one piece sees. */
 #include "regress/sim_store.h"
 
+#include "base/lock.h"
 #include "base/rand.h"
 
 enum { SPACE = 120 };
@@ -112,10 +113,91 @@ static void a_scan_in_pieces_sees_what_one_in_a_piece_sees(void **state)
 		run_sim(i + 1, scan_in_pieces);
 }
 
+/* How often a scan over all keys pauses; it must show `shown`. */
+static int pauses_of(shale_iter *it, bool forward, int shown)
+{
+	int pauses = 0;
+	shale_status rc = forward ? shale_iter_first(it) : shale_iter_last(it);
+
+	for (;;) {
+		if (rc == SHALE_MORE)
+			pauses++;
+		else if (rc == SHALE_OK)
+			shown--;
+		else
+			break;
+		rc = forward ? shale_iter_next(it) : shale_iter_prev(it);
+	}
+	need(rc == SHALE_END);
+	need(shown == 0);
+	return pauses;
+}
+
+/* What hides the keys between the first and the last: each kind of work is bounded. */
+static void what_is_dead_is_counted(void *arg)
+{
+	enum { NEWER, DELETED, RANGE, EXPIRED, KINDS };
+	struct sim *sim = arg;
+
+	for (int kind = 0; kind < KINDS; kind++) {
+		shale_options o = small_options(sim);
+		shale_read_options read = SHALE_READ_OPTIONS_INIT;
+		shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+		shale_snapshot *snapshot = NULL;
+		shale_iter *it;
+		shale_db *db;
+
+		need_ok(shale_open(DIR, &o, &db));
+		need_ok(shale_pause_compaction(db)); /* merges would remove it */
+		put(db, NULL, 0, 10);
+		put(db, NULL, 1001, 10);
+		if (kind == NEWER)
+			need_ok(shale_snapshot_new(db, &snapshot));
+		w.ttl_ms = kind == EXPIRED ? 3600000 : 0;
+		for (unsigned i = 1; i <= 1000; i++) {
+			char key[24];
+
+			snprintf(key, sizeof(key), "key%08u", i);
+			need_ok(shale_put(db, &w, shale_str(key), shale_str("x")));
+		}
+		need_ok(shale_flush(db, NULL));
+		for (unsigned i = 1; kind == DELETED && i <= 1000; i++) {
+			char key[24];
+
+			snprintf(key, sizeof(key), "key%08u", i);
+			need_ok(shale_delete(db, NULL, shale_str(key)));
+		}
+		if (kind == RANGE)
+			need_ok(shale_delete_range(db, NULL, shale_str("key00000001"),
+						   shale_str("key00001001")));
+		if (kind == EXPIRED)
+			env_sleep_ns(sim_env(sim), 3601 * UINT64_C(1000000000));
+		read.snapshot = snapshot;
+		read.skip_max = 100;
+		need_ok(shale_iter_new(db, &read, &it));
+		for (int forward = 0; forward < 2; forward++) {
+			int pauses = pauses_of(it, forward != 0, 2);
+
+			need(pauses >= 9);
+		}
+		shale_iter_free(it);
+		shale_snapshot_free(snapshot);
+		need_ok(shale_close(db));
+		need_ok(shale_destroy(DIR, &o));
+	}
+}
+
+static void a_scan_with_a_budget_pauses_whatever_hides_the_keys(void **state)
+{
+	(void)state;
+	run_sim(1, what_is_dead_is_counted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_scan_in_pieces_sees_what_one_in_a_piece_sees),
+		cmocka_unit_test(a_scan_with_a_budget_pauses_whatever_hides_the_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,8 @@ static shale_cf_options random_options(struct rand *r)
 		o.compaction.max_bytes = bytes_number(r, 64);
 		o.compaction.delete_within_ms = bytes_number(r, 64);
 	}
+	for (size_t i = 0; i < SHALE_LEVELS_MAX && rand_below(r, 2) != 0; i++)
+		o.level_filter_bits[i] = (uint32_t)bytes_number(r, 32);
 	return o;
 }
 
@@ -123,6 +125,8 @@ static void assert_options(const shale_cf_options *a, const shale_cf_options *b)
 	assert_true(a->compaction.window_ms == b->compaction.window_ms);
 	assert_true(a->compaction.max_bytes == b->compaction.max_bytes);
 	assert_true(a->compaction.delete_within_ms == b->compaction.delete_within_ms);
+	assert_memory_equal(a->level_filter_bits, b->level_filter_bits,
+			    sizeof(a->level_filter_bits));
 }
 
 static void reads_back_options(void **state)
@@ -147,7 +151,7 @@ static void reads_back_options(void **state)
 		copy = bytes_copy(out.data, out.size);
 		assert_ok(cf_options_decode(slice_from(copy, out.size), &got));
 		assert_options(&o, &got);
-		copy[0] = 3;
+		copy[0] = 4;
 		assert_status(cf_options_decode(slice_from(copy, out.size), &got),
 			      SHALE_UNSUPPORTED);
 		free(copy);

@@ -3,6 +3,8 @@
 #include "base/hash.h"
 #include "format/filter.h"
 
+#include <math.h>
+
 enum { KEYS = 100000, ASKED = 200000 };
 
 static uint64_t *hashes_new(const char *format, uint64_t n)
@@ -57,6 +59,39 @@ static void finds_all_keys_and_few_others(void **state)
 		printf("%2u bits a key, %2u probes: %.3f %% false positives\n", cases[i].bits,
 		       filter_probes(cases[i].bits), percent);
 		assert_true(percent < cases[i].percent_max);
+	}
+	free(in);
+	free(out);
+}
+
+/*
+ * What mathematics expect of a blocked filter, in per cent: the keys of a line are
+ * Poisson distributed; i keys leave a bit unset with (1 - 1/512)^(i * probes), and all
+ * probes of another key must find theirs set.
+ */
+static double theory(unsigned bits)
+{
+	const double mean = 512.0 / bits;
+	unsigned probes = filter_probes(bits);
+	double p = exp(-mean), sum = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		sum += p * pow(1 - pow(1 - 1.0 / 512, (double)i * probes), probes);
+		p *= mean / (i + 1);
+	}
+	return 100 * sum;
+}
+
+static void false_positives_are_as_many_as_theory_has_them(void **state)
+{
+	uint64_t *in = hashes_new("user%010u", KEYS), *out = hashes_new("none%010u", ASKED);
+
+	(void)state;
+	for (unsigned bits = 8; bits <= 12; bits += 2) {
+		double is = measure(in, out, bits), should = theory(bits);
+
+		printf("%2u bits a key: %.3f %%, theory %.3f %%\n", bits, is, should);
+		assert_true(is > 0.9 * should && is < 1.1 * should);
 	}
 	free(in);
 	free(out);
@@ -135,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_all_keys_and_few_others),
+		cmocka_unit_test(false_positives_are_as_many_as_theory_has_them),
 		cmocka_unit_test(the_probe_table_is_the_best_nearby),
 		cmocka_unit_test(sizes_follow_keys_and_bits),
 		cmocka_unit_test(an_empty_filter_has_nothing),
