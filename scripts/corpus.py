@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 
-BYTES_MAX = 24 << 10  # of all inputs that are not kept for ever
+BYTES_MAX = 64 << 10  # of all inputs that are not kept for ever
 
 
 def read_text(path):
