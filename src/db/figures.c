@@ -106,8 +106,10 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 		return err_new(SHALE_INVALID,
 			       "shale_stats.struct_size is %zu; set it up with SHALE_STATS_INIT",
 			       size);
-	sum_counters(db, &s);
+	/* Under mu jobs are counted: each in all figures, or in none. */
 	mutex_lock(&db->mu);
+	sum_counters(db, &s);
+	history_sums(&db->history, &s);
 	for (size_t i = 0; i < db->family_count; i++)
 		add_family(db->families[i], &s);
 	mutex_unlock(&db->mu);
@@ -136,7 +138,6 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.discarded_tail_offset = db->recovered.discarded_offset;
 	s.orphans_removed = db->orphans_removed;
 	pace_figures(db, &s);
-	history_sums(&db->history, &s);
 	stall_sums(db, &s);
 	sum_tables(db, &s);
 	s.struct_size = size < sizeof(s) ? size : sizeof(s);

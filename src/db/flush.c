@@ -190,15 +190,16 @@ bool flush_some(shale_db *db)
 	built = m->built;
 	if (!built)
 		rc = build(db, m);
+	/* Before it is called built: whoever installs takes along all that is. */
+	if (rc >= 0)
+		sync_log(db);
 	mutex_lock(&db->mu);
 	if (rc >= 0)
 		m->built = true;
 	mutex_unlock(&db->mu);
 	/* From here on another thread may install and discard m. */
-	if (rc >= 0) {
-		sync_log(db);
+	if (rc >= 0)
 		rc = install_built(db, cf);
-	}
 	mutex_lock(&db->mu);
 	db->flushing--;
 	if (rc >= 0) {
