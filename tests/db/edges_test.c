@@ -15,7 +15,7 @@ static void a_batch_over_many_families_is_whole(void **state)
 	assert_ok(shale_batch_new(&b));
 	for (int i = 0; i < FAMILIES; i++) {
 		shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "family%d", i);
 		assert_ok(shale_cf_create(f->db, name, NULL, &cf[i]));
@@ -25,7 +25,7 @@ static void a_batch_over_many_families_is_whole(void **state)
 	assert_ok(shale_write(f->db, NULL, b));
 	for (int i = 0; i < FAMILIES; i++) {
 		shale_read_options r = SHALE_READ_OPTIONS_INIT;
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "family%d", i);
 		r.cf = cf[i];

@@ -48,7 +48,7 @@ static void a_life_that_is_longer_than_all_clocks_does_not_end(void **state)
 	struct fixture *f = *state;
 	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
 	shale_batch *b;
-	char key[16];
+	char key[24];
 
 	assert_ok(shale_batch_new(&b));
 	for (int i = 0; i < 4; i++) {
