@@ -1,8 +1,9 @@
 """Fills the page cache, so that engines get memory that the machine has used before.
 
 A virtual machine that has just started, or whose host takes back what is free, pays
-for the first touch of every page: here 3 ns a byte, ten times the copying itself, and
-more than an engine needs for a whole put. A server that has been up for a while has
+for the first touch of every page: 3 ns a byte where this was measured, ten times the
+copying itself, and for an entry that goes to a log and a table about as much as a quick
+engine needs for the put. A server that has been up for a while has
 its memory full of cached files, which give way at once. So that this is what is
 measured, for all engines alike, files of holes are read, each of them once: they are
 the first to give way.

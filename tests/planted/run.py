@@ -340,10 +340,11 @@ def write_doc(path, results, others):
                     f"| {r.text()} | {r.took:.1f} |")
     text = f"""# Planted bugs
 
-Does a test find what it is there to find? `tests/planted/` holds {len(results)} bugs, each a
-small patch, of the kinds that storage engines have had. The runner puts one at a time into a
-copy of the library, runs the test that must find it, and tells after how many seconds it
-failed. `./dev planted` runs all of them; `./dev test` runs ten, others for each commit.
+Does a test find what it is there to find? When this page was written, `tests/planted/`
+held {len(results)} bugs, each a small patch, of the kinds that storage engines have had. The runner
+puts one at a time into a copy of the library, runs the test that must find it, and tells
+after how many seconds it failed. `./dev planted` runs all of them; `./dev test` runs ten,
+others for each commit.
 
 This page is written by `tests/planted/run.py --doc`, on
 {datetime.date.today().isoformat()}, at commit `{commit()}`:
