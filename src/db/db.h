@@ -4,7 +4,7 @@
  *   open.c recover.c    from a directory to a handle, and back
  *   commit.c publish.c  the ordered step, the log, the memtables, visibility
  *   seal.c log.c        full memtables and log segments are set aside
- *   flush.c merge.c     background work: memtables to tables, tables to tables
+ *   flush.c merge*.c    background work: memtables to tables, tables to tables (merge.h)
  *   install.c           a result becomes the state: manifest, version, view
  *   background.c        which of it comes first
  *   stall.c pace.c      writers wait when background work falls behind; merges for writers

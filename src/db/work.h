@@ -1,4 +1,4 @@
-/* What flush.c and merge.c share (work.c). */
+/* What flush.c and the merges share (work.c). */
 #ifndef DB_WORK_H
 #define DB_WORK_H
 
