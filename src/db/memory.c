@@ -2,24 +2,24 @@
  * One budget for all memory. Tables, log and the buffers of merges have what they
  * need; memtables and the block cache share the rest, and that share moves: a store
  * that is written to may fill several memtables before a flush ends, one that is
- * only read has the use of one, and the cache has what they leave.
+ * only read needs none, and the cache has what they leave.
  *
- * The memtables' share follows their need upwards at once, when the background is
- * woken by a seal: an active memtable takes far longer to fill than the cache to
- * shrink. It follows downwards when the need has been lower for a second, so
- * that a flush now and then does not cost the cache its contents. The pages that
- * the pool keeps for memtables are part of their share.
+ * The memtables' share is what they hold and a start (an eighth of one), so it
+ * follows an active memtable while that fills: writers look every so many bytes
+ * (seal_for_memory) and wake the background when the start is used up in part; the
+ * rest of it takes far longer to fill than the cache to shrink. The share follows
+ * downwards when the need has been lower for a second, so that a flush now and then
+ * does not cost the cache its contents. The pages that the pool keeps for memtables
+ * are part of their share.
  */
 #include "db/db.h"
 
 #define CALM_NS UINT64_C(1000000000)
 
-/* Of a store at rest. */
-static uint64_t memtables_least(const shale_db *db)
+/* What memtables may grow by before the background has looked: the share of a store at rest. */
+static uint64_t memtables_start(const shale_db *db)
 {
-	uint64_t one = db->options.read_only ? 0 : db->options.memtable_bytes;
-
-	return one < db->memtables_max ? one : db->memtables_max;
+	return db->options.read_only ? 0 : db->options.memtable_bytes / 8;
 }
 
 /* Half of the budget at most; four memtables keep a flush and the writers apart. */
@@ -29,7 +29,7 @@ void memory_init(shale_db *db)
 	uint64_t four = 4 * o->memtable_bytes;
 
 	db->memtables_max = four < o->memory_budget / 2 ? four : o->memory_budget / 2;
-	atomic_init(&db->memtables_share, memtables_least(db));
+	atomic_init(&db->memtables_share, memtables_start(db));
 }
 
 /* For the buffers of merges and what the heap loses: some megabytes, in a large budget more. */
@@ -51,7 +51,7 @@ static uint64_t cache_beside(const shale_db *db, uint64_t memtables)
 
 uint64_t memory_cache_most(const shale_db *db)
 {
-	return cache_beside(db, memtables_least(db));
+	return cache_beside(db, memtables_start(db));
 }
 
 void memory_fit(shale_db *db)
@@ -71,13 +71,12 @@ static void give(shale_db *db, uint64_t memtables)
 	memory_fit(db);
 }
 
-/* What the memtables hold, or will soon: an active one fills up. */
+/* What the memtables hold, and a start. */
 static uint64_t memtables_need(const shale_db *db)
 {
-	uint64_t active = atomic_load_explicit(&db->active_bytes, memory_order_relaxed);
-	uint64_t one = db->options.memtable_bytes;
 	uint64_t need = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
-			(active > one ? active : one);
+			atomic_load_explicit(&db->active_bytes, memory_order_relaxed) +
+			memtables_start(db);
 
 	return need < db->memtables_max ? need : db->memtables_max;
 }

@@ -7,7 +7,7 @@
 shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why)
 {
 	struct mem *old = cf->active, *fresh;
-	uint64_t ticket = db->next_ticket;
+	uint64_t ticket = db->next_ticket, active;
 	struct view *v;
 
 	mutex_assert_held(&db->commit_mu);
@@ -41,6 +41,9 @@ shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why)
 	cf->newest = old;
 	cf->sealed_count++;
 	db->sealed_bytes += old->bytes;
+	active = atomic_load_explicit(&db->active_bytes, memory_order_relaxed);
+	atomic_store_explicit(&db->active_bytes, active > old->bytes ? active - old->bytes : 0,
+			      memory_order_relaxed);
 	cf->active = fresh;
 	view_publish(cf, v);
 	stall_update(db, cf);
@@ -79,11 +82,6 @@ void seal_for_memory(shale_db *db)
 	shale_cf *largest;
 
 	mutex_assert_held(&db->commit_mu);
-	if (db->family_count < 2) {
-		if (memory_is_short(db))
-			scheduler_kick(db->scheduler);
-		return;
-	}
 	do {
 		uint64_t sum = 0;
 		size_t most = 0;
@@ -101,7 +99,8 @@ void seal_for_memory(shale_db *db)
 		atomic_store_explicit(&db->active_bytes, sum, memory_order_relaxed);
 		if (memory_is_short(db))
 			scheduler_kick(db->scheduler);
-		if (sum <= db->memtables_max / 2)
+		/* One alone is sealed when it is full. */
+		if (sum <= db->memtables_max / 2 || db->family_count < 2)
 			break;
 		/* When that fails it is tried again soon. */
 	} while (largest != NULL && seal_family(db, largest, SHALE_FLUSH_MEMORY) == SHALE_OK);

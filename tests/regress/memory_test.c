@@ -57,7 +57,7 @@ static void fill_the_cache_then_families(void *arg)
 	for (unsigned i = 0; i < KEYS; i++)
 		need_ok(has(db, NULL, i));
 	need_ok(shale_stats_get(db, &stats));
-	need(stats.memory_cache > 40 << 20);
+	need(stats.memory_cache > 54 << 20); /* nor has the empty memtable its room */
 	slow_calls(arg, SIM_READ, 0);
 	for (unsigned i = 0; i < OTHERS; i++) {
 		char name[16];
