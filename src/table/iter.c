@@ -135,6 +135,18 @@ static void choose_window(struct table_iter *ti, size_t i, size_t *first, size_t
 	}
 }
 
+/*
+ * Forwards the kernel sees a scan and reads ahead. Backwards it does not, so it is told
+ * what will be wanted next, for the device to fetch meanwhile.
+ */
+static void announce_before(const struct table_iter *ti)
+{
+	uint64_t n = ti->window_offset < ti->ahead ? ti->window_offset : ti->ahead;
+
+	if (n != 0)
+		object_readahead(ti->t->object, ti->window_offset - n, n);
+}
+
 static bool read_window(struct table_iter *ti, size_t i)
 {
 	const struct table *t = ti->t;
@@ -159,6 +171,8 @@ static bool read_window(struct table_iter *ti, size_t i)
 	ti->window_first = first;
 	ti->window_end = end;
 	ti->window_offset = from.offset;
+	if (ti->direction < 0 && ti->ahead >= AHEAD_PASSING)
+		announce_before(ti);
 	return true;
 }
 
