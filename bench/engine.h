@@ -28,9 +28,17 @@ enum durability {
 	SURVIVES_POWER,   /* the loss of power */
 };
 
+/* Of engines that have a choice: how runs of entries are merged. */
+enum style {
+	STYLE_USUAL,
+	STYLE_LEVELED,
+	STYLE_TIERED, /* by similar size; RocksDB calls it universal */
+};
+
 struct engine_options {
 	const char *dir; /* exists; holds nothing, or this engine's store */
 	enum durability durability;
+	enum style style;
 	bool tuned;            /* else: as the engine comes, but for compression: none */
 	uint64_t memory_bytes; /* of a tuned engine: memtables, caches and filters together */
 	uint64_t data_bytes;   /* about what will be stored, for engines that reserve it */
@@ -42,6 +50,8 @@ struct found {
 	size_t size;
 	uintptr_t hold[6];
 };
+
+enum { GROUP_MOST = 128 }; /* keys of a batch or multi_get */
 
 struct engine {
 	const char *name;
@@ -58,7 +68,8 @@ struct engine {
 	void (*remove_range)(void *h, struct bytes lo, struct bytes hi); /* [lo, hi) */
 	void (*batch)(void *h, size_t n, const struct bytes *key, const struct bytes *value);
 
-	/* Each get is followed by its release, before the next call of the thread. */
+	/* Each get is followed by its release, before the next call of the thread.
+	   NULL where nothing can be read: such an engine is only filled. */
 	bool (*get)(void *h, struct bytes key, struct found *out);
 	void (*release)(void *h, struct found *f);
 	/* NULL: the driver asks for one after the other. Each that was found is released. */
@@ -80,10 +91,21 @@ struct engine {
 	 * nanoseconds that were spent only on making sure of that.
 	 */
 	uint64_t (*settle)(void *db, const struct engine_options *o);
+	/* Merge all that is stored into one; NULL where nothing is merged. */
+	void (*compact)(void *h);
 };
 
+/* What every engine has, by the names that its adapter gives its functions. */
+#define ENGINE_CALLS                                                                               \
+	.version = version, .open = open_store, .close = close_store, .put = put,                  \
+	.remove = remove_key, .remove_range = remove_range, .batch = batch, .get = get,            \
+	.release = release, .iter_new = iter_new, .iter_free = iter_free,                          \
+	.iter_first = iter_first, .iter_last = iter_last, .iter_seek = iter_seek,                  \
+	.iter_next = iter_next, .iter_prev = iter_prev, .iter_key = iter_key,                      \
+	.iter_value = iter_value, .settle = settle
+
 extern const struct engine engine_shale, engine_rocksdb, engine_leveldb, engine_lmdb,
-	engine_wiredtiger, engine_sqlite;
+	engine_wiredtiger, engine_sqlite, engine_device;
 
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The engine cannot do what is asked: the driver exits with EXIT_UNSUPPORTED. */

@@ -80,17 +80,24 @@ uint64_t zipf_rank(const struct zipf *z, uint64_t random)
 	return rank < z->n ? rank : z->n - 1;
 }
 
-uint32_t *shuffled(uint64_t count, uint64_t seed)
+/* A Feistel network on just enough bits for count; numbers beyond it go through again. */
+uint64_t shuffled(uint64_t i, uint64_t count, uint64_t seed)
 {
-	uint32_t *order = xcalloc(count, sizeof(*order));
+	unsigned half = count > 2 ? (65 - (unsigned)__builtin_clzll(count - 1)) / 2 : 1;
+	uint64_t mask = (1ull << half) - 1;
 
-	for (uint64_t i = 0; i < count; i++) {
-		uint64_t k = below(draw(seed, i), i + 1);
+	do {
+		uint64_t left = i >> half, right = i & mask;
 
-		order[i] = order[k];
-		order[k] = (uint32_t)i;
-	}
-	return order;
+		for (uint64_t round = 0; round < 4; round++) {
+			uint64_t next = left ^ (draw(seed + round, right) & mask);
+
+			left = right;
+			right = next;
+		}
+		i = left << half | right;
+	} while (i >= count);
+	return i;
 }
 
 void value_pool_init(size_t value_size)

@@ -33,8 +33,8 @@ struct zipf {
 struct zipf zipf_new(uint64_t n);
 uint64_t zipf_rank(const struct zipf *z, uint64_t random);
 
-/* The numbers below count in an order drawn by `seed`; freed by the caller. */
-uint32_t *shuffled(uint64_t count, uint64_t seed);
+/* The i-th of the numbers below count, in an order drawn by `seed`. */
+uint64_t shuffled(uint64_t i, uint64_t count, uint64_t seed);
 
 /* The value of a key: a piece of a pool, half of it random. */
 void value_pool_init(size_t value_size);

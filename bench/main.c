@@ -8,7 +8,8 @@
  *   die                 end at once, as if killed
  *   ack FILE, replay    see kill.c
  * and NAME@70 repeats a stream's step in an open loop, at 70 % of the operations a
- * second that the same step reached in a closed loop before.
+ * second that the same step reached in a closed loop before. That closed loop lasts
+ * as long as the open one will: what an engine takes for a moment is not its rate.
  */
 #include "run.h"
 
@@ -19,31 +20,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct engine *const engines[] = { &engine_shale, &engine_rocksdb,    &engine_leveldb,
-						&engine_lmdb,  &engine_wiredtiger, &engine_sqlite };
+static const struct choice {
+	const char *name;
+	const struct engine *e;
+	enum style style;
+} choices[] = {
+	{ "shale", &engine_shale, STYLE_USUAL },
+	{ "shale-leveled", &engine_shale, STYLE_LEVELED },
+	{ "shale-tiered", &engine_shale, STYLE_TIERED },
+	{ "rocksdb", &engine_rocksdb, STYLE_USUAL },
+	{ "rocksdb-universal", &engine_rocksdb, STYLE_TIERED },
+	{ "leveldb", &engine_leveldb, STYLE_USUAL },
+	{ "lmdb", &engine_lmdb, STYLE_USUAL },
+	{ "wiredtiger", &engine_wiredtiger, STYLE_USUAL },
+	{ "sqlite", &engine_sqlite, STYLE_USUAL },
+	{ "device", &engine_device, STYLE_USUAL },
+};
 
 static const char usage[] =
 	"usage: shale_bench --engine NAME --dir DIR [OPTION]... STEP...\n"
+	"  --engine NAME        shale, shale-leveled, shale-tiered, rocksdb, rocksdb-universal,\n"
+	"                       leveldb, lmdb, wiredtiger, sqlite, or device: a file, for puts "
+	"only\n"
 	"  --tuned              as tuned for this memory; else as the engine comes\n"
 	"  --durability CLASS   nothing, kill (default) or power: what a write survives\n"
 	"  --memory-mb N        of a tuned engine (default 768)\n"
 	"  --num N              entries of the store (default 1000000)\n"
 	"  --reads N            operations of steps that read (default: as --num, at most "
 	"1000000)\n"
+	"  --writes N           operations of steps that overwrite (default: as --num)\n"
 	"  --value-size N       bytes (default 100), half of them compressible\n"
 	"  --keys KIND          random (default) or decimal: user000000000042\n"
 	"  --group N            keys of a batch or multi_get (default 100; at most 128)\n"
 	"  --threads N          (default 1)\n"
 	"  --limit S            steps that only read end after S seconds\n"
-	"  --open-seconds S     of a step in an open loop (default 10)\n"
+	"  --open-seconds S     of a step in an open loop, and of its closed one (default 10)\n"
+	"  --key-memory-mb N    held from the start for the keys of the steps\n"
 	"  --ack FILE           where `ack` counts\n"
 	"  --version            print the engine's version\n";
 
 struct plan {
 	struct session s;
 	struct engine_options o;
+	char **steps; /* end with NULL */
 	const char *ack;
-	uint64_t open_seconds;
+	uint64_t open_seconds, limit_ns;
 	uint64_t rss_before;   /* what the harness holds for itself, */
 	uint64_t stream_bytes; /* and for the keys of the step */
 	bool version;
@@ -81,17 +102,27 @@ static unsigned one_of(const char *option, const char *text, const char *const *
 	die("--%s %s: no such thing", option, text);
 }
 
+static void set_engine(struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		if (strcmp(name, choices[i].name) == 0) {
+			p->s.e = choices[i].e;
+			p->o.style = choices[i].style;
+			return;
+		}
+	}
+	die("--engine %s: no such engine", name);
+}
+
 static void set(struct plan *p, int c, const char *name, const char *arg)
 {
 	static const char *const classes[] = { "nothing", "kill", "power", NULL };
 	static const char *const kinds[] = { "random", "decimal", NULL };
-	static const char *const engine_names[] = { "shale",      "rocksdb", "leveldb", "lmdb",
-						    "wiredtiger", "sqlite",  NULL };
 	struct sizes *z = &p->s.sizes;
 
 	switch (c) {
 	case 'e':
-		p->s.e = engines[one_of(name, arg, engine_names)];
+		set_engine(p, arg);
 		break;
 	case 'D':
 		p->o.dir = arg;
@@ -111,6 +142,9 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 	case 'r':
 		z->reads = number(name, arg, 100, 4000000000);
 		break;
+	case 'w':
+		z->writes = number(name, arg, 100, 4000000000);
+		break;
 	case 'v':
 		p->s.value_size = number(name, arg, 0, 1 << 20);
 		break;
@@ -118,16 +152,19 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 		z->keys = (enum key_kind)one_of(name, arg, kinds);
 		break;
 	case 'g':
-		z->group = (unsigned)number(name, arg, 1, 128);
+		z->group = (unsigned)number(name, arg, 1, GROUP_MOST);
 		break;
 	case 't':
 		z->threads = (unsigned)number(name, arg, 1, 200);
 		break;
 	case 'l':
-		p->s.limit_ns = number(name, arg, 0, 86400) * 1000000000;
+		p->limit_ns = number(name, arg, 0, 86400) * 1000000000;
 		break;
 	case 'o':
 		p->open_seconds = number(name, arg, 1, SERIES_MAX);
+		break;
+	case 'K':
+		stream_reserve(number(name, arg, 1, 1 << 20) << 20);
 		break;
 	case 'a':
 		p->ack = arg;
@@ -154,12 +191,14 @@ static void parse(int argc, char **argv, struct plan *p)
 		{ "memory-mb", 1, NULL, 'm' },
 		{ "num", 1, NULL, 'n' },
 		{ "reads", 1, NULL, 'r' },
+		{ "writes", 1, NULL, 'w' },
 		{ "value-size", 1, NULL, 'v' },
 		{ "keys", 1, NULL, 'k' },
 		{ "group", 1, NULL, 'g' },
 		{ "threads", 1, NULL, 't' },
 		{ "limit", 1, NULL, 'l' },
 		{ "open-seconds", 1, NULL, 'o' },
+		{ "key-memory-mb", 1, NULL, 'K' },
 		{ "ack", 1, NULL, 'a' },
 		{ "version", 0, NULL, 'V' },
 		{ "help", 0, NULL, 'h' },
@@ -179,6 +218,9 @@ static void parse(int argc, char **argv, struct plan *p)
 	}
 	if (p->s.sizes.reads == 0)
 		p->s.sizes.reads = p->s.sizes.num < 1000000 ? p->s.sizes.num : 1000000;
+	if (p->s.sizes.writes == 0)
+		p->s.sizes.writes = p->s.sizes.num;
+	p->steps = argv + optind;
 	p->o.data_bytes = p->s.sizes.num * (KEY_SIZE + p->s.value_size);
 }
 
@@ -259,35 +301,64 @@ static void count_entries(struct plan *p, const char *name, const struct stream 
 		p->entries += s->inserts;
 }
 
+/* Is there an open loop of this step to come? */
+static bool sets_a_rate(const struct plan *p, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char **s = p->steps; *s != NULL; s++)
+		if (strncmp(*s, name, n) == 0 && (*s)[n] == '@')
+			return true;
+	return false;
+}
+
+/* The stream of what one more thread does during a step; false: there is none. */
+static bool side_new(struct plan *p, const char *name, struct stream *side)
+{
+	const char *does = strcmp(name, "readwhilewriting") == 0  ? "overwrite"
+			   : strcmp(name, "putwhilemerging") == 0 ? "compact"
+								  : NULL;
+
+	*side = (struct stream){ 0 };
+	if (does == NULL)
+		return false;
+	stream_new(does, &p->s.sizes, 0, p->turn++, side);
+	return true;
+}
+
 static void step_stream(struct plan *p, const char *step, struct figures *f)
 {
 	char *name = strdup(step), *at = strchr(name, '@');
-	double rate = 0;
+	struct pace pace = { 0 };
 	uint64_t count = 0;
 	struct stream s, side;
-	bool beside = strncmp(name, "readwhilewriting", 16) == 0;
 
 	if (at != NULL) {
 		*at = '\0';
-		rate = rate_of(p, name) * (double)number(step, at + 1, 1, 100) / 100;
-		count = (uint64_t)ceil(rate * (double)p->open_seconds) + p->s.sizes.threads;
+		pace.rate = rate_of(p, name) * (double)number(step, at + 1, 1, 100) / 100;
+		count = (uint64_t)ceil(pace.rate * (double)p->open_seconds) + p->s.sizes.threads;
+	} else if (sets_a_rate(p, name)) {
+		pace.least_ns = p->open_seconds * 1000000000;
 	}
 	if (!stream_new(name, &p->s.sizes, count, p->turn++, &s))
 		die("no step '%s'", step);
-	if (beside && !stream_new("overwrite", &p->s.sizes, 0, p->turn++, &side))
-		die("no stream for the writer");
-	p->stream_bytes = (s.count + (beside ? side.count : 0)) * KEY_SIZE;
-	run_stream(&p->s, &s, rate, beside ? &side : NULL, rate == 0 && only_reads(&s), f);
+	if (side_new(p, name, &side))
+		pace.side = &side;
+	if (p->s.e->compact == NULL && (s.kind == OP_COMPACT || side.kind == OP_COMPACT))
+		unsupported("nothing is ever merged");
+	if (pace.rate == 0 && only_reads(&s))
+		pace.limit_ns = p->limit_ns;
+	p->stream_bytes = s.own_bytes + side.own_bytes;
+	run_stream(&p->s, &s, &pace, f);
 	count_entries(p, name, &s);
 	if (strcmp(name, "warm") != 0)
-		print_figures(p, step, rate, f);
-	if (rate == 0 && p->rate_count < 64)
+		print_figures(p, step, pace.rate, f);
+	if (pace.rate == 0 && p->rate_count < 64)
 		p->rates[p->rate_count++] =
 			(struct rate){ step, (double)f->ops / ((double)f->meter.ns / 1e9) };
 	p->stream_bytes = 0;
+	stream_free(&side);
 	stream_free(&s);
-	if (beside)
-		stream_free(&side);
 	free(name);
 }
 
@@ -303,6 +374,9 @@ static void step(struct plan *p, const char *name, struct figures *f)
 {
 	if ((strcmp(name, "ack") == 0 || strcmp(name, "replay") == 0) && p->ack == NULL)
 		die("%s needs --ack FILE", name);
+	if (p->s.e->get == NULL && strncmp(name, "fillrandom", 10) != 0 &&
+	    strcmp(name, "settle") != 0 && strncmp(name, "overwrite", 9) != 0)
+		unsupported("it is no store, puts are all it can do");
 	if (strcmp(name, "scan") == 0 || strcmp(name, "scanback") == 0) {
 		run_scan(&p->s, strcmp(name, "scanback") == 0, f);
 		if (p->entries != 0 && f->ops != p->entries)
@@ -338,14 +412,15 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	value_pool_init(p.s.value_size);
+	meter_watch(p.o.dir);
 	p.s.ns_per_tick = ticks_calibrate();
 	p.rss_before = meter_resident();
 	start = meter_start();
 	p.s.db = p.s.e->open(&p.o);
 	f.meter = meter_stop(&start);
 	print_figures(&p, "open", 0, &f);
-	for (int i = optind; i < argc; i++)
-		step(&p, argv[i], &f);
+	for (char **s = p.steps; *s != NULL; s++)
+		step(&p, *s, &f);
 	start = meter_start();
 	p.s.e->close(p.s.db);
 	f = (struct figures){ .meter = meter_stop(&start) };

@@ -1,11 +1,19 @@
 #include "meter.h"
 
-#include <stdbool.h>
-#include <stdio.h>
+#include "engine.h"
+
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
+
+/* What meter_watch() was given. */
+static int watched = -1;
+static char device_file[64];
 
 uint64_t now_ns(void)
 {
@@ -45,6 +53,34 @@ uint64_t meter_resident(void)
 	return proc_value("/proc/self/status", "VmRSS:") << 10;
 }
 
+void meter_watch(const char *path)
+{
+	struct stat st;
+
+	watched = open(path, O_RDONLY | O_CLOEXEC);
+	if (watched < 0 || fstat(watched, &st) != 0)
+		die("%s: cannot be opened", path);
+	snprintf(device_file, sizeof(device_file), "/sys/dev/block/%u:%u/stat", major(st.st_dev),
+		 minor(st.st_dev));
+}
+
+void meter_sync(void)
+{
+	if (syncfs(watched) != 0)
+		die("cannot sync the file system");
+}
+
+static uint64_t device_written(void)
+{
+	FILE *f = fopen(device_file, "r");
+	unsigned long long sectors;
+	int found = f != NULL ? fscanf(f, "%*u %*u %*u %*u %*u %*u %llu", &sectors) : 0;
+
+	if (f != NULL)
+		fclose(f);
+	return found == 1 ? 512 * sectors : proc_value("/proc/self/io", "write_bytes:");
+}
+
 static void peak_reset(void)
 {
 	FILE *f = fopen("/proc/self/clear_refs", "w");
@@ -65,7 +101,7 @@ static struct meter meter_read(void)
 		.cpu_seconds = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 			       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
 		.read = proc_value("/proc/self/io", "read_bytes:"),
-		.written = proc_value("/proc/self/io", "write_bytes:"),
+		.written = device_written(),
 		.flushes = meter_flushes(),
 		.switches = (uint64_t)(u.ru_nvcsw + u.ru_nivcsw),
 		.peak = proc_value("/proc/self/status", "VmHWM:") << 10,

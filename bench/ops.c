@@ -188,6 +188,9 @@ void op_perform(struct worker *w, uint64_t i)
 	case OP_RETAIN:
 		op_retain(w, i);
 		break;
+	case OP_COMPACT:
+		w->s->e->compact(w->h);
+		break;
 	}
 }
 

@@ -16,10 +16,10 @@ enum { SLOTS = SERIES_MAX * 1000 };
 struct shared {
 	const struct session *s;
 	pthread_barrier_t start;
-	atomic_bool stop;             /* the writer beside shall end */
+	atomic_bool stop;             /* the thread beside shall end */
 	_Atomic uint64_t begin;       /* ticks; set before the barrier opens */
 	_Atomic unsigned char *slots; /* by the millisecond: did an operation end? */
-	uint64_t limit;               /* ticks; 0: none */
+	uint64_t least, limit;        /* ticks; 0: none */
 	double ticks_per_op;          /* of one thread, open loop; 0: closed loop */
 };
 
@@ -74,9 +74,10 @@ static void loop(struct thread *t)
 {
 	struct shared *a = t->all;
 	uint64_t began = a->begin, now;
+	uint64_t i = t->w.from;
 	unsigned step = t->w.stream->group;
 
-	for (uint64_t i = t->w.from; i + step <= t->w.to; i += step) {
+	while (i + step <= t->w.to) {
 		if (a->ticks_per_op > 0)
 			began = wait_until(a,
 					   a->begin + (uint64_t)(a->ticks_per_op * (double)t->ops));
@@ -88,10 +89,13 @@ static void loop(struct thread *t)
 			t->cut = true;
 			break;
 		}
+		i += step;
+		if (i + step > t->w.to && now - a->begin < a->least)
+			i = t->w.from;
 	}
 }
 
-/* The writer beside goes round and round; it leaves no trace but its count. */
+/* The thread beside goes round and round; it leaves no trace but its count. */
 static void side_loop(struct thread *t)
 {
 	while (!atomic_load_explicit(&t->all->stop, memory_order_relaxed)) {
@@ -192,17 +196,17 @@ static void measure(struct shared *a, struct thread *t, unsigned threads, struct
 	out->longest_gap_ns = longest_gap(a, out->meter.ns);
 }
 
-void run_stream(const struct session *s, const struct stream *stream, double rate,
-		const struct stream *side, bool limited, struct figures *out)
+void run_stream(const struct session *s, const struct stream *stream, const struct pace *p,
+		struct figures *out)
 {
-	unsigned readers = s->sizes.threads, threads = readers + (side != NULL);
+	unsigned readers = s->sizes.threads, threads = readers + (p->side != NULL);
 	struct thread *t = xcalloc(threads, sizeof(*t));
 	struct shared a = { .s = s };
 
-	if (limited)
-		a.limit = (uint64_t)((double)s->limit_ns / s->ns_per_tick);
-	if (rate > 0)
-		a.ticks_per_op = 1e9 * readers / rate / s->ns_per_tick;
+	a.least = (uint64_t)((double)p->least_ns / s->ns_per_tick);
+	a.limit = (uint64_t)((double)p->limit_ns / s->ns_per_tick);
+	if (p->rate > 0)
+		a.ticks_per_op = 1e9 * readers / p->rate / s->ns_per_tick;
 	a.slots = xcalloc(SLOTS, 1);
 	pthread_barrier_init(&a.start, NULL, threads + 1);
 	for (unsigned i = 0; i < readers; i++) {
@@ -212,8 +216,8 @@ void run_stream(const struct session *s, const struct stream *stream, double rat
 		t[i].w.from = groups * i / readers * stream->group;
 		t[i].w.to = groups * (i + 1) / readers * stream->group;
 	}
-	if (side != NULL) {
-		thread_init(&t[readers], &a, side);
+	if (p->side != NULL) {
+		thread_init(&t[readers], &a, p->side);
 		t[readers].side = true;
 	}
 	*out = (struct figures){ 0 };
@@ -240,9 +244,12 @@ void run_scan(const struct session *s, bool backwards, struct figures *out)
 void run_settle(const struct session *s, const struct engine_options *o, struct figures *out)
 {
 	struct meter start = meter_start();
-	uint64_t waited = s->e->settle(s->db, o);
+	uint64_t waited = s->e->settle(s->db, o), before = now_ns();
 
 	*out = (struct figures){ 0 };
+	/* What is in the page cache belongs to the bytes written, but not to the time. */
+	meter_sync();
+	waited += now_ns() - before;
 	out->meter = meter_stop(&start);
 	out->meter.ns = out->meter.ns > waited ? out->meter.ns - waited : 0;
 }

@@ -19,15 +19,14 @@ struct session {
 	struct sizes sizes;
 	size_t value_size;
 	double ns_per_tick;
-	uint64_t limit_ns; /* steps that only read end after this; 0: with their stream */
 };
 
 struct figures {
 	uint64_t ops;
 	uint64_t entries;    /* keys or entries that these touched */
 	uint64_t user_bytes; /* put, keys and values */
-	uint64_t side_ops;   /* of the writer beside, in readwhilewriting */
-	bool cut;            /* ended by limit_ns */
+	uint64_t side_ops;   /* of the thread beside, as in readwhilewriting */
+	bool cut;            /* ended by a limit of time */
 	struct meter meter;
 	struct hist hist;
 	uint64_t longest_gap_ns;     /* no operation of any thread ended, within a millisecond */
@@ -50,9 +49,15 @@ void op_perform(struct worker *w, uint64_t i);
 /* All entries by an iterator; returns how many. */
 uint64_t op_scan(const struct session *s, void *h, bool backwards);
 
-/* rate: operations a second in all, 0 for closed loop. `side`: what a writer does meanwhile. */
-void run_stream(const struct session *s, const struct stream *stream, double rate,
-		const struct stream *side, bool limited, struct figures *out);
+/* How a stream is gone through. */
+struct pace {
+	double rate;               /* operations a second in all; 0: a closed loop */
+	uint64_t least_ns;         /* closed: go through it again until this has passed */
+	uint64_t limit_ns;         /* end after this, done or not; 0: when done */
+	const struct stream *side; /* what one more thread does meanwhile; NULL: nothing */
+};
+void run_stream(const struct session *s, const struct stream *stream, const struct pace *p,
+		struct figures *out);
 void run_scan(const struct session *s, bool backwards, struct figures *out);
 void run_settle(const struct session *s, const struct engine_options *o, struct figures *out);
 

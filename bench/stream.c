@@ -15,6 +15,7 @@ enum drawing {
 	REPEAT,  /* drawn evenly, with repetition */
 	ZIPF,    /* drawn by Zipf's law: the hundredth part of the keys gets most */
 	MISSING, /* not there */
+	ONCE,    /* one key */
 };
 
 static const struct simple {
@@ -23,19 +24,14 @@ static const struct simple {
 	enum drawing drawing;
 	unsigned nexts;
 } simple[] = {
-	{ "fillseq", OP_PUT, SORTED, 0 },
-	{ "fillrandom", OP_PUT, ALL, 0 },
-	{ "fillbatch", OP_BATCH, ALL, 0 },
-	{ "overwrite", OP_PUT, REPEAT, 0 },
-	{ "warm", OP_GET, REPEAT, 0 },
-	{ "readrandom", OP_GET, REPEAT, 0 },
-	{ "readmissing", OP_GET_NONE, MISSING, 0 },
-	{ "readzipf", OP_GET, ZIPF, 0 },
-	{ "multiget", OP_MULTI_GET, REPEAT, 0 },
-	{ "seek10", OP_SEEK, REPEAT, 10 },
-	{ "seek100", OP_SEEK, REPEAT, 100 },
-	{ "readwhilewriting", OP_GET, REPEAT, 0 },
-	{ "deletehalf", OP_REMOVE, HALF, 0 },
+	{ "fillseq", OP_PUT, SORTED, 0 },          { "fillrandom", OP_PUT, ALL, 0 },
+	{ "fillbatch", OP_BATCH, ALL, 0 },         { "overwrite", OP_PUT, REPEAT, 0 },
+	{ "overwritezipf", OP_PUT, ZIPF, 0 },      { "putwhilemerging", OP_PUT, REPEAT, 0 },
+	{ "compact", OP_COMPACT, ONCE, 0 },        { "warm", OP_GET, REPEAT, 0 },
+	{ "readrandom", OP_GET, REPEAT, 0 },       { "readmissing", OP_GET_NONE, MISSING, 0 },
+	{ "readzipf", OP_GET, ZIPF, 0 },           { "multiget", OP_MULTI_GET, REPEAT, 0 },
+	{ "seek10", OP_SEEK, REPEAT, 10 },         { "seek100", OP_SEEK, REPEAT, 100 },
+	{ "readwhilewriting", OP_GET, REPEAT, 0 }, { "deletehalf", OP_REMOVE, HALF, 0 },
 };
 
 static void *map(uint64_t bytes)
@@ -48,20 +44,48 @@ static void *map(uint64_t bytes)
 	return p;
 }
 
+/* What stream_reserve() holds: a stack of maps. */
+static char *held;
+static uint64_t held_size, held_used;
+
+void stream_reserve(uint64_t bytes)
+{
+	held = map(bytes);
+	memset(held, 1, bytes);
+	held_size = bytes;
+}
+
+static void *take(struct stream *s, uint64_t bytes)
+{
+	if (held_used + bytes > held_size) {
+		s->own_bytes += bytes;
+		return map(bytes);
+	}
+	held_used += bytes;
+	return held + held_used - bytes;
+}
+
+/* The last one taken is given back first. */
+static void give(void *p, uint64_t bytes)
+{
+	if (p != NULL && held != NULL && (char *)p >= held && (char *)p < held + held_size)
+		held_used -= bytes;
+	else if (p != NULL)
+		munmap(p, bytes);
+}
+
 void stream_alloc(struct stream *s, uint64_t count, bool kinds)
 {
 	s->count = count;
-	s->keys = map(count * KEY_SIZE);
-	s->kinds = kinds ? map(count) : NULL;
+	s->keys = take(s, count * KEY_SIZE);
+	s->kinds = kinds ? take(s, count) : NULL;
 	s->group = 1;
 }
 
 void stream_free(struct stream *s)
 {
-	if (s->keys != NULL)
-		munmap(s->keys, s->count * KEY_SIZE);
-	if (s->kinds != NULL)
-		munmap(s->kinds, s->count);
+	give(s->kinds, s->count);
+	give(s->keys, s->count * KEY_SIZE);
 	*s = (struct stream){ 0 };
 }
 
@@ -73,23 +97,25 @@ static uint64_t custom_count(const struct simple *d, const struct sizes *z)
 		return z->num;
 	case HALF:
 		return z->num / 2;
+	case ONCE:
+		return 1;
 	default:
-		/* An overwrite touches as many keys as there are; seeks cost more than gets. */
 		if (d->kind == OP_PUT)
-			return z->num;
+			return z->writes;
+		/* Seeks cost more than gets. */
 		return d->kind == OP_SEEK ? z->reads / 5 : z->reads;
 	}
 }
 
 static uint64_t number_of(const struct simple *d, const struct sizes *z, const struct zipf *zipf,
-			  const uint32_t *order, uint64_t random, uint64_t i)
+			  uint64_t random, uint64_t i)
 {
 	switch (d->drawing) {
 	case SORTED:
 		return i % z->num;
 	case ALL:
 	case HALF:
-		return order[i % z->num];
+		return shuffled(i % z->num, z->num, 2);
 	case ZIPF:
 		/* The keys that are asked for most lie anywhere in the order. */
 		return below(draw(11, zipf_rank(zipf, random)), z->num);
@@ -103,19 +129,15 @@ static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t 
 {
 	uint64_t seed = 100 * turn + (uint64_t)(d - simple);
 	struct zipf zipf = { 0 };
-	uint32_t *order = NULL;
 
 	if (d->drawing == ZIPF)
 		zipf = zipf_new(z->num);
-	if (d->drawing == ALL || d->drawing == HALF)
-		order = shuffled(z->num, 2);
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t n = number_of(d, z, &zipf, order, draw(seed, i), i);
+		uint64_t n = number_of(d, z, &zipf, draw(seed, i), i);
 
 		key_make(z->keys, 2 * n + (d->drawing == MISSING), out->keys + i * KEY_SIZE);
 	}
-	free(order);
-	if (d->drawing == SORTED)
+	if (d->drawing == SORTED && z->keys != KEY_DECIMAL)
 		qsort(out->keys, count, KEY_SIZE, key_order);
 }
 

@@ -19,6 +19,7 @@ enum op_kind {
 	OP_MULTI_GET, /* the next `group` keys at once */
 	OP_PUT_TTL,   /* a put that lives as long as the next `window` of its kind take */
 	OP_RETAIN,    /* delete what is more than `window` keys older */
+	OP_COMPACT,   /* merge all that is stored into one */
 };
 
 struct stream {
@@ -29,15 +30,17 @@ struct stream {
 	unsigned group; /* keys for each operation */
 	unsigned nexts;
 	uint64_t window;
-	uint64_t inserts; /* keys that are new to the store */
+	uint64_t inserts;   /* keys that are new to the store */
+	uint64_t own_bytes; /* of memory that was not held before */
 };
 
 /* What the streams of a plan depend on. */
 struct sizes {
 	enum key_kind keys;
-	uint64_t num;   /* entries of the store */
-	uint64_t reads; /* operations of a step that only reads, or mixes */
-	unsigned group; /* keys of a batch or multi_get */
+	uint64_t num;    /* entries of the store */
+	uint64_t reads;  /* operations of a step that only reads, or mixes */
+	uint64_t writes; /* of a step that puts what is there already */
+	unsigned group;  /* keys of a batch or multi_get */
 	unsigned threads;
 };
 
@@ -48,6 +51,11 @@ struct sizes {
 bool stream_new(const char *name, const struct sizes *z, uint64_t count, uint64_t turn,
 		struct stream *out);
 void stream_free(struct stream *s);
+/*
+ * Hold this much memory for streams from now on. Where memory is limited, the limit
+ * is to be that much higher, and what is left for the engine is always the same.
+ */
+void stream_reserve(uint64_t bytes);
 
 static inline const char *stream_key(const struct stream *s, uint64_t i)
 {

@@ -25,11 +25,13 @@ static void *open_store(const struct engine_options *o)
 {
 	static const shale_durability durability[] = { SHALE_EPHEMERAL, SHALE_PROCESS,
 						       SHALE_DURABLE };
+	static const shale_policy policy[] = { SHALE_DEFAULT_POLICY, SHALE_LEVELED, SHALE_TIERED };
 	shale_options options = SHALE_OPTIONS_INIT;
 	shale_db *db;
 
 	options.durability = durability[o->durability];
 	options.default_cf.compression = SHALE_NO_COMPRESSION;
+	options.default_cf.compaction.policy = policy[o->style];
 	if (o->tuned) {
 		options.memory_budget = o->memory_bytes;
 		options.memtable_bytes = o->memory_bytes / 6;
@@ -101,13 +103,10 @@ static void release(void *db, struct found *f)
 
 static void multi_get(void *db, size_t n, const struct bytes *key, struct found *out)
 {
-	enum { MOST = 128 };
-	shale_slice keys[MOST] = { 0 };
-	shale_value values[MOST];
-	shale_status each[MOST];
+	shale_slice keys[GROUP_MOST] = { 0 };
+	shale_value values[GROUP_MOST];
+	shale_status each[GROUP_MOST];
 
-	if (n > MOST)
-		die("shale: %zu keys at once", n);
 	for (size_t i = 0; i < n; i++)
 		keys[i] = slice(key[i]);
 	check("multi_get", shale_multi_get(db, NULL, n, keys, values, each));
@@ -178,27 +177,15 @@ static uint64_t settle(void *db, const struct engine_options *o)
 	return 0;
 }
 
+static void compact(void *db)
+{
+	check("compact", shale_compact(db, NULL));
+}
+
 const struct engine engine_shale = {
 	.name = "shale",
-	.version = version,
-	.open = open_store,
-	.close = close_store,
-	.put = put,
+	ENGINE_CALLS,
 	.put_ttl = put_ttl,
-	.remove = remove_key,
-	.remove_range = remove_range,
-	.batch = batch,
-	.get = get,
-	.release = release,
 	.multi_get = multi_get,
-	.iter_new = iter_new,
-	.iter_free = iter_free,
-	.iter_first = iter_first,
-	.iter_last = iter_last,
-	.iter_seek = iter_seek,
-	.iter_next = iter_next,
-	.iter_prev = iter_prev,
-	.iter_key = iter_key,
-	.iter_value = iter_value,
-	.settle = settle,
+	.compact = compact,
 };

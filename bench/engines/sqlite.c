@@ -186,17 +186,23 @@ static void iter_free(void *it)
 	sqlite3_reset(t->cursor);
 }
 
-static bool iter_step(void *it)
+static bool iter_next(void *it)
 {
 	struct lite_thread *t = it;
 
 	return check(t, "iterate", sqlite3_step(t->cursor)) == SQLITE_ROW;
 }
 
+/* Its direction is that of the statement. */
+static bool iter_prev(void *it)
+{
+	return iter_next(it);
+}
+
 static bool start(struct lite_thread *t, sqlite3_stmt *s)
 {
 	t->cursor = s;
-	return iter_step(t);
+	return iter_next(t);
 }
 
 static bool iter_first(void *it)
@@ -246,25 +252,7 @@ static uint64_t settle(void *db, const struct engine_options *o)
 
 const struct engine engine_sqlite = {
 	.name = "sqlite",
-	.version = version,
-	.open = open_store,
-	.close = close_store,
+	ENGINE_CALLS,
 	.thread_new = thread_new,
 	.thread_free = thread_free,
-	.put = put,
-	.remove = remove_key,
-	.remove_range = remove_range,
-	.batch = batch,
-	.get = get,
-	.release = release,
-	.iter_new = iter_new,
-	.iter_free = iter_free,
-	.iter_first = iter_first,
-	.iter_last = iter_last,
-	.iter_seek = iter_seek,
-	.iter_next = iter_step,
-	.iter_prev = iter_step,
-	.iter_key = iter_key,
-	.iter_value = iter_value,
-	.settle = settle,
 };

@@ -192,18 +192,29 @@ static void iter_free(void *it)
 	release(it, NULL);
 }
 
-static bool iter_first(void *it)
+static bool iter_next(void *it)
 {
 	struct wt_thread *t = it;
 
 	return check("next", t->cursor->next(t->cursor)) == 0;
 }
 
-static bool iter_last(void *it)
+static bool iter_prev(void *it)
 {
 	struct wt_thread *t = it;
 
 	return check("prev", t->cursor->prev(t->cursor)) == 0;
+}
+
+/* A cursor that was reset begins at either end. */
+static bool iter_first(void *it)
+{
+	return iter_next(it);
+}
+
+static bool iter_last(void *it)
+{
+	return iter_prev(it);
 }
 
 static bool iter_seek(void *it, struct bytes key)
@@ -215,7 +226,7 @@ static bool iter_seek(void *it, struct bytes key)
 	t->cursor->set_key(t->cursor, &k);
 	if (check("seek", t->cursor->search_near(t->cursor, &exact)) != 0)
 		return false;
-	return exact >= 0 || iter_first(it);
+	return exact >= 0 || iter_next(it);
 }
 
 static struct bytes iter_key(void *it)
@@ -249,25 +260,7 @@ static uint64_t settle(void *db, const struct engine_options *o)
 
 const struct engine engine_wiredtiger = {
 	.name = "wiredtiger",
-	.version = version,
-	.open = open_store,
-	.close = close_store,
+	ENGINE_CALLS,
 	.thread_new = thread_new,
 	.thread_free = thread_free,
-	.put = put,
-	.remove = remove_key,
-	.remove_range = remove_range,
-	.batch = batch,
-	.get = get,
-	.release = release,
-	.iter_new = iter_new,
-	.iter_free = iter_free,
-	.iter_first = iter_first,
-	.iter_last = iter_last,
-	.iter_seek = iter_seek,
-	.iter_next = iter_first,
-	.iter_prev = iter_last,
-	.iter_key = iter_key,
-	.iter_value = iter_value,
-	.settle = settle,
 };
