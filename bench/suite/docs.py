@@ -128,6 +128,13 @@ def not_ahead(res):
 	return "\n".join(lines)
 
 
+def beside_table(res):
+	rows = [[f"`{step}`", f"`{alone}`", engines.who(*who, res.several_profiles()),
+		 f"{100 * share:.0f} %", f"×{results.times(times)}"]
+		for step, alone, who, share, times in summary.beside(res)]
+	return table(["step", "beside", "engine", "rate", "p99"], rows) if rows else ""
+
+
 def needs_more(res):
 	rows = [[measure, engines.who(*who, res.several_profiles()), f"{more} of {of}", f"`{step}`",
 		 mine, other]
@@ -140,9 +147,11 @@ def needs_more(res):
 
 def readme_keys(res):
 	"""Those of other durability than most come last."""
-	keys = [k for step in README_STEPS for k in res.order
-		if k[2] == step and results.main_measure(res, k) is results.SPEED]
-	return sorted(keys, key=lambda k: not usual(res, k))
+	keys = {}
+	for k in res.order: # the first of each name
+		if k[2] in README_STEPS and results.main_measure(res, k) is results.SPEED:
+			keys.setdefault((k[2], usual(res, k)), k)
+	return sorted(keys.values(), key=lambda k: (not usual(res, k), README_STEPS.index(k[2])))
 
 
 def usual(res, key):
@@ -188,12 +197,18 @@ def run_block(res):
 		 "Where Shale is not ahead:", not_ahead(res)]
 	for name, measure, keys in (
 			("Latency, 99.9 % of operations are quicker", results.P999, steps),
+			("Longest latency", results.MAX, steps),
+			("Longest time without the end of an operation", results.GAP, steps),
 			("Processor time of all threads, an operation", results.CPU, steps),
+			("Speed to the end of settling, operations a second", results.SETTLED, written),
+			("Bytes to the device, until all is settled", results.WRITTEN, written),
 			("Write amplification, until all is settled", results.WRITE_AMP, written),
 			("Space amplification, when all is settled", results.SPACE_AMP, written),
 			("Peak memory", results.PEAK, steps)):
 		rows = measure_table(res, keys, measure)
 		parts += [f"{name}:", rows] if rows.count("\n") > 1 else []
+	if summary.beside(res):
+		parts += ["A step beside other work, over the same alone:", beside_table(res)]
 	parts += ["What Shale needs more of than others:", needs_more(res)]
 	if res.missing:
 		parts.append(f"Missing: {'; '.join(summary.missing(res))}.")
@@ -249,7 +264,8 @@ def pictures(runs):
 	main, out = runs[0], {}
 	out["speed.svg"] = plots.bars_sheet(main, readme_keys(main),
 					    "Operations a second, all engines")
-	timed = [(res, k) for res in runs for k in res.order if plots.has_series(res, k)]
+	timed = [(res, k) for res in runs for k in res.order
+		 if summary.writes(res, k) and plots.has_series(res, k)]
 	if timed: # the file with the longest series, two of its steps
 		res = max(timed, key=lambda t: max(p[-1][0] for _, p in plots.series_data(*t)))[0]
 		out["sustained.svg"] = plots.throughput_sheet(

@@ -104,9 +104,10 @@ def table(head, rows, classes=None):
 
 # ---- the parts of one results file -------------------------------------------------
 
-COLUMNS = [("p50", "", results.P50), ("p99", "", results.P99), ("p99.9", "", results.P999),
+COLUMNS = [("settled", "ops/s", results.SETTLED), ("p50", "", results.P50), ("p99", "", results.P99), ("p99.9", "", results.P999),
 	   ("max", "", results.MAX), ("gap", "longest", results.GAP),
-	   ("processor", "an operation", results.CPU), ("write amp.", "settled", results.WRITE_AMP),
+	   ("processor", "an operation", results.CPU), ("written", "settled", results.WRITTEN),
+	   ("write amp.", "settled", results.WRITE_AMP),
 	   ("read amp.", "", results.READ_AMP), ("space amp.", "settled", results.SPACE_AMP),
 	   ("peak memory", "", results.PEAK)]
 
@@ -171,6 +172,9 @@ def costs(res, keys):
 	written = [k for k in steps if summary.writes(res, k)]
 	out = ""
 	for measure, chosen, text in (
+			(results.SETTLED, written, "operations a second, the wait for the background "
+			 "included; more is better"),
+			(results.WRITTEN, written, "until all is settled; less is better"),
 			(results.WRITE_AMP, written, "bytes to the device, until all is settled, "
 			 "over bytes put; less is better"),
 			(results.SPACE_AMP, written, "bytes on the disk, when all is settled, over those of "
@@ -228,13 +232,22 @@ def scenario(res, name, variant):
 		f"<details><summary>All figures</summary>{all_figures(res, keys)}</details>")
 
 
+def beside(res):
+	rows = [[f"<code>{esc(step)}</code>", (f"<code>{esc(alone)}</code>", "left"),
+		 (esc(engines.who(*who, res.several_profiles())), "left"), f"{100 * share:.0f} %",
+		 f"×{results.times(times)}"] for step, alone, who, share, times in summary.beside(res)]
+	return "<h3>Beside other work</h3>" + table(
+		["step", ("over that alone", "left"), ("engine", "left"), "rate", "p99"], rows) \
+		if rows else ""
+
+
 def run(res):
 	facts = "".join(f"<dt>{n}</dt><dd>" + (f"<code>{esc(t)}</code>" if n == "Command" else esc(t))
 			+ "</dd>" for n, t in summary.facts(res))
 	scenarios = dict.fromkeys(k[:2] for k in res.order)
 	missing = summary.missing(res)
 	absent = f'<p class="soft">Missing: {esc("; ".join(missing))}.</p>' if missing else ""
-	return (f"<section><h2>{esc(res.title)}</h2><dl>{facts}</dl>{absent}"
+	return (f"<section><h2>{esc(res.title)}</h2><dl>{facts}</dl>{absent}{beside(res)}"
 		+ "".join(scenario(res, *s) for s in scenarios) + "</section>")
 
 
@@ -309,7 +322,7 @@ def page(runs):
 	newest = max(runs, key=lambda res: res.machine["time"])
 	m = newest.machine
 	names = [name for e, name in engines.NAMES.items()
-		 if e != "shale" and any(e in res.engines() for res in runs)]
+		 if not engines.is_shale(e) and e != "device" and any(e in res.engines() for res in runs)]
 	others = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 	commands = "\n".join(dict.fromkeys(res.machine.get("command", "./dev bench") for res in runs))
 	return f"""<!doctype html>

@@ -2,14 +2,21 @@
 
 A scenario is run once for every engine and round. `options` are those of
 shale_bench; `more` maps further variants of the scenario to options of their own.
-`then` are steps of a second process on the same store, after the first has died.
+`then` are steps of a second process on the same store, after the first has died or
+ended.
 """
+import engines
+
 READS = ["warm", "readrandom", "readmissing", "readzipf", "multiget", "seek10", "seek100",
 	 "scan", "scanback"]
 MIXES = [f"ycsb{letter}" for letter in "abcdef"]
 TITLES = {"quick": "The usual workloads", "full": "Every workload", "open": "Under a given load",
-	  "durable": "Every commit durable", "sustained": "Sustained overwrites",
-	  "sizes": "Data smaller and larger than memory"}
+	  "durable": "Every commit durable", "sustained": "Sustained writes",
+	  "sizes": "Data smaller and larger than memory", "merging": "Commits beside merges"}
+MERGING = ["shale", "shale-leveled", "shale-tiered", "rocksdb", "rocksdb-universal", "leveldb"]
+# The engines of plans that are not for all of them.
+ENGINES = {"durable": engines.USUAL + ["device"], "sustained": MERGING,
+	   "merging": ["shale", "rocksdb", "leveldb"]}
 
 
 def scenario(name, steps, options=None, then=None, more=None, durability="kill"):
@@ -24,18 +31,21 @@ def quick(num=1000000):
 			 {"num": num, "reads": num // 5, "limit": 3}),
 		scenario("sequential", ["fillseq", "settle"], {"num": num}),
 		scenario("mixed", ["fillbatch", "settle", "warm", "ycsba", "settle", "ycsbb",
-				   "ycsbe", "readwhilewriting"],
+				   "ycsbe", "readrandom", "readwhilewriting"],
 			 {"num": num // 4, "reads": num // 10, "limit": 3}),
 		scenario("sync", ["fillrandom"], {"num": 2000}, durability="power"),
 	]
 
 
 def full(num=5000000):
-	"""Hours: every workload, open loops, sizes of values, threads, and more than memory."""
+	"""Hours: every workload, open loops, sizes of values, threads."""
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
 			 {"num": num, "limit": 30}),
 		scenario("sequential", ["fillseq", "settle"], {"num": num}),
+		scenario("batches", ["fillbatch", "settle"], {"num": num},
+			 more={f"of {group}": {"group": group} for group in (10, 100)}),
+		*hot(num // 5, num * 4),
 		*open_loop(num, 60, ["readrandom", "seek10", "overwrite", "ycsba"]),
 		scenario("ycsb", ["fillbatch", "settle", "warm"] + MIXES, {"num": num}),
 		scenario("deletes", ["fillbatch", "settle", "deletehalf", "scan", "settle", "scan"],
@@ -51,47 +61,79 @@ def full(num=5000000):
 			       for size in (16, 1024, 4096, 16384)}),
 		scenario("threads", ["fillrandom", "settle", "warm", "readrandom", "readwhilewriting"],
 			 {"num": num, "reads": num, "limit": 20},
-			 more={f"{t} threads": {"threads": t} for t in (1, 2, 4, 16, 64)}),
+			 more={f"{t} thread{'s' * (t > 1)}": {"threads": t}
+			       for t in (1, 2, 4, 16, 64)}),
 		*durable(),
 		scenario("no log", ["fillrandom", "settle"], {"num": num}, durability="nothing"),
 	]
 
 
 def sizes(memory_mb):
-	"""Data from a quarter of memory to ten times as much; needs a control group."""
+	"""Data from a quarter of memory to ten times as much; needs a control group. Filled in
+	order, since trees larger than memory take hours else. Decimal keys need no sorting."""
 	entries = lambda share: int(share * (memory_mb << 20) / 116)
-	return [scenario("sizes", ["fillrandom", "settle", "warm", "readrandom", "readmissing",
-				   "seek10", "overwrite"], {"limit": 60},
+	return [scenario("sizes", ["fillseq", "settle", "warm", "readrandom", "readmissing",
+				   "multiget", "seek10", "scan", "overwrite"],
+			 {"limit": 10, "keys": "decimal", "group": 32, "writes": 200000},
 			 more={f"{share} of memory": {"num": entries(share)}
 			       for share in (0.25, 1, 4, 10)})]
 
 
 def open_loop(num=1000000, seconds=15, steps=("readrandom", "overwrite", "ycsba")):
-	"""Latency at 70 and 95 % of what the same step reached in a closed loop before."""
+	"""Latency at 70 and 95 % of what the same step reached in a closed loop, of the same
+	length, before. All begin with nothing owed."""
 	return [scenario("open loop", ["fillbatch", "settle", "warm"] +
-			 [f"{step}{at}" for step in steps for at in ("", "@70", "@95")],
-			 {"num": num, "limit": 20, "open-seconds": seconds})]
+			 [s for step in steps for at in ("", "@70", "@95")
+			  for s in [f"{step}{at}"] + ["settle"] * (step[0] not in "rs")],
+			 {"num": num, "limit": seconds, "open-seconds": seconds})]
 
 
 def durable(num=5000):
 	"""Every put waits for the device: from one thread, and from several who may share."""
 	return [scenario("sync", ["fillrandom"], {}, durability="power",
-			 more={f"{t} thread{'s' * (t > 1)}": {"threads": t, "num": num * t}
-			       for t in (1, 4, 16)})]
+			 more={f"{t} thread{'s' * (t > 1)}":
+			       {"threads": t, "num": num * min(t, 16)} for t in (1, 4, 16, 64)})]
+
+
+def merging(num=1000000):
+	"""Do durable commits wait for merges? The same puts alone, and beside."""
+	return [scenario("commits beside merges", ["fillbatch", "settle", "overwrite", "settle",
+						   "putwhilemerging"],
+			 {"num": num, "writes": 20000}, durability="power")]
+
+
+def hot(num=1000000, writes=20000000):
+	"""A few keys are put again and again."""
+	return [scenario("hot keys", ["fillbatch", "settle", "overwritezipf", "settle"],
+			 {"num": num, "writes": writes})]
 
 
 def sustained(num=20000000):
-	"""Throughput over time: overwrites of a large store, second by second."""
-	return [scenario("sustained", ["fillrandom", "settle", "overwrite", "settle"],
-			 {"num": num})]
+	"""A large store second by second: all keys put, then some again; and opened again."""
+	return [scenario("sustained", ["fillrandom", "settle", "warm", "readrandom",
+				       "overwritezipf", "settle"],
+			 {"num": num, "reads": 1000000, "writes": num * 2 // 5, "limit": 10},
+			 then=["warm", "readrandom"])]
 
 
-def one(step, num=1000000):
-	"""A single step, after what it needs."""
-	if step.startswith("fill"):
-		return [scenario(step, [step, "settle"], {"num": num})]
-	if step in ("ttlmix", "timeseries"):
-		return [scenario(step, [step, "settle"], {"num": num})]
-	base = step.split("@")[0]
-	steps = ["fillbatch", "settle", "warm", base] + ([step] if "@" in step else [])
-	return [scenario(step, steps, {"num": num, "limit": 20})]
+PLANS = {"quick": quick, "full": full, "open": open_loop, "durable": durable,
+	 "sustained": sustained, "merging": merging, "hot": hot}
+
+
+def one(name, num=1000000):
+	"""A scenario of `full` by its first word, or a single step after what it needs."""
+	found = [s for s in full(num) if s["name"].split()[0] == name]
+	if found:
+		return found
+	if name.startswith("fill") or name in ("ttlmix", "timeseries"):
+		return [scenario(name, [name, "settle"], {"num": num})]
+	base, _, load = name.partition("@")
+	if base not in engines.STEPS:
+		raise KeyError(name)
+	alone = [a for b, a in PAIRS if b == base]
+	return [scenario(name, ["fillbatch", "settle", "warm", *alone, base]
+			 + ["settle", name] * bool(load), {"num": num, "limit": 20})]
+
+
+# A step beside other work, and the same alone.
+PAIRS = [("readwhilewriting", "readrandom"), ("putwhilemerging", "overwrite")]

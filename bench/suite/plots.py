@@ -129,8 +129,9 @@ def bars_height(rows):
 	return ROW * len(rows) + 6
 
 
-def bars(rows, x, y, w, width, height, name_width=NAME_WIDTH):
+def bars(rows, x, y, w, width, height):
 	"""Bars to the right, the range across their ends, figures behind them."""
+	name_width = max([NAME_WIDTH] + [7 * len(name) + 8 for name, *_ in rows])
 	most = max((f.most for _, _, f, _, _ in rows), default=1) or 1
 	lines = []
 	for i, (name, class_, f, text, verdict) in enumerate(rows):
@@ -158,9 +159,8 @@ def bars_svg(res, key, measure, width=360):
 	rows = bar_rows(res, key, measure)
 	if not rows or not any(r[2].most for r in rows):
 		return ""
-	name_width = 150 if res.several_profiles() else NAME_WIDTH
 	height = bars_height(rows)
-	return draw(bars(rows, 0, 0, width, width, height, name_width), width, height,
+	return draw(bars(rows, 0, 0, width, width, height), width, height,
 		    f"{results.title(key)}: {measure.name}")
 
 

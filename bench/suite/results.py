@@ -138,16 +138,28 @@ def gap(r, rest=None):
 
 
 def cpu(r, rest=None):
-	"""Nanoseconds of all threads for each operation, those of the writer beside too."""
-	count = work(r) + r.get("side_ops", 0)
-	return r["cpu_s"] * 1e9 / count if count else None
+	"""Nanoseconds of all threads for each operation, those of a writer beside too, and what
+	the background does until all is settled. Who waits for the moments of an open loop spins."""
+	count = work(r) + (r.get("side_ops", 0) if r["step"] == "readwhilewriting" else 0)
+	if not count or "rate" in r:
+		return None
+	return (r["cpu_s"] + (rest["cpu_s"] if rest else 0)) * 1e9 / count
+
+
+def settled_rate(r, rest=None):
+	"""What is put each second, the wait at the end included."""
+	return work(r) / (r["seconds"] + rest["seconds"]) if rest and r["user_written"] else None
+
+
+def written(r, rest=None):
+	"""Bytes to the device until all is settled."""
+	return r["device_written"] + rest["device_written"] if rest and r["user_written"] else None
 
 
 def write_amp(r, rest=None):
 	"""Bytes to the device until all is settled, over bytes put; else it means little."""
-	if not r["user_written"] or rest is None:
-		return None
-	return (r["device_written"] + rest["device_written"]) / r["user_written"]
+	bytes_ = written(r, rest)
+	return None if bytes_ is None else bytes_ / r["user_written"]
 
 
 def entry_size(r):
@@ -199,6 +211,10 @@ def duration(ns):
 	return f"{ns:.0f} ns"
 
 
+def size(v):
+	return f"{v / 2**30:.2f} GiB" if v >= 2**30 else mebibytes(v)
+
+
 def mebibytes(v):
 	return f"{v / 2**20:.0f} MiB" if v >= 9.95 * 2**20 else f"{v / 2**20:.1f} MiB"
 
@@ -241,6 +257,8 @@ P999 = Measure("p99.9 latency", latency("p99.9"), False, duration)
 MAX = Measure("longest latency", latency("max"), False, duration)
 GAP = Measure("longest gap", gap, False, lambda v: f"{v:.0f} ms" if v > 1 else "≤ 1 ms")
 CPU = Measure("processor time", cpu, False, duration)
+SETTLED = Measure("speed to the end of settling", settled_rate, True, short)
+WRITTEN = Measure("bytes to the device", written, False, size)
 WRITE_AMP = Measure("write amplification", write_amp, False, times)
 READ_AMP = Measure("read amplification", read_amp, False, times)
 SPACE_AMP = Measure("space amplification", space_amp, False, times)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the comparison: every scenario of a plan, for every engine, in rounds.
 
-    run.py PROGRAM quick|full|open|durable|sustained|sizes|kill|STEP [OPTION]...
+    run.py PROGRAM quick|full|open|durable|sustained|sizes|merging|hot|kill [OPTION]...
+    run.py PROGRAM SCENARIO|STEP [OPTION]...    one scenario of full, or a single step
 
 In each round all engines have their turn, the first one changing. Each line of the
 results file is one step of one round, as shale_bench printed it, with who and what.
@@ -15,6 +16,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True # the tree stays clean
@@ -40,13 +42,16 @@ class Group:
 		path = base / f"shale-bench-{os.getpid()}"
 		try:
 			path.mkdir()
-			limit = "memory.max" if v2 else "memory.limit_in_bytes"
-			(path / limit).write_text(str(mb << 20))
+			self.file = path / ("memory.max" if v2 else "memory.limit_in_bytes")
+			self.limit(mb)
 			self.path = path
 		except OSError as error:
 			self.why = f"no control group: {error}"
 			if path.is_dir():
 				path.rmdir()
+
+	def limit(self, mb):
+		self.file.write_text(str(mb << 20))
 
 	def enter(self):
 		"""In the child, before it becomes the driver."""
@@ -71,6 +76,12 @@ def machine():
 			  + (", changed" if git("status", "--porcelain", "-uno") else "")}
 
 
+def device_counts(folder):
+	"""Does shale_bench find there how many bytes the device was sent? (meter.c)"""
+	number = os.stat(folder).st_dev
+	return os.path.exists(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/stat")
+
+
 def git(*arguments):
 	return subprocess.run(["git", *arguments], text=True, capture_output=True).stdout.strip()
 
@@ -79,7 +90,7 @@ def command(a):
 	"""What to type to repeat this."""
 	text = f"./dev bench {a.name}"
 	for option in ("engines", "profiles", "rounds", "num", "memory_mb", "limit_mb", "threads",
-		       "value_size"):
+		       "value_size", "keys"):
 		if getattr(a, option) != a.customary[option]:
 			value = getattr(a, option)
 			text += f" --{option.replace('_', '-')} " \
@@ -102,7 +113,16 @@ class Runner:
 			    "command": command(args), "rounds": args.rounds,
 			    "memory_mb": args.memory_mb,
 			    "limit_mb": args.limit_mb if group.path else 0,
-			    "ballast": self.ballast is not None})
+			    "ballast": self.ballast is not None,
+			    "device": device_counts(args.dir)})
+
+	def close(self):
+		"""Leave nothing but the results."""
+		self.out.close()
+		for engine in self.args.engines:
+			shutil.rmtree(os.path.join(self.args.dir, engine), ignore_errors=True)
+		if self.ballast:
+			self.ballast.drop()
 
 	def write(self, record):
 		self.out.write(json.dumps(record) + "\n")
@@ -115,24 +135,44 @@ class Runner:
 		command += ["--tuned"] if profile == "tuned" else []
 		for name, value in options.items():
 			command += [f"--{name}", str(value)]
-		child = subprocess.Popen(command + steps, text=True, stdout=subprocess.PIPE,
-					 stderr=subprocess.PIPE, preexec_fn=self.group.enter)
-		for line in child.stdout:
-			if on_line:
-				on_line(json.loads(line))
-		error = child.stderr.read()
-		status = child.wait()
+		# A file, which never is full, for what it says when it fails.
+		with tempfile.TemporaryFile("w+", errors="replace") as said:
+			child = subprocess.Popen(command + steps, text=True, stdout=subprocess.PIPE,
+						 stderr=said, preexec_fn=self.group.enter)
+			try:
+				for line in child.stdout:
+					if on_line:
+						on_line(json.loads(line))
+				status = child.wait()
+			finally:
+				child.kill()
+				child.wait()
+			said.seek(0)
+			error = said.read().strip()
 		if status not in (0, UNSUPPORTED) and not (status == -9 and "die" in steps):
-			print(f"\n{engine}: failed with status {status}: {error.strip()}", file=sys.stderr)
+			if status == -9 and self.group.path:
+				error = "killed, as by the system where the limit of memory is too low"
+			print(f"\n{engine}: failed with status {status}: {error[-2000:]}",
+			      file=sys.stderr)
 		return status
 
-	def scenario(self, round_, engine, profile, s, variant):
-		options = {**s["options"], **s["more"][variant], **self.args.options}
+	def limited(self, options):
+		"""Options of a scenario under a limit of memory. The keys of its steps, 17 bytes each,
+		are no engine's memory: they are held throughout, and the limit is that much higher."""
+		if not self.group.path:
+			return options
+		mb = (int(options.get("num", 1000000)) * 17 + (1 << 20) * 32 >> 20) + 1
+		self.group.limit(self.args.limit_mb + mb)
+		return {**options, "key-memory-mb": mb}
+
+	def scenario(self, round_, engine, profile, s, variant, progress):
+		options = self.limited({**s["options"], **s["more"][variant], **self.args.options})
 		where = os.path.join(self.args.dir, engine)
 		shutil.rmtree(where, ignore_errors=True)
 		os.makedirs(where)
 		os.sync() # what an earlier engine left to be written is not this one's
 		if self.ballast and int(options.get("num", ballast.FROM_ENTRIES)) >= ballast.FROM_ENTRIES:
+			progress.note("filling memory with cached files")
 			self.ballast.fill()
 		seen = {}
 
@@ -143,11 +183,12 @@ class Runner:
 				    "scenario": s["name"], "variant": variant, "round": round_,
 				    "durability": s["durability"], "options": options,
 				    "turn": seen[step], **line})
+			progress.note(f"{step} in {line['seconds']:.1f} s")
 
 		status = self.drive(engine, profile, s["durability"], options, s["steps"], where, keep)
-		if status == -9 and s["then"]:
+		if status == (-9 if "die" in s["steps"] else 0) and s["then"]:
 			status = self.drive(engine, profile, s["durability"], options, s["then"], where, keep)
-		if status not in (0, -9):
+		if status not in (0, -9 if "die" in s["steps"] and not s["then"] else 0):
 			self.write({"type": "missing", "engine": engine, "profile": profile,
 				    "scenario": s["name"], "variant": variant, "round": round_,
 				    "why": "not possible" if status == UNSUPPORTED else "failed"})
@@ -167,7 +208,7 @@ class Runner:
 			name = f"{s['name']}, {variant}" if variant else s["name"]
 			progress.begin(f"round {round_ + 1}/{self.args.rounds} {name}: "
 				       f"{engine} {profile}")
-			self.scenario(round_, engine, profile, s, variant)
+			self.scenario(round_, engine, profile, s, variant, progress)
 			progress.end()
 
 
@@ -232,40 +273,52 @@ def arguments():
 				    formatter_class=argparse.RawDescriptionHelpFormatter)
 	p.add_argument("program")
 	p.add_argument("name", nargs="?", default="quick")
-	p.add_argument("--engines", default=",".join(engines.ORDER))
+	p.add_argument("--engines", help="of " + ", ".join(engines.ORDER))
 	p.add_argument("--profiles", help="tuned, default (as the engine comes), or both")
 	p.add_argument("--rounds", type=int)
 	p.add_argument("--num", type=int, help="entries of the store")
-	p.add_argument("--memory-mb", type=int, default=768, help="of each tuned engine")
-	p.add_argument("--limit-mb", type=int, default=0, help="of a control group, page cache included")
+	p.add_argument("--memory-mb", type=int, help="of each tuned engine (default: 768, and "
+		       "three quarters of a limit)")
+	p.add_argument("--limit-mb", type=int, help="of a control group, page cache included")
 	p.add_argument("--cold-memory", action="store_true",
 		       help="do not fill the page cache first (see ballast.py)")
 	p.add_argument("--threads", type=int)
 	p.add_argument("--value-size", type=int)
+	p.add_argument("--keys", choices=["random", "decimal"])
 	p.add_argument("--dir", default="build/bench/data")
 	p.add_argument("--json", default=None)
 	a = p.parse_args()
-	a.engines = a.engines.split(",")
-	a.customary = {"engines": engines.ORDER, "num": None, "memory_mb": 768, "limit_mb": 0,
-		       "threads": None, "value_size": None,
+	usual = plans.ENGINES.get(a.name, engines.USUAL)
+	a.engines = a.engines.split(",") if a.engines else usual
+	for engine in a.engines:
+		if engine not in engines.ORDER:
+			p.error(f"no engine '{engine}'; there are {', '.join(engines.ORDER)}")
+	a.customary = {"engines": usual, "num": None, "memory_mb": 768,
+		       "limit_mb": 256 if a.name == "sizes" else 0,
+		       "threads": None, "value_size": None, "keys": None,
 		       "profiles": ["tuned", "default"] if a.name in ("full", "kill") else ["tuned"],
 		       "rounds": 5 if a.name == "full" else 3}
 	a.profiles = a.profiles.split(",") if a.profiles else a.customary["profiles"]
 	a.rounds = a.rounds or a.customary["rounds"]
 	a.json = a.json or f"build/bench/{a.name}.jsonl"
-	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size)) if v}
-	if a.name == "sizes" and not a.limit_mb:
-		a.limit_mb = 1024
+	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size),
+				       ("keys", a.keys)) if v}
+	a.limit_mb = a.limit_mb if a.limit_mb is not None else a.customary["limit_mb"]
+	if a.limit_mb:
+		a.customary["memory_mb"] = a.limit_mb * 3 // 4
+	a.memory_mb = a.memory_mb or a.customary["memory_mb"]
+	try:
+		a.scenarios = [] if a.name == "kill" else choose(a)
+	except KeyError:
+		p.error(f"no plan, scenario or step '{a.name}'")
 	return a
 
 
 def choose(a):
 	count = {"num": a.num} if a.num else {}
-	named = {"quick": plans.quick, "full": plans.full, "open": plans.open_loop,
-		 "durable": plans.durable, "sustained": plans.sustained}
 	if a.name == "sizes":
 		return plans.sizes(a.limit_mb)
-	return named[a.name](**count) if a.name in named else plans.one(a.name, **count)
+	return plans.PLANS[a.name](**count) if a.name in plans.PLANS else plans.one(a.name, **count)
 
 
 def main():
@@ -281,17 +334,19 @@ def main():
 	for engine, version in runner.versions.items():
 		print(f"{engine} {version}", end="  ")
 	print(flush=True)
-	if a.name == "kill":
-		sys.exit(1 if kill_test(runner, 1.0) else 0)
 	try:
-		runner.plan(choose(a))
+		if a.name == "kill":
+			sys.exit(1 if kill_test(runner, 1.0) else 0)
+		runner.plan(a.scenarios)
+	except KeyboardInterrupt:
+		print("\ninterrupted; what there is:", file=sys.stderr)
 	finally:
 		group.close()
-		if runner.ballast:
-			runner.ballast.drop()
-	runner.out.close()
-	terminal.print_tables(results.load(a.json))
+		runner.close()
+	res = results.load(a.json)
+	terminal.print_tables(res)
 	print(f"written: {a.json}")
+	sys.exit(1 if any(m["why"] == "failed" for m in res.missing) else 0)
 
 
 main()

@@ -122,6 +122,39 @@ class Figures(unittest.TestCase):
 						   for e, s in (("shale", 0.001), ("rocksdb", 0.05))])
 		self.assertEqual(res.compare(res.order[0], ROCKS, results.TIME)[0], "even")
 
+	def test_what_settling_takes_belongs_to_the_puts_before(self):
+		res = results.Results([MACHINE, step("fillrandom", "shale", 0, 2000, cpu_s=0.004),
+				       settle("shale", 0, cpu_s=0.001, device_written=500)])
+		key = res.order[0]
+		figure = lambda measure: res.figure(key, SHALE, measure).median
+		self.assertEqual(figure(results.SPEED), 2000)
+		self.assertEqual(figure(results.SETTLED), 1000) # half a second each
+		self.assertEqual(figure(results.WRITTEN), 800)
+		self.assertAlmostEqual(figure(results.CPU), 5000)
+
+	def test_an_open_loop_has_no_processor_time(self):
+		res = made([10], [10], "ycsba@95", rate=95000.0)
+		self.assertIsNone(res.figure(res.order[0], SHALE, results.CPU))
+
+	def test_a_step_beside_other_work_is_compared_with_the_same_alone(self):
+		latency = lambda p99: {"p50": 1, "p99": p99, "p99.9": p99, "max": p99}
+		res = results.Results([MACHINE] + [
+			step(name, "shale", i, rate, latency=latency(p99), side_ops=7)
+			for i in range(2) for name, rate, p99 in (("readrandom", 1000, 100),
+								  ("readwhilewriting", 600, 150))])
+		self.assertEqual(summary.beside(res),
+				 [("readwhilewriting", "readrandom", SHALE, 0.6, 1.5)])
+		self.assertIn("| `readwhilewriting` | `readrandom` | Shale | 60 % | ×1.50 |",
+			      docs.beside_table(res))
+
+	def test_variants_of_shale_are_no_rivals(self):
+		res = results.Results([MACHINE] + [step("fillrandom", e, i, v + i) for i in range(2)
+						   for e, v in (("shale", 10), ("shale-tiered", 90),
+								("rocksdb", 50))])
+		self.assertEqual(list(summary.counts(res)), [ROCKS])
+		self.assertEqual(res.compare(res.order[0], ("shale-tiered", "tuned"),
+					     results.SPEED)[0], "slower")
+
 	def test_a_row_is_compared_with_shale_of_its_profile(self):
 		res = results.Results([MACHINE] + [
 			step("scan", e, i, v + i, profile=p) for i in range(2) for e, p, v in (
@@ -300,12 +333,31 @@ class Series(unittest.TestCase):
 
 class Plans(unittest.TestCase):
 	def test_every_step_has_words(self):
-		for scenarios in (plans.quick(), plans.full(), plans.sizes(1024), plans.sustained(),
-				  plans.open_loop(), plans.durable()):
+		for scenarios in (*(plan() for plan in plans.PLANS.values()), plans.sizes(1024)):
 			for s in scenarios:
 				for name in s["steps"] + s["then"]:
 					name = name.partition("@")[0]
 					self.assertTrue(name in engines.STEPS or name in ("warm", "die"), name)
+
+	def test_an_open_loop_follows_its_closed_one_and_nothing_is_owed_between(self):
+		for s in plans.open_loop(steps=("readrandom", "overwrite")):
+			steps = s["steps"]
+			self.assertLess(steps.index("overwrite"), steps.index("overwrite@70"))
+			for i, name in enumerate(steps):
+				if name.startswith("overwrite"):
+					self.assertEqual(steps[i + 1], "settle")
+
+	def test_a_scenario_of_full_can_be_named_and_a_step_comes_with_what_it_needs(self):
+		self.assertEqual(plans.one("threads")[0]["name"], "threads")
+		self.assertEqual(plans.one("readwhilewriting")[0]["steps"][-2:],
+				 ["readrandom", "readwhilewriting"])
+		self.assertEqual(plans.one("ycsba@70")[0]["steps"][-3:], ["ycsba", "settle", "ycsba@70"])
+		with self.assertRaises(KeyError):
+			plans.one("no such thing")
+
+	def test_engines_that_plans_name_are_known(self):
+		for names in (engines.USUAL, *plans.ENGINES.values()):
+			self.assertLessEqual(set(names), set(engines.ORDER))
 
 	def test_every_engine_has_words_and_a_colour(self):
 		for table in (engines.NAMES, engines.KINDS, engines.COLOURS, engines.DASHES,

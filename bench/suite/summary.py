@@ -2,10 +2,11 @@
 import collections
 
 import engines
+import plans
 import results
 
 # Beside what a step is judged by. Lower is better in all of them.
-BESIDE = [results.P999, results.MAX, results.CPU, results.WRITE_AMP, results.SPACE_AMP,
+BESIDE = [results.P999, results.MAX, results.GAP, results.CPU, results.WRITE_AMP, results.SPACE_AMP,
 	  results.PEAK]
 
 
@@ -13,10 +14,32 @@ def verdicts(res):
 	"""[(key, who, verdict, ratio)] of what each step is judged by."""
 	found = []
 	for key in res.order:
-		for who in res.rows(key):
+		for who in others(res, key):
 			compared = res.compare(key, who, results.main_measure(res, key))
 			if compared:
 				found.append((key, who, *compared))
+	return found
+
+
+def others(res, key):
+	"""Shale's own variants, and what is no store, are not whom it competes with."""
+	return [who for who in res.rows(key) if not engines.is_shale(who[0]) and who[0] != "device"]
+
+
+def beside(res):
+	"""[(step, alone, who, rate, p99)]: of a step beside other work, its rate and p99 over
+	those of the same step alone."""
+	found = []
+	for key in res.order:
+		alone_step = dict(plans.PAIRS).get(key[2])
+		alone = next((k for k in res.order if k[:2] == key[:2] and k[2] == alone_step), None)
+		for who in res.rows(key) if alone else ():
+			if who not in res.steps[alone]:
+				continue
+			rate, p99 = ([res.figure(k, who, m).median for k in (key, alone)]
+				     for m in (results.SPEED, results.P99))
+			found.append((results.title(key), results.title(alone), who, rate[0] / rate[1],
+				      p99[0] / p99[1]))
 	return found
 
 
@@ -74,7 +97,7 @@ def behind_beside(res):
 				continue
 			if measure is results.SPACE_AMP and not writes(res, key):
 				continue
-			for who in res.rows(key):
+			for who in others(res, key):
 				compared = res.compare(key, who, measure)
 				if compared:
 					worst.setdefault(who, []).append((*compared, key))
@@ -121,4 +144,6 @@ def facts(res):
 	return [("Date", m["time"].replace("T", " ").replace("Z", " UTC")),
 		("Commit", m["commit"]), ("Machine", machine(res)),
 		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"),
+		*([] if m.get("device") else
+		  [("Bytes written", "what became dirty, by whole folios: often too many")]),
 		("Memory", memory), ("Command", m.get("command", "./dev bench"))]

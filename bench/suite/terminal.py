@@ -6,9 +6,11 @@ import time
 
 import engines
 import results
+import summary
 
 COLUMNS = [("p50", results.P50), ("p99", results.P99), ("p99.9", results.P999),
 	   ("max", results.MAX), ("gap", results.GAP), ("cpu/op", results.CPU),
+	   ("settled", results.SETTLED), ("written", results.WRITTEN),
 	   ("W amp", results.WRITE_AMP), ("R amp", results.READ_AMP),
 	   ("S amp", results.SPACE_AMP), ("peak", results.PEAK)]
 
@@ -20,26 +22,36 @@ def print_tables(res, out=sys.stdout):
 		if measure is results.P999: # the rate was given; the latencies are the columns
 			measure = results.SPEED
 		unit = "seconds" if measure is results.TIME else "ops/s"
+		# What nobody has a figure of is no column.
+		columns = [(name, c) for name, c in COLUMNS
+			   if any(res.figure(key, who, c) for who in res.rows(key))]
 		print(f"\n{key[0]}: {results.title(key)}", file=out)
 		print(f"  {'':<23}{unit:>9}{'range':>19}{'Shale':>7}"
-		      + "".join(f"{name:>9}" for name, _ in COLUMNS), file=out)
+		      + "".join(f"{name:>9}" for name, _ in columns), file=out)
 		for who in res.rows(key):
-			print(row(res, key, who, measure, several), file=out)
+			print(row(res, key, who, measure, several, columns), file=out)
 	print("\nShale: its median over this row's, where the ranges of the rounds do not "
-	      "overlap (of an\nopen loop: the p99.9's, turned round); ~ where they do. W amp, "
-	      "S amp: when all is settled.", file=out)
-	for m in res.missing:
-		print(f"missing: {m['scenario']} {m['variant']} {m['engine']} {m['profile']}: "
-		      f"{m['why']}", file=out)
+	      "overlap (of an\nopen loop: the p99.9's, turned round); ~ where they do. settled: "
+	      "ops/s with the wait for\nthe background; written, W amp, S amp: when all is "
+	      "settled.", file=out)
+	print_beside(res, out)
+	for text in summary.missing(res):
+		print(f"missing: {text}", file=out)
 
 
-def row(res, key, who, measure, several):
+def print_beside(res, out):
+	for with_, alone, who, share, times in summary.beside(res):
+		print(f"{with_}, {engines.who(*who, res.several_profiles())}: {100 * share:.0f} % of the "
+		      f"rate of {alone}, p99 {results.times(times)} times as long", file=out)
+
+
+def row(res, key, who, measure, several, columns):
 	f = res.figure(key, who, measure)
 	text = f"  {engines.who(*who, several):<23}"
 	text += f"{measure.text(f.median):>9}" if f else f"{'-':>9}"
 	span = f"{measure.text(f.least)} .. {measure.text(f.most)}" if f and f.count > 1 else ""
 	text += f"{span:>19}{results.ratio(res.compare(key, who, results.main_measure(res, key))):>7}"
-	for _, column in COLUMNS:
+	for _, column in columns:
 		f = res.figure(key, who, column)
 		text += f"{column.text(f.median) if f else '-':>9}"
 	return text
@@ -77,11 +89,16 @@ class Progress:
 		line = f"[{self.done + 1:>{len(str(len(self.work)))}}/{len(self.work)}] {text}"
 		if self.done:
 			line += f", {span(self.left())} left"
+		self.line = line
 		if not self.terminal:
 			print(time.strftime("%H:%M:%S"), line, file=self.out, flush=True)
-			return
-		width = shutil.get_terminal_size().columns - 1
-		print("\r\033[K" + line[:width], end="", file=self.out, flush=True)
+		self.note("begins")
+
+	def note(self, text):
+		"""How far the part is; on a terminal only."""
+		if self.terminal:
+			width = shutil.get_terminal_size().columns - 1
+			print("\r\033[K" + f"{self.line}: {text}"[:width], end="", file=self.out, flush=True)
 
 	def end(self):
 		part, took = self.work[self.done], self.clock() - self.since
