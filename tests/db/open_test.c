@@ -1,0 +1,179 @@
+/* Stores and their owners: missing, existing, locked, read-only, destroyed. */
+#include "db/fixture.h"
+
+#include "base/crc32c.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void missing_and_existing_stores_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	shale_options o = SHALE_OPTIONS_INIT;
+	char path[700];
+	shale_db *db;
+
+	snprintf(path, sizeof(path), "%s/none", f->dir);
+	o.error_if_missing = true;
+	assert_status(shale_open(path, &o, &db), SHALE_NOT_FOUND);
+	assert_int_equal(access(path, F_OK), -1);
+	fixture_close(f);
+	o.error_if_missing = false;
+	o.error_if_exists = true;
+	assert_status(shale_open(f->path, &o, &db), SHALE_EXISTS);
+	o.error_if_missing = true;
+	assert_status(shale_open(f->path, &o, &db), SHALE_INVALID);
+	o.error_if_missing = false;
+	o.read_only = true;
+	assert_status(shale_open(f->path, &o, &db), SHALE_INVALID);
+	assert_status(shale_open("s3://bucket", NULL, &db), SHALE_UNSUPPORTED);
+	assert_status(shale_open("", NULL, &db), SHALE_INVALID);
+	snprintf(path, sizeof(path), "file:%s", f->path);
+	assert_ok(shale_open(path, &f->options, &f->db));
+}
+
+static void a_second_owner_is_kept_out(void **state)
+{
+	struct fixture *f = *state;
+	shale_db *db;
+	int status;
+	pid_t pid;
+
+	assert_status(shale_open(f->path, NULL, &db), SHALE_BUSY);
+	assert_non_null(strstr(shale_last_error()->text, f->path));
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		shale_value v;
+
+		/* Neither its own open nor the inherited handle works in the child. */
+		if (shale_open(f->path, NULL, &db) != SHALE_BUSY)
+			_exit(1);
+		if (shale_put(f->db, NULL, shale_str("a"), shale_str("b")) != SHALE_FORKED)
+			_exit(2);
+		if (shale_get(f->db, NULL, shale_str("a"), &v) != SHALE_FORKED)
+			_exit(3);
+		if (shale_close(f->db) != SHALE_FORKED)
+			_exit(4);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	put_text(f, NULL, "still", "works");
+}
+
+/* Names and contents of a directory's files but the lock, in no order. */
+static uint32_t fingerprint(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	uint32_t sum = 0;
+
+	while ((e = readdir(d)) != NULL) {
+		char name[900], buf[4096];
+		uint32_t crc;
+		size_t n;
+		FILE *file;
+
+		if (e->d_name[0] == '.' || strcmp(e->d_name, "LOCK") == 0)
+			continue;
+		crc = crc32c(0, e->d_name, strlen(e->d_name));
+		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+		file = fopen(name, "rb");
+		assert_non_null(file);
+		while ((n = fread(buf, 1, sizeof(buf), file)) != 0)
+			crc = crc32c(crc, buf, n);
+		fclose(file);
+		sum += crc;
+	}
+	closedir(d);
+	return sum;
+}
+
+/* A store whose process died: everything is in its log. */
+static void write_and_die(const char *path, const shale_options *o)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		shale_db *db;
+
+		if (shale_open(path, o, &db) != SHALE_OK ||
+		    shale_put(db, NULL, shale_str("left"), shale_str("behind")) != SHALE_OK ||
+		    shale_delete(db, NULL, shale_str("in")) != SHALE_OK)
+			_exit(1);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void a_read_only_store_is_read_and_not_changed(void **state)
+{
+	struct fixture *f = *state;
+	shale_options o = f->options;
+	shale_batch *b;
+	shale_cf *cf;
+	uint32_t before;
+
+	put_text(f, NULL, "in", "the log");
+	fixture_close(f);
+	o.read_only = true;
+	for (int died = 0; died < 2; died++) {
+		if (died)
+			write_and_die(f->path, &f->options);
+		before = fingerprint(f->path);
+		assert_ok(shale_open(f->path, &o, &f->db));
+		expect_text(f, NULL, "in", died ? NULL : "the log");
+		expect_text(f, NULL, "left", died ? "behind" : NULL);
+		assert_ok(shale_check(f->db, NULL, NULL, NULL));
+		assert_ok(shale_wait_idle(f->db));
+		assert_ok(shale_batch_new(&b));
+		assert_ok(shale_batch_put(b, NULL, shale_str("a"), shale_str("b")));
+		assert_status(shale_write(f->db, NULL, b), SHALE_READ_ONLY);
+		shale_batch_free(b);
+		assert_status(shale_put(f->db, NULL, shale_str("a"), shale_str("b")),
+			      SHALE_READ_ONLY);
+		assert_status(shale_delete(f->db, NULL, shale_str("in")), SHALE_READ_ONLY);
+		assert_status(shale_cf_create(f->db, "x", NULL, &cf), SHALE_READ_ONLY);
+		assert_status(shale_cf_drop(f->db, "x"), SHALE_READ_ONLY);
+		assert_status(shale_flush(f->db, NULL), SHALE_READ_ONLY);
+		assert_status(shale_compact(f->db, NULL), SHALE_READ_ONLY);
+		assert_status(shale_resume(f->db), SHALE_READ_ONLY);
+		fixture_close(f);
+		assert_int_equal(fingerprint(f->path), before);
+	}
+	fixture_open(f);
+	expect_text(f, NULL, "left", "behind");
+}
+
+static void a_store_can_be_destroyed(void **state)
+{
+	struct fixture *f = *state;
+
+	put_text(f, NULL, "k", "v");
+	assert_status(shale_destroy(f->path, NULL), SHALE_BUSY);
+	fixture_close(f);
+	assert_ok(shale_destroy(f->path, NULL));
+	assert_int_equal(access(f->path, F_OK), -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(missing_and_existing_stores_are_told_apart),
+		TEST(a_second_owner_is_kept_out),
+		TEST(a_read_only_store_is_read_and_not_changed),
+		TEST(a_store_can_be_destroyed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
