@@ -74,7 +74,7 @@ def sizes(memory_mb):
 	entries = lambda share: int(share * (memory_mb << 20) / 116)
 	return [scenario("sizes", ["fillseq", "settle", "warm", "readrandom", "readmissing",
 				   "multiget", "seek10", "scan", "overwrite"],
-			 {"limit": 10, "keys": "decimal", "group": 32, "writes": 200000},
+			 {"limit": 10, "keys": "decimal", "group": 32, "writes": 100000},
 			 more={f"{share} of memory": {"num": entries(share)}
 			       for share in (0.25, 1, 4, 10)})]
 

@@ -8,11 +8,13 @@ In each round all engines have their turn, the first one changing. Each line of 
 results file is one step of one round, as shale_bench printed it, with who and what.
 """
 import argparse
+import fcntl
 import json
 import os
 import pathlib
 import platform
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -90,11 +92,11 @@ def command(a):
 	"""What to type to repeat this."""
 	text = f"./dev bench {a.name}"
 	for option in ("engines", "profiles", "rounds", "num", "memory_mb", "limit_mb", "threads",
-		       "value_size", "keys"):
+		       "value_size", "keys", "seconds", "only"):
 		if getattr(a, option) != a.customary[option]:
 			value = getattr(a, option)
-			text += f" --{option.replace('_', '-')} " \
-				+ (",".join(value) if isinstance(value, list) else str(value))
+			text += f" --{option.replace('_', '-')} " + shlex.quote(
+				",".join(value) if isinstance(value, list) else str(value))
 	return text + (" --cold-memory" if a.cold_memory else "")
 
 
@@ -205,8 +207,7 @@ class Runner:
 		progress = terminal.Progress([(s["name"], variant, profile, engine)
 					      for _, s, variant, engine, profile in work])
 		for round_, s, variant, engine, profile in work:
-			name = f"{s['name']}, {variant}" if variant else s["name"]
-			progress.begin(f"round {round_ + 1}/{self.args.rounds} {name}: "
+			progress.begin(f"round {round_ + 1}/{self.args.rounds} {name_of(s, variant)}: "
 				       f"{engine} {profile}")
 			self.scenario(round_, engine, profile, s, variant, progress)
 			progress.end()
@@ -235,6 +236,12 @@ def kill_test(runner, seconds):
 	return bad
 
 
+def counted(file):
+	"""What the writer has noted so far."""
+	path = pathlib.Path(file)
+	return int.from_bytes(path.read_bytes(), "little") if path.exists() else 0
+
+
 def kill_one(runner, engine, profile, durability, seconds, kills=3):
 	where, ack = os.path.join(runner.args.dir, engine), os.path.join(runner.args.dir, "ack")
 	total = {"kills": kills, "acknowledged": 0, "missing": 0}
@@ -247,15 +254,18 @@ def kill_one(runner, engine, profile, durability, seconds, kills=3):
 		pathlib.Path(ack).unlink(missing_ok=True)
 		writer = subprocess.Popen(base + ["ack"], stdout=subprocess.DEVNULL,
 					  stderr=subprocess.DEVNULL)
-		time.sleep(seconds * random.uniform(0.5, 1.5))
+		# From the first put that returned; a slow machine takes its time to open a store.
+		while writer.poll() is None and not counted(ack):
+			time.sleep(0.01)
+		time.sleep(seconds * random.uniform(0.5, 1.5) if writer.poll() is None else 0)
 		writer.kill()
 		if writer.wait() == UNSUPPORTED:
 			return None
 		replay = subprocess.run(base + ["replay"], text=True, capture_output=True)
-		lines = [json.loads(l) for l in replay.stdout.splitlines()]
-		found = [l for l in lines if l["step"] == "replay"]
+		lines = [json.loads(line) for line in replay.stdout.splitlines()]
+		found = [line for line in lines if line["step"] == "replay"]
 		# A store that does not open again has lost everything.
-		count = int.from_bytes(pathlib.Path(ack).read_bytes(), "little")
+		count = counted(ack)
 		total["acknowledged"] += count
 		total["missing"] += found[0]["missing"] if found else count
 	flushes = []
@@ -285,6 +295,10 @@ def arguments():
 	p.add_argument("--threads", type=int)
 	p.add_argument("--value-size", type=int)
 	p.add_argument("--keys", choices=["random", "decimal"])
+	p.add_argument("--seconds", type=int, help="of each open loop, and at most of a step that "
+		       "only reads")
+	p.add_argument("--only", help="of the scenarios and their variants those whose name, as the "
+		       "progress shows it, contains this")
 	p.add_argument("--dir", default="build/bench/data")
 	p.add_argument("--json", default=None)
 	a = p.parse_args()
@@ -295,14 +309,16 @@ def arguments():
 			p.error(f"no engine '{engine}'; there are {', '.join(engines.ORDER)}")
 	a.customary = {"engines": usual, "num": None, "memory_mb": 768,
 		       "limit_mb": 256 if a.name == "sizes" else 0,
-		       "threads": None, "value_size": None, "keys": None,
+		       "threads": None, "value_size": None, "keys": None, "seconds": None,
+		       "only": None,
 		       "profiles": ["tuned", "default"] if a.name in ("full", "kill") else ["tuned"],
 		       "rounds": 5 if a.name == "full" else 3}
 	a.profiles = a.profiles.split(",") if a.profiles else a.customary["profiles"]
 	a.rounds = a.rounds or a.customary["rounds"]
 	a.json = a.json or f"build/bench/{a.name}.jsonl"
 	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size),
-				       ("keys", a.keys)) if v}
+				       ("keys", a.keys), ("open-seconds", a.seconds),
+				       ("limit", a.seconds)) if v}
 	a.limit_mb = a.limit_mb if a.limit_mb is not None else a.customary["limit_mb"]
 	if a.limit_mb:
 		a.customary["memory_mb"] = a.limit_mb * 3 // 4
@@ -311,6 +327,9 @@ def arguments():
 		a.scenarios = [] if a.name == "kill" else choose(a)
 	except KeyError:
 		p.error(f"no plan, scenario or step '{a.name}'")
+	a.scenarios = only(a.scenarios, a.only or "")
+	if not a.scenarios and a.name != "kill":
+		p.error(f"nothing is called '{a.only}'")
 	return a
 
 
@@ -321,9 +340,30 @@ def choose(a):
 	return plans.PLANS[a.name](**count) if a.name in plans.PLANS else plans.one(a.name, **count)
 
 
+def name_of(s, variant):
+	return f"{s['name']}, {variant}" if variant else s["name"]
+
+
+def only(scenarios, text):
+	chosen = [{**s, "more": {v: o for v, o in s["more"].items() if text in name_of(s, v)}}
+		  for s in scenarios]
+	return [s for s in chosen if s["more"]]
+
+
+def alone(folder):
+	"""Two runs would delete each other's stores, and neither would measure anything."""
+	lock = open(os.path.join(folder, "lock"), "w")
+	try:
+		fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+	except OSError:
+		sys.exit(f"another run works in {folder}; wait for it, or give a --dir")
+	return lock
+
+
 def main():
 	a = arguments()
 	os.makedirs(a.dir, exist_ok=True)
+	lock = alone(a.dir) # for as long as this lives
 	os.makedirs(os.path.dirname(a.json) or ".", exist_ok=True)
 	group = Group(a.limit_mb)
 	if a.limit_mb and not group.path:
