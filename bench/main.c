@@ -137,13 +137,13 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 		p->o.memory_bytes = number(name, arg, 1, 1 << 20) << 20;
 		break;
 	case 'n':
-		z->num = number(name, arg, 1000, 4000000000);
+		z->num = number(name, arg, 100, 4000000000);
 		break;
 	case 'r':
-		z->reads = number(name, arg, 100, 4000000000);
+		z->reads = number(name, arg, 10, 4000000000);
 		break;
 	case 'w':
-		z->writes = number(name, arg, 100, 4000000000);
+		z->writes = number(name, arg, 10, 4000000000);
 		break;
 	case 'v':
 		p->s.value_size = number(name, arg, 0, 1 << 20);

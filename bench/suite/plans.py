@@ -57,7 +57,7 @@ def full(num=5000000):
 			 {"num": num, "keys": "decimal", "limit": 20}),
 		scenario("values", ["fillrandom", "settle", "warm", "readrandom", "scan"],
 			 {"limit": 20},
-			 more={f"{size} B": {"value-size": size, "num": num * 116 // (size + 16)}
+			 more={f"{size} B": {"value-size": size, "num": max(num * 116 // (size + 16), 100)}
 			       for size in (16, 1024, 4096, 16384)}),
 		scenario("threads", ["fillrandom", "settle", "warm", "readrandom", "readwhilewriting"],
 			 {"num": num, "reads": num, "limit": 20},

@@ -16,6 +16,7 @@ import platform
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,7 +74,7 @@ def machine():
 			break
 	return {"type": "machine", "processor": model, "processors": os.cpu_count(),
 		"memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-		"kernel": platform.release(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+		"kernel": platform.release(), "load": os.getloadavg()[0], "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
 		"commit": git("rev-parse", "--short", "HEAD")
 			  + (", changed" if git("status", "--porcelain", "-uno") else "")}
 
@@ -261,6 +262,8 @@ def kill_one(runner, engine, profile, durability, seconds, kills=3):
 		writer.kill()
 		if writer.wait() == UNSUPPORTED:
 			return None
+		if writer.returncode != -signal.SIGKILL:
+			sys.exit(f"{engine}: the writer ended with status {writer.returncode}")
 		replay = subprocess.run(base + ["replay"], text=True, capture_output=True)
 		lines = [json.loads(line) for line in replay.stdout.splitlines()]
 		found = [line for line in lines if line["step"] == "replay"]
@@ -304,6 +307,8 @@ def arguments():
 	a = p.parse_args()
 	usual = plans.ENGINES.get(a.name, engines.USUAL)
 	a.engines = a.engines.split(",") if a.engines else usual
+	if a.num and a.num < 1000:
+		p.error("--num: at least 1000")
 	for engine in a.engines:
 		if engine not in engines.ORDER:
 			p.error(f"no engine '{engine}'; there are {', '.join(engines.ORDER)}")
@@ -370,6 +375,9 @@ def main():
 		print(f"memory is not limited: {group.why}", file=sys.stderr)
 		if a.name == "sizes":
 			sys.exit("skipped: data larger than memory needs a limit of memory")
+	if os.getloadavg()[0] > 1:
+		print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): speed, and bytes written, "
+		      "will not be the engines' alone", file=sys.stderr)
 	runner = Runner(a, group)
 	for engine, version in runner.versions.items():
 		print(f"{engine} {version}", end="  ")
