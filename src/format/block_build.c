@@ -64,6 +64,12 @@ static inline const struct block_entry *block_entries(const struct block_builder
 	return (const struct block_entry *)(const void *)b->entries.data;
 }
 
+/* The keys' bytes, one behind the other; where all keys are empty there are none. */
+static inline const uint8_t *block_keys(const struct block_builder *b)
+{
+	return b->keys.data != NULL ? b->keys.data : (const uint8_t *)"";
+}
+
 static inline size_t block_key_begin(const struct block_entry *e, size_t i)
 {
 	return i != 0 ? e[i - 1].key_end : 0;
@@ -77,7 +83,7 @@ shale_slice block_builder_last_key(const struct block_builder *b)
 	if (b->count == 0)
 		return slice_from("", 0);
 	begin = block_key_begin(e, b->count - 1);
-	return slice_from(b->keys.data + begin, e[b->count - 1].key_end - begin);
+	return slice_from(block_keys(b) + begin, e[b->count - 1].key_end - begin);
 }
 
 /* As buf_append(), with the usual case inline. */
@@ -172,11 +178,12 @@ static void block_write_keys(const struct block_builder *b, uint8_t *raw,
 			     const struct block_layout *at, bool wide)
 {
 	const struct block_entry *e = block_entries(b);
+	const uint8_t *keys = block_keys(b);
 	size_t begin = 0, end = 0;
 	uint8_t *rests = raw + at->rests;
 
 	for (size_t i = 0; i < b->count; i++) {
-		shale_slice key = slice_from(b->keys.data + begin, e[i].key_end - begin);
+		shale_slice key = slice_from(keys + begin, e[i].key_end - begin);
 		size_t behind = key.size - b->prefix;
 		size_t in_head = behind < HEAD_SIZE ? behind : HEAD_SIZE;
 
