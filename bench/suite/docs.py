@@ -266,8 +266,9 @@ def pictures(runs):
 					    "Operations a second, all engines")
 	timed = [(res, k) for res in runs for k in res.order
 		 if summary.writes(res, k) and plots.has_series(res, k)]
-	if timed: # the file with the longest series, two of its steps
-		res = max(timed, key=lambda t: max(p[-1][0] for _, p in plots.series_data(*t)))[0]
+	if timed: # the file that is about it, or that with the longest series; two of its steps
+		res = max(timed, key=lambda t: (t[1][0] == "sustained",
+						max(p[-1][0] for _, p in plots.series_data(*t))))[0]
 		out["sustained.svg"] = plots.throughput_sheet(
 			res, [k for r, k in timed if r is res][-2:], "Operations of each second")
 	opened = [(res, k) for res in runs for k in res.order if results.is_open_loop(k)]

@@ -202,6 +202,8 @@ def unit(res, key):
 		if results.is_open_loop(key) else f"{measure.name}, less is better")
 
 
+KEY_ROW = 8 # names in a row of a legend
+
 # ---- curves ----------------------------------------------------------------------
 
 def line_style(class_):
@@ -211,7 +213,7 @@ def line_style(class_):
 		f"dt {dash if dash == 'solid' else dash}")
 
 
-def key_box(names, x, y, width, height, per_row=6, step=112):
+def key_box(names, x, y, width, height, per_row=KEY_ROW, step=104):
 	"""A legend: a stretch of each line, and its name."""
 	out = ""
 	for i, (name, class_) in enumerate(names):
@@ -222,6 +224,10 @@ def key_box(names, x, y, width, height, per_row=6, step=112):
 			f"set label {i + 10} {quoted(name)} at screen {(at_x + 30) / width:.5f},"
 			f"{1 - at_y / height:.5f} left tc {colour('ink')} font ',11'\n")
 	return out
+
+
+def key_height(names):
+	return 44 + 16 * ((len(names) - 1) // KEY_ROW)
 
 
 def no_key(names):
@@ -292,12 +298,11 @@ def legend_of(res):
 
 
 def latency_sheet(res, keys, label, columns=2, width=860):
-	panel, w = 268, (width - 24) // columns
-	height = math.ceil(len(keys) / columns) * panel + 40
-	names = legend_of(res)
+	panel, w, names = 268, (width - 24) // columns, legend_of(res)
+	height = math.ceil(len(keys) / columns) * panel + key_height(names) - 4
 	commands = key_box(names, 20, 18, width, height)
 	for i, key in enumerate(keys):
-		x, y = 16 + i % columns * w, 44 + i // columns * panel
+		x, y = 16 + i % columns * w, key_height(names) + i // columns * panel
 		step = engines.STEPS.get(key[2].partition("@")[0], "")
 		commands += heading(results.title(key), f"latency by percentile; {step}", x, y, width,
 				    height)
@@ -374,10 +379,11 @@ def throughput_svg(res, key, width=860, height=300):
 
 def throughput_sheet(res, keys, label, width=860):
 	panel = 280
-	height, names = len(keys) * panel + 40, legend_of(res)
+	names = legend_of(res)
+	height = len(keys) * panel + key_height(names) - 4
 	commands = key_box(names, 20, 18, width, height)
 	for i, key in enumerate(keys):
-		y = 44 + i * panel
+		y = key_height(names) + i * panel
 		commands += heading(results.title(key), "operations of each second, logarithmic", 16, y, width, height)
 		commands += throughput(series_data(res, key), 16, y + 4, width - 28, panel - 24, width,
 				       height, 12)
