@@ -130,9 +130,11 @@ def one(name, num=1000000):
 	base, _, load = name.partition("@")
 	if base not in engines.STEPS:
 		raise KeyError(name)
-	alone = [a for b, a in PAIRS if b == base]
-	return [scenario(name, ["fillbatch", "settle", "warm", *alone, base]
-			 + ["settle", name] * bool(load), {"num": num, "limit": 20})]
+	steps = [a for b, a in PAIRS if b == base] + [base] + [name] * bool(load)
+	settle = [] if base[0] in "rsm" else ["settle"] # who only reads owes nothing
+	return [scenario(name, ["fillbatch", "settle", "warm"]
+			 + [s for step in steps for s in [step] + settle],
+			 {"num": num, "limit": 20})]
 
 
 # A step beside other work, and the same alone.

@@ -351,7 +351,8 @@ class Plans(unittest.TestCase):
 		self.assertEqual(plans.one("threads")[0]["name"], "threads")
 		self.assertEqual(plans.one("readwhilewriting")[0]["steps"][-2:],
 				 ["readrandom", "readwhilewriting"])
-		self.assertEqual(plans.one("ycsba@70")[0]["steps"][-3:], ["ycsba", "settle", "ycsba@70"])
+		self.assertEqual(plans.one("ycsba@70")[0]["steps"][-4:],
+				 ["ycsba", "settle", "ycsba@70", "settle"])
 		with self.assertRaises(KeyError):
 			plans.one("no such thing")
 
