@@ -124,6 +124,7 @@ class Runner:
 		self.out.close()
 		for engine in self.args.engines:
 			shutil.rmtree(os.path.join(self.args.dir, engine), ignore_errors=True)
+		pathlib.Path(self.args.dir, "ack").unlink(missing_ok=True)
 		if self.ballast:
 			self.ballast.drop()
 
@@ -367,6 +368,7 @@ def alone(folder):
 
 def main():
 	a = arguments()
+	signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended")) # by way of what cleans up
 	os.makedirs(a.dir, exist_ok=True)
 	lock = alone(a.dir) # for as long as this lives
 	os.makedirs(os.path.dirname(a.json) or ".", exist_ok=True)
