@@ -297,6 +297,8 @@ static void count_entries(struct plan *p, const char *name, const struct stream 
 		p->entries = p->s.sizes.num;
 	else if (strcmp(name, "deletehalf") == 0)
 		p->entries -= p->s.sizes.num / 2;
+	else if (strcmp(name, "deletefront") == 0)
+		p->entries -= p->s.sizes.num - 1;
 	else
 		p->entries += s->inserts;
 }

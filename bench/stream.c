@@ -12,6 +12,7 @@ enum drawing {
 	SORTED,  /* all keys of the store, in order */
 	ALL,     /* all, each once, shuffled */
 	HALF,    /* half of them, each once, shuffled */
+	FRONT,   /* all but the last, in order */
 	REPEAT,  /* drawn evenly, with repetition */
 	ZIPF,    /* drawn by Zipf's law: the hundredth part of the keys gets most */
 	MISSING, /* not there */
@@ -32,6 +33,7 @@ static const struct simple {
 	{ "readzipf", OP_GET, ZIPF, 0 },           { "multiget", OP_MULTI_GET, REPEAT, 0 },
 	{ "seek10", OP_SEEK, REPEAT, 10 },         { "seek100", OP_SEEK, REPEAT, 100 },
 	{ "readwhilewriting", OP_GET, REPEAT, 0 }, { "deletehalf", OP_REMOVE, HALF, 0 },
+	{ "deletefront", OP_REMOVE, FRONT, 0 },
 };
 
 static void *map(uint64_t bytes)
@@ -97,6 +99,8 @@ static uint64_t custom_count(const struct simple *d, const struct sizes *z)
 		return z->num;
 	case HALF:
 		return z->num / 2;
+	case FRONT:
+		return z->num - 1;
 	case ONCE:
 		return 1;
 	default:
@@ -112,6 +116,7 @@ static uint64_t number_of(const struct simple *d, const struct sizes *z, const s
 {
 	switch (d->drawing) {
 	case SORTED:
+	case FRONT:
 		return i % z->num;
 	case ALL:
 	case HALF:
@@ -122,6 +127,19 @@ static uint64_t number_of(const struct simple *d, const struct sizes *z, const s
 	default:
 		return below(random, z->num);
 	}
+}
+
+/* There is one key more than in the stream: leave out the largest instead. */
+static void leave_out_largest(const struct sizes *z, struct stream *s)
+{
+	char *largest = s->keys, last[KEY_SIZE];
+
+	for (uint64_t i = 1; i < s->count; i++)
+		if (key_order(s->keys + i * KEY_SIZE, largest) > 0)
+			largest = s->keys + i * KEY_SIZE;
+	key_make(z->keys, 2 * s->count, last);
+	if (key_order(last, largest) < 0)
+		memcpy(largest, last, KEY_SIZE);
 }
 
 static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t count,
@@ -137,7 +155,9 @@ static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t 
 
 		key_make(z->keys, 2 * n + (d->drawing == MISSING), out->keys + i * KEY_SIZE);
 	}
-	if (d->drawing == SORTED && z->keys != KEY_DECIMAL)
+	if (d->drawing == FRONT)
+		leave_out_largest(z, out);
+	if (d->drawing == FRONT || (d->drawing == SORTED && z->keys != KEY_DECIMAL))
 		qsort(out->keys, count, KEY_SIZE, key_order);
 }
 

@@ -1,14 +1,16 @@
 /*
- * Gets of many keys. One get waits for memory three or four times: for a filter
- * line, an index entry, a block. Many of them take each step together, so that
+ * Gets of many keys. One get waits for memory time and again: for a filter line, an
+ * index entry, a block, the value in it. Many of them take each step together, so that
  * their waits overlap, and what is not in the cache is read from the device at
- * once:
+ * once. Each step fetches no more than what the next one reads, since a processor waits
+ * for some twenty lines of memory at a time:
  *
  *   1  memtables; for the rest, the candidate table of every run, filters fetched
- *   2  each key goes down its candidates to the first whose filter has it, aims at
- *      the block, which is fetched
+ *   2  each key goes down its candidates to the first whose filter has it; the heads of
+ *      the index, the block's description in it, the block's heads are fetched in turn
  *   3  cached blocks are pinned, the others read together
- *   4  the blocks are searched; who was misled by a filter goes on with 2
+ *   4  the blocks' heads are searched, the entries fetched
+ *   5  the entries are looked at; who was misled by a filter goes on with 2
  *
  * Keys are taken in groups, so that what one fetched is still there when it is used.
  * All of them see one moment.
@@ -33,26 +35,44 @@ struct want {
 };
 
 /* 2: to the next candidate that may have the key; false if it is answered. */
-static bool want_aim(struct want *w)
+static bool want_choose(struct want *w)
 {
 	shale_status rc = SHALE_MORE;
 
-	for (; rc == SHALE_MORE && w->at < w->count; w->at++) {
-		struct table *t = w->candidates[w->at];
+	while (rc == SHALE_MORE && w->at < w->count) {
+		struct table *t = w->candidates[w->at++];
 
-		if (!get_filter(&w->g, t, &rc))
-			continue;
-		if (table_probe_aim(&w->probe, t, w->g.key, w->g.seq)) {
-			w->at++;
+		if (get_filter(&w->g, t, &rc)) {
+			table_probe_begin(&w->probe, t, w->g.key);
 			return true;
 		}
-		rc = get_found(&w->g, SHALE_NOT_FOUND, NULL, w->out);
 	}
 	*w->rc = rc == SHALE_MORE ? SHALE_NOT_FOUND : rc;
 	return false;
 }
 
-/* 3 and 4 for those that are aimed. */
+/* 2 for all that are not answered; those that are aimed at a block then. */
+static size_t wants_aim(struct want *wants, size_t n, struct want **aimed)
+{
+	size_t chosen = 0, count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (*wants[i].rc == SHALE_MORE && want_choose(&wants[i]))
+			aimed[chosen++] = &wants[i];
+	for (size_t i = 0; i < chosen; i++) {
+		struct want *w = aimed[i];
+
+		if (table_probe_block(&w->probe, w->g.key, w->g.seq))
+			aimed[count++] = w;
+		else
+			*w->rc = get_found(&w->g, SHALE_NOT_FOUND, NULL, w->out);
+	}
+	for (size_t i = 0; i < count; i++)
+		table_probe_fetch(&aimed[i]->probe);
+	return count;
+}
+
+/* 3, 4 and 5 for those. */
 static void wants_probe(struct want **aimed, size_t n)
 {
 	struct table_probe *missing[GROUP];
@@ -65,21 +85,31 @@ static void wants_probe(struct want **aimed, size_t n)
 	}
 	if (count != 0)
 		table_probes_read(missing, count, &aimed[0]->g.read);
+	for (size_t i = 0; i < n; i++)
+		if (likely(aimed[i]->probe.status >= 0))
+			table_probe_search(&aimed[i]->probe, aimed[i]->g.key);
 	for (size_t i = 0; i < n; i++) {
 		struct want *w = aimed[i];
 		struct table_lookup found = { .pin = { NULL, 0 } };
 		shale_status rc = w->probe.status;
 
-		if (rc >= 0)
-			rc = table_probe_find(&w->probe, w->g.key, w->g.seq, &found);
+		if (likely(rc >= 0))
+			rc = table_probe_found(&w->probe, w->g.key, w->g.seq, &found);
 		*w->rc = get_found(&w->g, rc, &found, w->out);
 	}
+}
+
+static bool any_open(const struct want *wants, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (*wants[i].rc == SHALE_MORE)
+			return true;
+	return false;
 }
 
 static void group_get(struct want *wants, size_t n)
 {
 	struct want *aimed[GROUP];
-	size_t count;
 
 	for (size_t i = 0; i < n; i++) {
 		struct want *w = &wants[i];
@@ -95,13 +125,8 @@ static void group_get(struct want *wants, size_t n)
 		if (*w->rc == SHALE_OK)
 			*w->rc = SHALE_MORE;
 	}
-	do {
-		count = 0;
-		for (size_t i = 0; i < n; i++)
-			if (*wants[i].rc == SHALE_MORE && want_aim(&wants[i]))
-				aimed[count++] = &wants[i];
-		wants_probe(aimed, count);
-	} while (count != 0);
+	while (any_open(wants, n))
+		wants_probe(aimed, wants_aim(wants, n, aimed));
 }
 
 /* The failure that is told is that of the first key that has one. */

@@ -81,6 +81,16 @@ shale_status block_parse(const void *raw, size_t size, struct block *out);
 size_t block_lower_bound(const struct block *b, shale_slice key);
 /* The same by a sample of the heads (format/heads.h): faster in a large block. */
 size_t block_lower_bound_sampled(const struct block *b, const uint64_t *sample, shale_slice key);
+/*
+ * Both in two steps, for those who look for many keys at once: the first fetches what
+ * the second will read, and gives what the second is told. The key is one and the same.
+ */
+size_t block_sample_bound(const struct block *b, const uint64_t *sample, shale_slice key);
+size_t block_lower_bound_from(const struct block *b, size_t from, shale_slice key);
+/* Fetches the entry and the front of its value too, as far as their places can be guessed. */
+size_t block_head_bound(const struct block *b, shale_slice key);
+size_t block_lower_bound_at(const struct block *b, size_t at, shale_slice key);
+
 /* Index of the first entry whose user key is > key; count if there is none. */
 size_t block_upper_bound(const struct block *b, shale_slice key);
 

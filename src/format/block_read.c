@@ -141,19 +141,25 @@ static size_t block_tail_search(const struct block *b, size_t i, const struct bl
 	return i;
 }
 
+/* Whether the prefix alone tells the place of the key, and which it is. */
+static inline bool block_prefix_tells(const struct block *b, shale_slice key, size_t *at)
+{
+	size_t shared = key.size < b->prefix_size ? key.size : b->prefix_size;
+	int c = shared != 0 ? memcmp(key.data, b->prefix, shared) : 0;
+
+	*at = c <= 0 ? 0 : b->count;
+	return c != 0 || key.size < b->prefix_size;
+}
+
 /* `sample` is of the heads (heads.h), or NULL. */
 static inline size_t block_search(const struct block *b, const uint64_t *sample, shale_slice key,
 				  int bound)
 {
-	size_t shared = key.size < b->prefix_size ? key.size : b->prefix_size;
-	int c = shared != 0 ? memcmp(key.data, b->prefix, shared) : 0;
 	struct block_target t;
 	size_t i;
 
-	if (c != 0)
-		return c < 0 ? 0 : b->count;
-	if (key.size < b->prefix_size)
-		return 0;
+	if (block_prefix_tells(b, key, &i))
+		return i;
 	t = block_target(key, b->prefix_size);
 	i = sample != NULL ? heads_lower_sampled(b->heads, b->count, sample, t.head)
 			   : heads_lower(b->heads, b->count, t.head);
@@ -173,6 +179,77 @@ size_t block_upper_bound(const struct block *b, shale_slice key)
 size_t block_lower_bound_sampled(const struct block *b, const uint64_t *sample, shale_slice key)
 {
 	return block_search(b, sample, key, 0);
+}
+
+/* ---- searching in steps ---- */
+
+size_t block_sample_bound(const struct block *b, const uint64_t *sample, shale_slice key)
+{
+	size_t from;
+
+	if (block_prefix_tells(b, key, &from))
+		return 0; /* told again by the next step */
+	from = heads_sample_lower(sample, b->count, key_head(key, b->prefix_size));
+	__builtin_prefetch(b->heads + from);
+	__builtin_prefetch(b->heads + from + HEADS_SAMPLE - 1);
+	return from;
+}
+
+size_t block_lower_bound_from(const struct block *b, size_t from, shale_slice key)
+{
+	struct block_target t;
+	size_t i;
+
+	if (block_prefix_tells(b, key, &i))
+		return i;
+	t = block_target(key, b->prefix_size);
+	return block_tail_search(b, heads_lower_from(b->heads, b->count, from, t.head), &t, 0);
+}
+
+/* Where piece i of n, which fill [data, end), is if all are of one size. */
+static inline const uint8_t *block_guess(const uint8_t *data, const uint8_t *end, size_t i,
+					 size_t n)
+{
+	return data + (size_t)(end - data) * i / n;
+}
+
+/* What block_lower_bound_at() and whoever reads the entry will touch. */
+static inline void block_prefetch_entry(const struct block *b, size_t i)
+{
+	const uint8_t *value = block_guess(b->values, b->raw + b->raw_size, i, b->count);
+
+	__builtin_prefetch(b->types + i);
+	__builtin_prefetch(b->head_sizes + i);
+	__builtin_prefetch(b->seqs + b->seq_width * i);
+	__builtin_prefetch(b->rest_ends + ((b->flags & BLOCK_WIDE_RESTS) != 0 ? 4 : 2) * i);
+	__builtin_prefetch(b->value_ends + ((b->flags & BLOCK_WIDE_VALUES) != 0 ? 4 : 2) * i);
+	__builtin_prefetch(block_guess(b->rests, b->values, i, b->count));
+	__builtin_prefetch(value);
+	__builtin_prefetch(value + 64);
+}
+
+/* The prefix, which lies behind the columns, is fetched and not looked at: the next step does. */
+size_t block_head_bound(const struct block *b, shale_slice key)
+{
+	size_t at = 0;
+
+	__builtin_prefetch(b->prefix);
+	if (likely(key.size >= b->prefix_size))
+		at = heads_lower(b->heads, b->count, key_head(key, b->prefix_size));
+	if (likely(at < b->count))
+		block_prefetch_entry(b, at);
+	return at;
+}
+
+size_t block_lower_bound_at(const struct block *b, size_t at, shale_slice key)
+{
+	struct block_target t;
+	size_t i;
+
+	if (block_prefix_tells(b, key, &i))
+		return i;
+	t = block_target(key, b->prefix_size);
+	return block_tail_search(b, at, &t, 0);
 }
 
 bool block_key_equals(const struct block *b, size_t i, shale_slice key)

@@ -59,14 +59,24 @@ static inline size_t heads_samples(size_t n)
 /* sample[i] = heads[HEADS_SAMPLE * (i + 1) - 1] */
 void heads_sample(const uint64_t *heads, size_t n, uint64_t *sample);
 
+/* By the sample of n heads: from where on HEADS_SAMPLE of them are to be looked at. */
+static inline size_t heads_sample_lower(const uint64_t *sample, size_t n, uint64_t head)
+{
+	return HEADS_SAMPLE * heads_lower(sample, heads_samples(n), head);
+}
+
+static inline size_t heads_lower_from(const uint64_t *heads, size_t n, size_t from, uint64_t head)
+{
+	size_t left = n - from < HEADS_SAMPLE ? n - from : HEADS_SAMPLE;
+
+	return from + heads_less(heads + from, left, head);
+}
+
 /* heads_lower() by way of the sample, which is small enough to stay in the cache. */
 static inline size_t heads_lower_sampled(const uint64_t *heads, size_t n, const uint64_t *sample,
 					 uint64_t head)
 {
-	size_t from = HEADS_SAMPLE * heads_lower(sample, heads_samples(n), head);
-	size_t left = n - from < HEADS_SAMPLE ? n - from : HEADS_SAMPLE;
-
-	return from + heads_less(heads + from, left, head);
+	return heads_lower_from(heads, n, heads_sample_lower(sample, n, head), head);
 }
 
 #endif

@@ -25,6 +25,7 @@ struct table {
 	uint64_t filter_lines;
 	unsigned filter_probes;
 	size_t blocks;
+	size_t front_lines;         /* of a cached block: those that a search reads first */
 	uint64_t *sample;           /* of the heads of the index */
 	struct block index;         /* meaningless when there are no blocks */
 	struct block_place *places; /* of each block */
@@ -90,6 +91,8 @@ shale_status table_check_stored(const struct table *t, const struct extent *e,
 /* Stored bytes, checked, as e->raw_size bytes at `raw` (which may be `stored` if raw). */
 shale_status table_unpack(const struct table *t, const struct extent *e, const uint8_t *stored,
 			  const char *what, uint8_t *raw);
+
+size_t table_front_lines(const struct table *t);
 
 /* A block for the cache from its stored bytes. */
 shale_status table_block_new(const struct table *t, const struct extent *e, const uint8_t *stored,

@@ -369,6 +369,7 @@ shale_status table_open(const struct table_env *te, uint64_t number, uint64_t si
 		rc = load_props(t);
 	if (rc >= 0)
 		rc = check_layout(t);
+	t->front_lines = table_front_lines(t);
 	t->charge += sizeof(*t);
 	budget_add(te->budget, BUDGET_TABLES, (int64_t)t->charge);
 	if (rc < 0) {

@@ -9,8 +9,11 @@
  */
 #include "table/impl.h"
 
-/* Of a block, for a get: its columns, which lie in front, and some of its keys. */
-enum { PREFETCH_LINES = 12 };
+enum {
+	PREFETCH_LINES =
+		12, /* of a block, for a get: its columns, which lie in front, and some keys */
+	FRONT_LINES = 16, /* at most, of many blocks together: what describes it, and the heads */
+};
 
 void table_filter_prefetch(const struct table *t, uint64_t hash)
 {
@@ -171,20 +174,59 @@ static size_t visible(const struct block *b, size_t at, shale_slice key, uint64_
 	return high < end ? high : b->count;
 }
 
-bool table_probe_aim(struct table_probe *p, struct table *t, shale_slice key, uint64_t limit)
+/* Block i ends at or behind the key: it, or one behind it, has what is sought. */
+static inline bool probe_block(struct table_probe *p, struct table *t, size_t i, shale_slice key,
+			       uint64_t limit)
 {
-	size_t i = table_find_block(t, key);
-
 	/* All index entries have sequence 0 unless some key's versions span blocks. */
 	if (unlikely(t->index.seq_width != 0))
 		while (i < t->blocks && ends_above(t, i, key, limit))
 			i++;
-	if (i >= t->blocks)
-		return false;
-	cache_prefetch(t->te.cache, &t->places[i].hint, PREFETCH_LINES);
 	p->table = t;
 	p->block = i;
+	return i < t->blocks;
+}
+
+bool table_probe_aim(struct table_probe *p, struct table *t, shale_slice key, uint64_t limit)
+{
+	if (!probe_block(p, t, table_find_block(t, key), key, limit))
+		return false;
+	cache_prefetch(t->te.cache, &t->places[p->block].hint, PREFETCH_LINES);
 	return true;
+}
+
+void table_probe_begin(struct table_probe *p, struct table *t, shale_slice key)
+{
+	p->table = t;
+	p->at = t->blocks != 0 ? block_sample_bound(&t->index, t->sample, key) : 0;
+}
+
+bool table_probe_block(struct table_probe *p, shale_slice key, uint64_t limit)
+{
+	struct table *t = p->table;
+
+	if (t->blocks == 0 ||
+	    !probe_block(p, t, block_lower_bound_from(&t->index, p->at, key), key, limit))
+		return false;
+	__builtin_prefetch(&t->places[p->block]);
+	return true;
+}
+
+void table_probe_fetch(const struct table_probe *p)
+{
+	struct table *t = p->table;
+
+	cache_prefetch(t->te.cache, &t->places[p->block].hint, t->front_lines);
+}
+
+/* Entries are about as many in each block. */
+size_t table_front_lines(const struct table *t)
+{
+	size_t entries = t->blocks != 0 ? (size_t)(t->props.entries / t->blocks) : 0;
+	size_t bytes = sizeof(struct table_block) + BLOCK_HEADER + HEAD_SIZE * entries;
+
+	/* One more, since it begins anywhere in a line. */
+	return bytes / 64 + 2 < FRONT_LINES ? bytes / 64 + 2 : FRONT_LINES;
 }
 
 void table_probe_place(const struct table_probe *p, uint64_t *offset, uint32_t *bytes)
@@ -209,11 +251,16 @@ bool table_probe_cached(struct table_probe *p, const struct table_read *r)
 	return false;
 }
 
-shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t limit,
-			      struct table_lookup *out)
+static inline const struct block *probe_view(const struct table_probe *p)
 {
-	const struct block *b = &((const struct table_block *)p->pin.data)->view;
-	size_t at = block_lower_bound(b, key);
+	return &((const struct table_block *)p->pin.data)->view;
+}
+
+/* `at` is the lower bound of the key. */
+static inline shale_status probe_look(struct table_probe *p, size_t at, shale_slice key,
+				      uint64_t limit, struct table_lookup *out)
+{
+	const struct block *b = probe_view(p);
 
 	if (at < b->count && block_key_equals(b, at, key)) {
 		at = visible(b, at, key, limit);
@@ -227,6 +274,23 @@ shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t l
 	}
 	cache_release(p->table->te.cache, &p->pin);
 	return SHALE_NOT_FOUND;
+}
+
+shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t limit,
+			      struct table_lookup *out)
+{
+	return probe_look(p, block_lower_bound(probe_view(p), key), key, limit, out);
+}
+
+void table_probe_search(struct table_probe *p, shale_slice key)
+{
+	p->at = block_head_bound(probe_view(p), key);
+}
+
+shale_status table_probe_found(struct table_probe *p, shale_slice key, uint64_t limit,
+			       struct table_lookup *out)
+{
+	return probe_look(p, block_lower_bound_at(probe_view(p), p->at, key), key, limit, out);
 }
 
 shale_status table_get(struct table *t, const struct table_read *r, shale_slice key, uint64_t limit,

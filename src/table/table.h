@@ -110,6 +110,7 @@ shale_status table_get(struct table *t, const struct table_read *r, shale_slice 
 struct table_probe {
 	struct table *table;
 	size_t block;
+	size_t at;           /* private; what one step leaves to the next */
 	shale_status status; /* of table_probes_read() */
 
 	/* private */
@@ -126,6 +127,16 @@ bool table_probe_cached(struct table_probe *p, const struct table_read *r);
 void table_probes_read(struct table_probe **probes, size_t n, const struct table_read *r);
 shale_status table_probe_find(struct table_probe *p, shale_slice key, uint64_t limit,
 			      struct table_lookup *out);
+/*
+ * To aim and to find in smaller steps, each of which fetches what the next one reads:
+ * begin, block (false: no block can have the key), fetch; search, found.
+ */
+void table_probe_begin(struct table_probe *p, struct table *t, shale_slice key);
+bool table_probe_block(struct table_probe *p, shale_slice key, uint64_t limit);
+void table_probe_fetch(const struct table_probe *p);
+void table_probe_search(struct table_probe *p, shale_slice key);
+shale_status table_probe_found(struct table_probe *p, shale_slice key, uint64_t limit,
+			       struct table_lookup *out);
 
 /*
  * All entries. Holds a reference. With `sequential` (merges, full scans) blocks

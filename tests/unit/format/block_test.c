@@ -1,6 +1,7 @@
 #include "bytes.h"
 
 #include "format/block.h"
+#include "format/heads.h"
 
 /* ---- a sorted set of entries, the oracle ---- */
 
@@ -157,11 +158,24 @@ static void assert_entries(const struct block *b, const struct set *s)
 	}
 }
 
+/* However it is found: by way of a sample or not, at once or in two steps. */
+static void assert_steps(const struct block *b, shale_slice key, size_t lower)
+{
+	uint64_t *sample = calloc(heads_samples(b->count) + 1, sizeof(*sample));
+
+	heads_sample(b->heads, b->count, sample);
+	assert_int_equal(block_lower_bound_sampled(b, sample, key), lower);
+	assert_int_equal(block_lower_bound_from(b, block_sample_bound(b, sample, key), key), lower);
+	assert_int_equal(block_lower_bound_at(b, block_head_bound(b, key), key), lower);
+	free(sample);
+}
+
 static void assert_bounds(const struct block *b, const struct set *s, shale_slice key)
 {
 	size_t lower = block_lower_bound(b, key), upper = block_upper_bound(b, key);
 
 	assert_int_equal(lower, set_bound(s, key, false));
+	assert_steps(b, key, lower);
 	assert_int_equal(upper, set_bound(s, key, true));
 	for (size_t i = 0; i < s->n && i < 8; i++)
 		assert_int_equal(block_key_equals(b, i, key), slice_eq(s->entries[i].key, key));
