@@ -6,7 +6,8 @@
  *   late      tombstones come to be delete_within_ms old: they and all beneath
  *             them are merged, down to the bottom, after three quarters of the time
  *   dense     a quarter of a table at the bottom is dead, or half of one higher up
- *             beneath which little lies: it is written anew
+ *             beneath which little lies, or little but what it may hide: it is written
+ *             anew
  *
  * Each leaves nothing that it would pick again: what is at the bottom and older
  * than all snapshots, as is asked for, is dropped by the merge.
@@ -18,7 +19,7 @@
  */
 #include "compact/policy.h"
 
-enum { DENSE_BOTTOM = 4, DENSE_ABOVE = 2, COLUMN_MAX = 4 };
+enum { DENSE_BOTTOM = 4, DENSE_ABOVE = 2, COLUMN_MAX = 4, HIDDEN = 2 };
 
 static uint64_t dead_entries(const struct table_props *p)
 {
@@ -137,7 +138,32 @@ static bool is_dense(const struct version *v, size_t run, const struct table_pro
 		dead += p->expiring;
 	if (dead == 0 || p->max_seq > now->oldest_snapshot || dead * DENSE_BOTTOM < all)
 		return false;
-	return (dead * DENSE_ABOVE >= all && v->runs[run]->level != 0) || is_bottom(v, run, p);
+	return dead * DENSE_ABOVE >= all || is_bottom(v, run, p);
+}
+
+/*
+ * Whether a dense table is to be merged with what lies beneath it: where that is little
+ * (in level 0 others will come), or little but what the tombstones may hide.
+ */
+static bool is_worth(const struct version *v, const struct run *r, size_t t,
+		     const struct pick *column)
+{
+	uint64_t bytes = 0, entries = 0, tombstones = 0;
+
+	for (size_t k = 0; k < column->input_count; k++) {
+		const struct pick_input *in = &column->inputs[k];
+
+		for (size_t n = in->first; n < in->first + in->count; n++) {
+			const struct table_meta *m = v->runs[in->run]->tables[n];
+
+			bytes += m->size;
+			entries += m->props.entries;
+			tombstones += m->props.tombstones;
+		}
+	}
+	if (r->level != 0 && bytes <= COLUMN_MAX * r->tables[t]->size)
+		return true;
+	return entries - tombstones <= HIDDEN * tombstones;
 }
 
 bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
@@ -151,18 +177,10 @@ bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
 		if (v->expiring == 0 && v->level[r->level].tombstones == 0)
 			continue;
 		for (size_t t = 0; t < r->count; t++) {
-			uint64_t bytes = 0;
-
 			if (!is_dense(v, i, &r->tables[t]->props, now) ||
 			    !column_of(v, i, t, inputs, out))
 				continue;
-			for (size_t k = 0; k < out->input_count; k++)
-				for (size_t n = 0; n < inputs[k].count; n++)
-					bytes += v->runs[inputs[k].run]
-							 ->tables[inputs[k].first + n]
-							 ->size;
-			if (out->input_count == 1 ||
-			    (!alone && bytes <= COLUMN_MAX * r->tables[t]->size))
+			if (out->input_count == 1 || (!alone && is_worth(v, r, t, out)))
 				return true;
 		}
 	}

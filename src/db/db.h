@@ -40,6 +40,7 @@
 enum {
 	RING_SIZE = 1024,      /* commits between their ordered step and their publication */
 	SEALED_MAX = 32,       /* sealed memtables of a family */
+	PASSED_MANY = 10000,   /* dead entries, in vain for a scan */
 	JOB_CANCELLED = -99,   /* a merge that was told to end */
 	LOG_MEMORY = 64 << 20, /* of the budget, for log segments, at most */
 };
@@ -354,6 +355,8 @@ bool publish_wait(shale_db *db, uint64_t ticket);
 shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why);
 /* Seal the families whose data holds the oldest log, when the log outgrew its bound. */
 shale_status seal_for_log(shale_db *db);
+/* Seal the family's memtable if it is mostly tombstones; a scan has passed PASSED_MANY. No lock held. */
+void seal_for_scans(shale_db *db, shale_cf *cf);
 /* Seal the largest memtables when many families together hold too much. Under commit_mu. */
 void seal_for_memory(shale_db *db);
 

@@ -24,6 +24,7 @@ struct shale_iter {
 	struct iter *merged;
 	struct rangedel_set *ranges; /* NULL: none */
 	uint64_t seq, now_ms, skip_max, skipped;
+	uint64_t passed;         /* dead entries, of earlier moves; back to 0 at PASSED_MANY */
 	uint64_t moves;          /* not yet counted in the store's figures */
 	struct buf lower, upper; /* bounds, where has_* */
 	bool has_lower, has_upper;
@@ -199,6 +200,17 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 	return SHALE_OK;
 }
 
+/* A move has passed dead entries. Where they are many, they are to go from the memtable. */
+static __attribute__((noinline)) void note_passed(struct shale_iter *it)
+{
+	it->passed += it->skipped;
+	it->skipped = 0;
+	if (it->passed < PASSED_MANY)
+		return;
+	it->passed = 0;
+	seal_for_scans(it->db, it->cf);
+}
+
 /* Counters that all threads share are not touched at every step. */
 static void count_moves(struct shale_iter *it)
 {
@@ -211,6 +223,8 @@ void shale_iter_free(shale_iter *it)
 	if (it == NULL)
 		return;
 	holder_remove(&it->holder);
+	if (it->merged != NULL)
+		note_passed(it);
 	count_moves(it);
 	iter_free(it->merged);
 	rangedel_free(it->ranges);
@@ -258,7 +272,7 @@ static inline shale_status finish(struct shale_iter *it, shale_status rc)
 static bool budget_spent(struct shale_iter *it)
 {
 	it->judged = true;
-	return it->skip_max != 0 && ++it->skipped > it->skip_max;
+	return ++it->skipped > it->skip_max && it->skip_max != 0;
 }
 
 /* n is 16 to 32: two copies that may overlap, instead of a call. */
@@ -393,7 +407,7 @@ static shale_status backward(struct shale_iter *it)
 
 static shale_status begin(struct shale_iter *it)
 {
-	it->skipped = 0;
+	note_passed(it);
 	stats_add(&it->db->stats, STAT_SEEKS, 1);
 	return db_enter(it->db);
 }
@@ -464,7 +478,8 @@ static inline bool leave(struct shale_iter *it)
 {
 	if (unlikely(++it->moves == MOVES_MAX))
 		count_moves(it);
-	it->skipped = 0;
+	if (unlikely(it->skipped != 0))
+		note_passed(it);
 	return it->backward || it->place != AT_ENTRY || remember(&it->key, it->shown_key);
 }
 

@@ -77,6 +77,25 @@ shale_status seal_for_log(shale_db *db)
 	return SHALE_OK;
 }
 
+/*
+ * A scan has passed many dead entries, and the next one would again. In tables they are
+ * merged away, once they are there. All is as well without, so a failure is not told.
+ */
+void seal_for_scans(shale_db *db, shale_cf *cf)
+{
+	shale_error before = *err_last();
+
+	mutex_lock(&db->commit_mu);
+	if (db_writable(db) >= 0) {
+		uint64_t dead = memtable_tombstones(cf->active->table);
+
+		if (dead >= PASSED_MANY && 2 * dead >= memtable_count(cf->active->table))
+			(void)seal_family(db, cf, SHALE_FLUSH_ASKED);
+	}
+	mutex_unlock(&db->commit_mu);
+	*err_last() = before;
+}
+
 void seal_for_memory(shale_db *db)
 {
 	shale_cf *largest;

@@ -15,6 +15,7 @@ struct memtable {
 	_Alignas(64) _Atomic uint32_t refs;
 	struct {
 		_Alignas(64) _Atomic uint64_t value;
+		_Atomic uint64_t tombstones; /* of these */
 	} count[MEMTABLE_STRIPES];
 };
 

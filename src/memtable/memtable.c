@@ -49,6 +49,7 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 			  shale_slice value, const struct memtree_aim *aim)
 {
 	struct memtree_new what = { seqtype(seq, type), value };
+	unsigned stripe;
 	bool ok;
 
 	if (key.size > SHALE_KEY_MAX || value.size > SHALE_VALUE_MAX)
@@ -60,8 +61,10 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 		ok = memtree_add(&m->tree, key, &what, aim);
 	if (unlikely(!ok))
 		return err_memory("the memtable");
-	atomic_fetch_add_explicit(&m->count[task_stripe() % MEMTABLE_STRIPES].value, 1,
-				  memory_order_relaxed);
+	stripe = task_stripe() % MEMTABLE_STRIPES;
+	atomic_fetch_add_explicit(&m->count[stripe].value, 1, memory_order_relaxed);
+	if (type == OP_DELETE)
+		atomic_fetch_add_explicit(&m->count[stripe].tombstones, 1, memory_order_relaxed);
 	return SHALE_OK;
 }
 
@@ -121,6 +124,15 @@ uint64_t memtable_count(const struct memtable *m)
 
 	for (int i = 0; i < MEMTABLE_STRIPES; i++)
 		sum += atomic_load_explicit(&m->count[i].value, memory_order_relaxed);
+	return sum;
+}
+
+uint64_t memtable_tombstones(const struct memtable *m)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < MEMTABLE_STRIPES; i++)
+		sum += atomic_load_explicit(&m->count[i].tombstones, memory_order_relaxed);
 	return sum;
 }
 

@@ -63,8 +63,9 @@ shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel
 shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,
 			       struct iter **out);
 
-uint64_t memtable_count(const struct memtable *m); /* versions and tombstones */
-size_t memtable_bytes(const struct memtable *m);   /* heap taken */
+uint64_t memtable_count(const struct memtable *m);      /* versions and tombstones */
+uint64_t memtable_tombstones(const struct memtable *m); /* of points, of these */
+size_t memtable_bytes(const struct memtable *m);        /* heap taken */
 bool memtable_bounds(struct memtable *m, shale_slice *lo,
 		     shale_slice *hi); /* of point keys; false when empty */
 
