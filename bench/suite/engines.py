@@ -61,6 +61,7 @@ STEPS = {
 	"putwhilemerging": "put, while another thread merges all there is, again and again",
 	"compact": "merge all there is into one",
 	"deletehalf": "delete half of the keys",
+	"deletefront": "delete all keys but the last, in order",
 	"readrandom": "get keys that are there",
 	"readmissing": "get keys that are not there",
 	"readzipf": "get keys by Zipf's law",

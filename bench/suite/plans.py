@@ -50,6 +50,8 @@ def full(num=5000000):
 		scenario("ycsb", ["fillbatch", "settle", "warm"] + MIXES, {"num": num}),
 		scenario("deletes", ["fillbatch", "settle", "deletehalf", "scan", "settle", "scan"],
 			 {"num": num}),
+		scenario("all but one deleted", ["fillrandom", "settle", "deletefront", "scan", "settle",
+						 "scan"], {"num": 1000000}),
 		scenario("expiry", ["ttlmix", "settle"], {"num": num, "reads": num}),
 		scenario("time series", ["timeseries", "settle"], {"num": num, "reads": num}),
 		scenario("reopen", ["fillrandom", "die"], {"num": num}, then=["warm", "readrandom"]),

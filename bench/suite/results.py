@@ -169,7 +169,7 @@ def entry_size(r):
 def read_amp(r, rest=None):
 	"""Bytes from the device over bytes of the entries that were asked for."""
 	asked = (r["entries"] + r.get("side_ops", 0)) * entry_size(r) - r["user_written"]
-	if asked <= 0 or r["step"] in ("deletehalf", "settle"):
+	if asked <= 0 or r["step"] in ("deletehalf", "deletefront", "settle"):
 		return None
 	return r["device_read"] / asked
 
