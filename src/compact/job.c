@@ -24,7 +24,8 @@ struct merge {
 	struct job *job;
 	const shale_env *env;
 	struct keep keep;
-	uint64_t passed, pause_at; /* bytes of the inputs */
+	uint64_t passed, pause_at;  /* bytes of the inputs */
+	uint64_t told_in, told_out; /* of the progress: entries, bytes */
 
 	struct table_builder *builder; /* the open output, or NULL */
 	uint64_t added, ask_at;        /* bytes given to it; when to ask for its size */
@@ -206,6 +207,8 @@ static shale_status pass_ranges(struct merge *m, shale_slice key)
 
 		if (key.data != NULL && slice_cmp(f->lo, key) > 0)
 			break;
+		if (m->job->upper.data != NULL && slice_cmp(f->lo, m->job->upper) >= 0)
+			break;
 		bytes = fragment_bytes(m, f);
 		if (bytes == 0)
 			continue;
@@ -281,8 +284,12 @@ static shale_status pause_job(struct merge *m)
 
 	m->pause_at = m->passed + PAUSE_BYTES;
 	if (p != NULL) {
-		atomic_store_explicit(&p->entries_in, m->job->entries_in, memory_order_relaxed);
-		atomic_store_explicit(&p->bytes_out, m->job->bytes_out, memory_order_relaxed);
+		atomic_fetch_add_explicit(&p->entries_in, m->job->entries_in - m->told_in,
+					  memory_order_relaxed);
+		atomic_fetch_add_explicit(&p->bytes_out, m->job->bytes_out - m->told_out,
+					  memory_order_relaxed);
+		m->told_in = m->job->entries_in;
+		m->told_out = m->job->bytes_out;
 	}
 	return m->job->pause != NULL ? m->job->pause(m->job->arg) : SHALE_OK;
 }
@@ -325,19 +332,46 @@ static inline shale_status merge_entry(struct merge *m, const struct iter *it)
 	return table_builder_add(m->builder, it->key, m->hash, st, value);
 }
 
+/* To the first key that the job is about. */
+static shale_status begin(struct merge *m)
+{
+	const struct rangedel_set *set = m->job->ranges;
+	shale_slice lower = m->job->lower;
+
+	if (lower.data == NULL) {
+		iter_first(m->job->source);
+		return SHALE_OK;
+	}
+	buf_append(&m->boundary, lower.data, lower.size);
+	if (m->boundary.failed)
+		return err_memory("the boundary of an output");
+	m->has_boundary = true;
+	while (set != NULL && m->ahead < set->count &&
+	       slice_cmp(set->fragments[m->ahead].hi, lower) <= 0)
+		m->ahead++;
+	m->fragment = m->ahead;
+	iter_seek(m->job->source, lower);
+	return SHALE_OK;
+}
+
 static shale_status merge_all(struct merge *m)
 {
-	const shale_slice end = { NULL, 0 };
+	const shale_slice none = { NULL, 0 }, end = m->job->upper;
 	struct iter *it = m->job->source;
-	shale_status rc = SHALE_OK;
+	shale_status rc = begin(m);
 
-	for (iter_first(it); it->valid && rc >= 0; iter_next(it))
+	for (; rc >= 0 && it->valid; iter_next(it)) {
+		if (unlikely(end.data != NULL) && slice_cmp(it->top->key, end) >= 0)
+			break;
 		rc = merge_entry(m, it->top);
+		if (unlikely(rc < 0))
+			break;
+	}
 	if (rc >= 0 && it->status < 0)
 		rc = it->status;
 	/* Range tombstones may go on behind the last entry, or stand alone. */
 	if (rc >= 0 && m->job->ranges != NULL)
-		rc = pass_ranges(m, end);
+		rc = pass_ranges(m, none);
 	if (rc >= 0 && m->builder != NULL)
 		rc = output_close(m, end);
 	return rc;
@@ -405,95 +439,4 @@ void job_fini(struct job *j, bool remove)
 	mem_free(j->te->env, j->outputs);
 	j->outputs = NULL;
 	j->output_count = j->output_capacity = 0;
-}
-
-shale_status bottom_init(struct bottom *b, const shale_env *env, const struct version *v,
-			 size_t first_run)
-{
-	*b = (struct bottom){ .version = v, .first_run = first_run };
-	if (v == NULL || v->run_count == 0)
-		return SHALE_OK;
-	b->position = mem_array(env, v->run_count, sizeof(*b->position));
-	if (b->position == NULL)
-		return err_memory("a merge's view of older runs");
-	for (size_t i = 0; i < v->run_count; i++)
-		b->position[i] = SIZE_MAX;
-	return SHALE_OK;
-}
-
-void bottom_fini(struct bottom *b, const shale_env *env)
-{
-	mem_free(env, b->position);
-}
-
-/* The first table of an older run that does not end before the key; NULL if all do. */
-static const struct table_props *bottom_advance(struct bottom *b, size_t i, shale_slice key)
-{
-	const struct run *r = b->version->runs[i];
-	size_t *at = &b->position[i];
-
-	if (*at == SIZE_MAX)
-		*at = run_lower(r, key); /* not looked at before */
-	while (*at < r->count) {
-		const struct table_props *p = &r->tables[*at]->props;
-		int c = slice_cmp(p->largest, key);
-
-		if (c > 0 || (c == 0 && !p->largest_excluded))
-			return p;
-		(*at)++;
-	}
-	return NULL;
-}
-
-/*
- * The last answer holds up to a key: a "no" to the end of the table that is in
- * the way, a "yes" to before the first table to come.
- */
-bool bottom_key(void *bottom, shale_slice key)
-{
-	struct bottom *b = bottom;
-
-	if (b->version == NULL)
-		return false;
-	if (b->asked) {
-		/* Keys rise, so only the end of what the answer holds for matters. */
-		int c = b->until.data != NULL ? slice_cmp(key, b->until) : -1;
-
-		if (c < 0 || (c == 0 && b->until_included))
-			return b->answer;
-	}
-	b->asked = b->answer = true;
-	b->until = slice_from(NULL, 0);
-	b->until_included = false;
-	for (size_t i = b->first_run; i < b->version->run_count; i++) {
-		const struct table_props *p = bottom_advance(b, i, key);
-
-		if (p == NULL)
-			continue;
-		if (slice_cmp(p->smallest, key) <= 0) {
-			b->answer = false;
-			b->until = p->largest;
-			b->until_included = !p->largest_excluded;
-			break;
-		}
-		if (b->until.data == NULL || slice_cmp(p->smallest, b->until) < 0)
-			b->until = p->smallest;
-	}
-	return b->answer;
-}
-
-bool bottom_range(void *bottom, shale_slice lo, shale_slice hi)
-{
-	const struct bottom *b = bottom;
-
-	if (b->version == NULL)
-		return false;
-	for (size_t i = b->first_run; i < b->version->run_count; i++) {
-		const struct run *r = b->version->runs[i];
-		size_t at = run_lower(r, lo);
-
-		if (at < r->count && slice_cmp(r->tables[at]->props.smallest, hi) < 0)
-			return false;
-	}
-	return true;
 }

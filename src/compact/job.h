@@ -7,6 +7,9 @@
  * boundaries of the tables in the run beneath the output, so that a later merge
  * meets few tables. Range tombstones weigh what entries of their size would.
  *
+ * A job may be one of several that share the keys of a merge among them: each is about the
+ * keys from `lower` up to `upper`, of the entries and of the range tombstones.
+ *
  * Thread: one job one thread.
  */
 #ifndef COMPACT_JOB_H
@@ -15,7 +18,7 @@
 #include "compact/keep.h"
 #include "version/version.h"
 
-/* How far a job has come, for whoever looks; relaxed. */
+/* How far a job has come, or several that share it, for whoever looks; relaxed. */
 struct job_progress {
 	_Atomic uint64_t entries_in, bytes_out;
 };
@@ -26,6 +29,7 @@ struct job {
 	struct table_build_options build;
 	uint64_t table_bytes;
 	struct iter *source;               /* taken: freed by job_run() */
+	shale_slice lower, upper;          /* keys outside are not its business; data NULL: open */
 	uint64_t expected_entries;         /* what the inputs hold; UINT64_MAX: unknown */
 	const struct rangedel_set *ranges; /* range tombstones of all inputs; may be NULL */
 	struct keep_config keep;           /* `ranges` is filled in by job_run() */
@@ -35,7 +39,7 @@ struct job {
 	/* Called about every 64 KiB: a chance to do more urgent work; < 0 ends the job. */
 	shale_status (*pause)(void *arg);
 	void *arg;
-	struct job_progress *progress; /* told as often as `pause` is; may be NULL */
+	struct job_progress *progress; /* added to before each `pause`; may be NULL */
 
 	/* Results. Outputs are the caller's: job_fini(). */
 	struct table_built *outputs;
@@ -53,7 +57,7 @@ shale_status job_check_counts(const struct job *j);
 void job_fini(struct job *j, bool remove);
 
 /*
- * Oracle for keep_config: whether any run of the stack older than the inputs may
+ * Oracle for keep_config (bottom.c): whether any run of the stack older than the inputs may
  * hold a key. Keys come in rising order, so each run's position only moves on.
  */
 struct bottom {

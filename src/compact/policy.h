@@ -17,6 +17,8 @@
  *   policy_reclaim.c   for all of them: what has expired or was deleted
  *   policy_sweep.c     cuts runs into stretches of keys that no table crosses
  *
+ * Which family's job is next is another matter: compact/turn.h.
+ *
  * Thread: any; pure.
  */
 #ifndef COMPACT_POLICY_H
@@ -67,6 +69,8 @@ struct pick {
 	uint64_t output_run; /* id; of an existing run of that level, or `next_run` */
 	bool move;           /* nothing overlaps: the tables go down as they are */
 	bool drop;           /* the tables go, and nothing comes */
+	/* A deadline: it came due at the first, and must be done by the second; 0: none. */
+	uint64_t since_ms, until_ms;
 };
 
 /*
@@ -140,7 +144,7 @@ bool fifo_pick(const struct policy_options *o, const struct version *v, struct p
 /* Whole tables that have expired: dropped without being read. */
 bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 			  struct pick_input *inputs, struct pick *out);
-/* Tombstones that are about to be older than delete_within_ms. */
+/* Tombstones that are about to be older than delete_within_ms, the oldest first. */
 bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 		       const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 /* A table at the bottom of which much is dead. */

@@ -82,16 +82,20 @@ bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 	return false;
 }
 
+/* A time from the making of a table on, less what windows may hide of its age. */
+static uint64_t since_made(const struct policy_options *o, const struct table_props *p, uint64_t ms)
+{
+	if (o->acting == SHALE_TIME_WINDOW)
+		ms -= ms < o->window_ms ? ms : o->window_ms;
+	return p->created_ms + ms;
+}
+
 /* When tombstones of a table must go down; UINT64_MAX: at no time. */
 static uint64_t late_ms(const struct policy_options *o, const struct table_props *p)
 {
-	uint64_t within = o->delete_within_ms / 4 * 3;
-
 	if (o->delete_within_ms == 0 || dead_entries(p) == 0)
 		return UINT64_MAX;
-	if (o->acting == SHALE_TIME_WINDOW)
-		within -= within < o->window_ms ? within : o->window_ms;
-	return p->created_ms + within;
+	return since_made(o, p, o->delete_within_ms / 4 * 3);
 }
 
 /* The table and all beneath it, into the place of the lowest. */
@@ -113,20 +117,31 @@ static bool column_of(const struct version *v, size_t run, size_t t, struct pick
 bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 		       const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
+	const struct table_props *first = NULL;
+	size_t run = 0, table = 0;
+
 	if (o->delete_within_ms == 0)
 		return false;
 	for (size_t i = 0; i < v->run_count; i++)
 		for (size_t t = 0; t < v->runs[i]->count; t++) {
 			const struct table_props *p = &v->runs[i]->tables[t]->props;
 
-			if (late_ms(o, p) <= now->wall_ms && p->max_seq <= now->oldest_snapshot &&
-			    column_of(v, i, t, inputs, out)) {
-				out->reason = PICK_LATE;
-				out->score = 2;
-				return true;
-			}
+			if (late_ms(o, p) > now->wall_ms || p->max_seq > now->oldest_snapshot ||
+			    (first != NULL && p->created_ms >= first->created_ms) ||
+			    !column_of(v, i, t, inputs, out))
+				continue;
+			first = p;
+			run = i;
+			table = t;
 		}
-	return false;
+	/* What was tried in between is in the inputs. */
+	if (first == NULL || !column_of(v, run, table, inputs, out))
+		return false;
+	out->reason = PICK_LATE;
+	out->score = 2;
+	out->since_ms = late_ms(o, first);
+	out->until_ms = since_made(o, first, o->delete_within_ms);
+	return true;
 }
 
 static bool is_dense(const struct version *v, size_t run, const struct table_props *p,

@@ -1,6 +1,7 @@
 /*
  * The order of background work: a flush before anything, since memory waits for
- * it; then what costs little; merges last. The log has a thread of its own, so
+ * it; then what costs little; merges last, which make way for the others on their
+ * way (merge_yield.c). The log has a thread of its own, so
  * that no writer waits for a segment while the others are busy with tables.
  */
 #include "db/work.h"
@@ -21,17 +22,27 @@ bool background_tidy(shale_db *db, uint64_t *wait_ns)
 	return did;
 }
 
-bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
+static bool do_some(shale_db *db, uint64_t *wait_ns)
 {
-	shale_db *db = arg;
-
-	(void)worker;
 	if (background_tidy(db, wait_ns))
 		return true;
-	if (!work_must_wait(db, wait_ns) && merge_some(db))
+	/* What was begun is ended first. The thread kept for flushes is there in need, too. */
+	if (!work_must_wait(db, wait_ns) && (merge_help(db) || merge_some(db) || merge_urgent(db)))
 		return true;
 	merge_wake(db, wait_ns);
 	return false;
+}
+
+bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
+{
+	shale_db *db = arg;
+	bool did;
+
+	(void)worker;
+	atomic_fetch_add(&db->crew.busy, 1);
+	did = do_some(db, wait_ns);
+	atomic_fetch_sub(&db->crew.busy, 1);
+	return did;
 }
 
 /* Where nobody waits for a commit to be durable, it still is after the interval. */

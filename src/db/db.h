@@ -31,6 +31,7 @@
 #include "compact/adapt.h"
 #include "compact/pace.h"
 #include "compact/scheduler.h"
+#include "db/crew.h"
 #include "db/history.h"
 #include "env/page_pool.h"
 #include "memtable/memtable.h"
@@ -99,7 +100,8 @@ struct shale_cf {
 	/* Guarded by mu. */
 	struct mem *oldest, *newest; /* sealed */
 	size_t sealed_count;
-	unsigned merging;  /* jobs that run */
+	unsigned merging; /* jobs that run */
+	struct turn turn;
 	bool exclusive;    /* a compaction that was asked for keeps the others out */
 	uint64_t debt;     /* bytes that merges owe */
 	uint32_t pressure; /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
@@ -217,6 +219,7 @@ struct shale_db {
 	shale_error soft_error;
 	uint64_t retry_ns;
 	unsigned flushing, merging;
+	struct crew crew;
 	bool compacting;               /* one shale_compact() at a time */
 	_Atomic uint32_t pauses;       /* of merges; changed under mu */
 	_Atomic uint64_t sealed_bytes; /* changed under mu */
@@ -404,10 +407,6 @@ bool flush_some(shale_db *db);
 void flush_kick(shale_db *db);
 /* Flush a sealed memtable whose commits are all published, in this thread; for recovery. */
 shale_status flush_mem(shale_db *db, struct mem *m);
-/* One merge, if one is owed and not too many run. */
-bool merge_some(shale_db *db);
-/* Bound the wait by when a merge may come due though nothing is written. */
-void merge_wake(shale_db *db, uint64_t *wait_ns);
 /* Merge the range of `o` down, in this thread; SHALE_MORE: it was told to end. */
 shale_status merge_range(shale_db *db, shale_cf *cf, const shale_compact_options *o);
 /* Whether a merge runs or is due; SHALE_NO_MEMORY: that cannot be told. Under mu. */

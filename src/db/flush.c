@@ -143,26 +143,36 @@ static shale_status install_built(shale_db *db, shale_cf *cf)
 	return rc;
 }
 
+/* The oldest memtable of a family that can be built: not taken, all its commits published. */
+static struct mem *flushable(const shale_db *db, const shale_cf *cf)
+{
+	struct mem *m = cf->oldest;
+
+	while (m != NULL && m->flushing)
+		m = m->newer;
+	return m != NULL && atomic_load(&db->published) >= m->seal_ticket ? m : NULL;
+}
+
 /*
- * A memtable that can be built: not taken, all its commits published. Or one that
- * is built, but whose install failed. Takes a reference of its family.
+ * Of what can be built, or is built but could not be installed, what was sealed first: so
+ * no family waits for those that seal more, and log is freed from its old end. Takes a
+ * reference of its family.
  */
 static struct mem *take(shale_db *db, shale_cf **cf_out)
 {
 	struct mem *found = NULL;
 
 	mutex_lock(&db->mu);
-	for (size_t i = 0; i < db->family_count && found == NULL; i++) {
-		shale_cf *cf = db->families[i];
+	for (size_t i = 0; i < db->family_count; i++) {
+		struct mem *m = flushable(db, db->families[i]);
 
-		for (struct mem *m = cf->oldest; m != NULL && found == NULL; m = m->newer)
-			if (!m->flushing && atomic_load(&db->published) >= m->seal_ticket)
-				found = m;
-		if (found != NULL) {
-			found->flushing = true;
-			db->flushing++;
-			*cf_out = family_ref(cf);
-		}
+		if (m != NULL && (found == NULL || m->seal_ticket < found->seal_ticket))
+			found = m;
+	}
+	if (found != NULL) {
+		found->flushing = true;
+		db->flushing++;
+		*cf_out = family_ref(found->cf);
 	}
 	mutex_unlock(&db->mu);
 	return found;
@@ -171,9 +181,9 @@ static struct mem *take(shale_db *db, shale_cf **cf_out)
 void flush_kick(shale_db *db)
 {
 	scheduler_kick(db->scheduler);
-	if (db->options.background_threads > 1)
+	if (atomic_load(&db->crew.busy) < db->options.background_threads)
 		return;
-	/* The only one who flushes may be in a merge that waits (merge.c). */
+	/* All who might flush may be in merges that wait (merge_yield.c). */
 	cond_broadcast(&db->rate.changed, db->env);
 	cond_broadcast(&db->changed, db->env);
 }

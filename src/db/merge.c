@@ -10,7 +10,8 @@
 
 bool merge_tell(struct merge *t, uint32_t jobs_done)
 {
-	const struct job *j = t->job;
+	uint64_t all = t->history.expected_entries;
+	uint64_t in = atomic_load_explicit(&t->history.progress.entries_in, memory_order_relaxed);
 	shale_compact_progress p = { .bytes_done = jobs_done != 0 ? t->bytes : 0,
 				     .bytes_total = t->bytes,
 				     .jobs_done = jobs_done,
@@ -19,68 +20,67 @@ bool merge_tell(struct merge *t, uint32_t jobs_done)
 
 	if (t->asked == NULL || t->asked->progress == NULL)
 		return true;
-	if (j != NULL && j->expected_entries != 0)
-		p.bytes_done = (uint64_t)((double)t->bytes * (double)j->entries_in /
-					  (double)j->expected_entries);
+	if (jobs_done == 0 && all != 0)
+		p.bytes_done =
+			(uint64_t)((double)t->bytes * (double)(in < all ? in : all) / (double)all);
 	return t->asked->progress(t->asked->arg, &p);
 }
 
 /* Whether it is still wanted. No lock held. */
-static bool go_on(struct merge *t)
+static bool go_on(struct merge *t, bool foreign)
 {
-	if (t->told_to_end || scheduler_stopping(t->db->scheduler) ||
+	if (atomic_load(&t->told_to_end) || scheduler_stopping(t->db->scheduler) ||
 	    atomic_load_explicit(&t->cf->dropped, memory_order_relaxed))
 		return false;
-	t->told_to_end = !merge_tell(t, 0);
-	return !t->told_to_end;
+	if (foreign && !merge_tell(t, 0))
+		atomic_store(&t->told_to_end, true);
+	return !atomic_load(&t->told_to_end);
 }
 
-bool merge_wait(struct merge *t)
+static bool part_goes_on(struct merge_part *p)
+{
+	return !atomic_load(&p->work->failed) && go_on(p->merge, p->foreign);
+}
+
+bool merge_wait(struct merge *t, bool foreign)
 {
 	bool on;
 
 	cond_wait_ns(&t->db->changed, &t->db->mu, MERGE_POLL_NS);
 	mutex_unlock(&t->db->mu);
-	on = go_on(t);
+	on = go_on(t, foreign);
 	mutex_lock(&t->db->mu);
 	return on;
 }
 
-/* A single background thread must not keep a full memtable waiting. */
-static bool is_alone(const struct merge *t)
-{
-	return t->asked == NULL && t->db->options.background_threads == 1;
-}
-
 shale_status merge_pause(void *arg)
 {
-	struct merge *t = arg;
-	shale_db *db = t->db;
+	struct merge_part *p = arg;
+	shale_db *db = p->merge->db;
 	uint64_t any = UINT64_MAX;
-	bool on = go_on(t);
+	bool on = part_goes_on(p);
 
-	if (on && is_alone(t))
-		(void)flush_some(db);
+	if (on)
+		merge_yield(p);
 	while (on && merges_are_paused(db)) {
-		if (is_alone(t) && background_tidy(db, &any))
+		if (merge_is_needed(db, p->foreign) && background_tidy(db, &any))
 			continue;
 		mutex_lock(&db->mu);
 		if (merges_are_paused(db))
-			on = merge_wait(t);
+			on = merge_wait(p->merge, p->foreign);
 		mutex_unlock(&db->mu);
+		on = on && part_goes_on(p);
 	}
 	return on ? SHALE_OK : JOB_CANCELLED;
 }
 
-/* Of the limiter, before each piece and while one is waited for. */
-static bool poll(void *arg)
+bool merge_poll(void *arg)
 {
-	struct merge *t = arg;
+	struct merge_part *p = arg;
 
-	pace_some(t->db);
-	if (is_alone(t))
-		(void)flush_some(t->db);
-	return go_on(t);
+	pace_some(p->merge->db);
+	merge_yield_to_flush(p->merge->db, p->foreign);
+	return part_goes_on(p);
 }
 
 /* ---- what it holds ---- */
@@ -97,7 +97,6 @@ static void mark(const struct merge *t, bool busy)
 
 void merge_begin(struct merge *t)
 {
-	t->rate = (struct rate_user){ .rate = &t->db->rate, .poll = poll, .arg = t };
 	t->base = version_ref(t->cf->version);
 	t->policy = t->cf->policy;
 	t->created_ms = policy_created_ms(&t->policy, t->base, &t->pick, env_wall_ms(t->db->env));
@@ -108,6 +107,8 @@ void merge_begin(struct merge *t)
 	t->bytes = t->history.info.bytes_in;
 	t->cf->merging++;
 	t->db->merging++;
+	t->db->crew.asked += t->asked != NULL;
+	t->threads = 1 + merge_threads_left(t->db);
 }
 
 void merge_end(struct merge *t, shale_status rc)
@@ -118,6 +119,7 @@ void merge_end(struct merge *t, shale_status rc)
 	mark(t, false);
 	t->cf->merging--;
 	db->merging--;
+	db->crew.asked -= t->asked != NULL;
 	if (rc >= 0)
 		work_succeeded(db);
 	stall_update(db, t->cf);
@@ -146,8 +148,8 @@ shale_status merge_install(struct merge *t, const struct job *job)
 
 	mutex_lock(&t->db->install_mu);
 	/* A small job may have ended before it was asked again. */
-	rc = t->told_to_end || atomic_load(&t->cf->dropped) ? JOB_CANCELLED
-							    : install_run(t->db, &in);
+	rc = atomic_load(&t->told_to_end) || atomic_load(&t->cf->dropped) ? JOB_CANCELLED
+									  : install_run(t->db, &in);
 	mutex_unlock(&t->db->install_mu);
 	return rc;
 }

@@ -1,7 +1,7 @@
 /*
- * The next merge: every family's policy is asked, and the most urgent answer is taken.
- * A policy is a pure function of the family's stack, so nothing is remembered between
- * two looks.
+ * The next merge: every family's policy is asked, and the one whose turn it is
+ * (compact/turn.h) has its answer taken. A policy is a pure function of the family's stack,
+ * so nothing is remembered between two looks but the turns.
  */
 #include "db/merge.h"
 
@@ -12,18 +12,56 @@ struct policy_now merge_now(shale_db *db, uint64_t oldest_snapshot)
 				    .next_run = atomic_load(&db->next_run) };
 }
 
-/* The most urgent pick of all families that is not held up; SHALE_END: none is. Under mu. */
-static shale_status choose(shale_db *db, uint64_t oldest_snapshot, struct merge *best)
+unsigned merge_threads_left(const shale_db *db)
+{
+	unsigned threads = db->options.background_threads;
+	unsigned most = threads > 1 ? threads - 1 : 1; /* one is left for flushes */
+	unsigned taken = db->merging - db->crew.asked + db->crew.helping;
+
+	return taken < most ? most - taken : 0;
+}
+
+static uint64_t bytes_read(const struct version *v, const struct pick *p)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < p->input_count && !p->move && !p->drop; i++)
+		for (size_t t = 0; t < p->inputs[i].count; t++)
+			bytes += v->runs[p->inputs[i].run]->tables[p->inputs[i].first + t]->size;
+	return bytes;
+}
+
+static struct claim claim_of(const struct merge *t, const struct policy_now *now)
+{
+	const shale_cf *cf = t->cf;
+	uint32_t cause = atomic_load_explicit(&cf->behind_cause, memory_order_relaxed);
+	bool holds = cause == SHALE_STALL_DEBT || t->pick.reason == PICK_TOP_RUNS;
+
+	return (struct claim){
+		.bytes = bytes_read(cf->version, &t->pick),
+		.score = t->pick.score,
+		.held = holds ? (double)cf->pressure / PACE_PRESSURE_MAX : 0,
+		.lateness = pick_lateness(&t->pick, now->wall_ms),
+	};
+}
+
+/*
+ * The pick of the family whose turn it is, of those that have one that is not held up; with
+ * `urgent`, that cannot wait. SHALE_END: none has. Under mu.
+ */
+static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, struct merge *best)
 {
 	struct policy_now now = merge_now(db, oldest_snapshot);
-	unsigned limit =
-		db->options.background_threads > 1 ? db->options.background_threads - 1 : 1;
+	struct claim claim, taken = { .bytes = 0 };
+	double place, least = 0;
 
-	if (merges_are_paused(db) || db->merging >= limit)
+	if (merges_are_paused(db) || (!urgent && merge_threads_left(db) == 0))
 		return SHALE_END;
+	turns_look(&db->crew.turns);
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
-		struct merge t = { .db = db, .cf = cf };
+		struct merge t = { .db = db, .cf = cf, .within = urgent };
+		bool due;
 
 		if (cf->exclusive || cf->version->run_count == 0)
 			continue;
@@ -33,16 +71,25 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, struct merge 
 				return err_memory("a merge");
 			break;
 		}
-		if (policy_pick(&cf->policy, cf->version, &now, t.inputs, &t.pick) &&
-		    (best->inputs == NULL || t.pick.score > best->pick.score)) {
+		due = policy_pick(&cf->policy, cf->version, &now, t.inputs, &t.pick);
+		if (due) {
+			claim = claim_of(&t, &now);
+			place = turn_wait(&db->crew.turns, &cf->turn, &claim);
+			due = (best->inputs == NULL || place < least) &&
+			      (!urgent || merge_is_urgent(&t, &claim));
+		}
+		if (due) {
 			mem_free(db->env, best->inputs);
 			*best = t;
+			least = place;
+			taken = claim;
 		} else {
 			mem_free(db->env, t.inputs);
 		}
 	}
 	if (best->inputs == NULL)
 		return SHALE_END;
+	turn_take(&db->crew.turns, &best->cf->turn, &taken);
 	atomic_fetch_add(&db->next_run, 1);
 	merge_begin(best);
 	return SHALE_OK;
@@ -55,13 +102,32 @@ bool merge_some(shale_db *db)
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	rc = choose(db, oldest_snapshot, &t);
+	rc = choose(db, oldest_snapshot, false, &t);
 	/* What failed before is not owed any more. */
 	if (rc == SHALE_END && !work_is_left(db))
 		work_succeeded(db);
 	mutex_unlock(&db->mu);
 	if (rc < 0)
 		db_soft_failure(db, rc);
+	if (rc != SHALE_OK)
+		return false;
+	rc = merge_run(&t);
+	merge_end(&t, rc);
+	return rc >= 0;
+}
+
+bool merge_urgent(shale_db *db)
+{
+	struct merge t = { .inputs = NULL };
+	uint64_t oldest_snapshot = snapshots_oldest(db);
+	shale_status rc;
+
+	if (!atomic_load_explicit(&db->crew.may_be_urgent, memory_order_relaxed))
+		return false;
+	mutex_lock(&db->mu);
+	rc = choose(db, oldest_snapshot, true, &t);
+	mutex_unlock(&db->mu);
+	/* Without memory for a look nothing is owed: it is looked for again. */
 	if (rc != SHALE_OK)
 		return false;
 	rc = merge_run(&t);

@@ -16,11 +16,11 @@ static shale_status begin_range(struct merge *t, bool *mine)
 	if (merges_are_paused(db))
 		return SHALE_MORE;
 	while (db->compacting)
-		if (!merge_wait(t))
+		if (!merge_wait(t, true))
 			return JOB_CANCELLED;
 	*mine = db->compacting = cf->exclusive = true;
 	while (cf->merging != 0)
-		if (!merge_wait(t))
+		if (!merge_wait(t, true))
 			return JOB_CANCELLED;
 	return SHALE_OK;
 }
@@ -48,7 +48,7 @@ static shale_status range_failed(const struct merge *t, shale_status rc)
 {
 	if (rc != JOB_CANCELLED)
 		return rc;
-	if (t->told_to_end)
+	if (atomic_load(&t->told_to_end))
 		return SHALE_MORE;
 	return err_new(SHALE_INVALID, "the compaction was cancelled: the column family was dropped "
 				      "or the store closed");

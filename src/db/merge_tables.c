@@ -1,6 +1,7 @@
 /*
- * The work of a merge: a stream over the input tables, newest versions first, and over
- * their range tombstones goes through a job (compact/job.c) that writes the new tables.
+ * The work of a merge, or of a part of one (merge_parts.c): a stream over the input tables,
+ * newest versions first, and over their range tombstones goes through a job (compact/job.c)
+ * that writes the new tables.
  */
 #include "db/merge.h"
 
@@ -88,18 +89,18 @@ static size_t common_prefix(const struct version *v)
 	return slice_common(lo, hi);
 }
 
-static shale_status source_new(struct merge *t, const struct version *inputs, struct iter **out)
+static shale_status source_new(struct merge_part *p, const struct version *inputs,
+			       struct iter **out)
 {
 	static const struct table_read read = { .no_fill_cache = true };
-	shale_db *db = t->db;
-	const shale_slice open = { NULL, 0 };
+	shale_db *db = p->merge->db;
 	struct iter **children = mem_array(db->env, inputs->run_count, sizeof(*children));
 	shale_status rc = children != NULL ? SHALE_OK : err_memory("a merge");
 	size_t n = 0;
 
 	while (rc >= 0 && n < inputs->run_count) {
-		rc = run_iter_new(inputs->runs[n], &db->table_env, &read, true, &t->rate, open,
-				  open, &children[n]);
+		rc = run_iter_new(inputs->runs[n], &db->table_env, &read, true, &p->rate,
+				  p->job.lower, p->job.upper, &children[n]);
 		n += rc >= 0;
 	}
 	if (rc >= 0) {
@@ -114,7 +115,7 @@ static shale_status source_new(struct merge *t, const struct version *inputs, st
 
 static uint64_t new_number(void *arg)
 {
-	return work_new_number(((struct merge *)arg)->db);
+	return work_new_number(((struct merge_part *)arg)->merge->db);
 }
 
 /* The run below the output, whose boundaries the outputs are cut at. */
@@ -176,64 +177,118 @@ static shale_status explain(shale_db *db, const struct version *inputs, shale_st
 	return rc;
 }
 
-shale_status merge_tables(struct merge *t)
+shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 {
+	struct merge *t = w->merge;
 	shale_db *db = t->db;
-	struct version *inputs = NULL;
-	struct rangedel *list = NULL;
-	struct rangedel_set *ranges = NULL;
-	size_t count = 0, capacity = 0;
-	uint64_t *snapshots = NULL;
+	struct merge_part *p = &w->part[i];
 	struct bottom bottom = { .version = NULL };
 	size_t last = t->pick.inputs[t->pick.input_count - 1].run;
-	struct job job = {
+	shale_status rc;
+
+	p->foreign = foreign;
+	p->rate = (struct rate_user){ .rate = &db->rate, .poll = merge_poll, .arg = p };
+	p->job = (struct job){
 		.te = &db->table_env,
-		.build = work_build_options(db, t->cf, t->pick.output_level),
+		.build = w->build,
 		.table_bytes = t->policy.table_bytes,
+		.expected_entries = UINT64_MAX, /* of all parts together */
+		.ranges = w->ranges,
 		.beneath = beneath(t),
 		.guards = guard_run(&t->policy, t->base),
 		.new_number = new_number,
 		.pause = merge_pause,
-		.arg = t,
+		.arg = p,
 		.progress = &t->history.progress,
-		.keep = { .now_ms = env_wall_ms(db->env),
+		.keep = { .snapshots = w->snapshots,
+			  .snapshot_count = w->snapshot_count,
+			  .now_ms = w->now_ms,
 			  .bottom_key = bottom_key,
 			  .bottom_range = bottom_range,
 			  .arg = &bottom },
 	};
-	shale_status rc = input_version(t, &inputs);
-
-	job.build.created_ms = t->created_ms;
-	job.build.rate = &t->rate;
+	p->job.build.rate = &p->rate;
+	if (i > 0)
+		p->job.lower = w->cuts.keys[i - 1];
+	if (i + 1 < w->count)
+		p->job.upper = w->cuts.keys[i];
+	rc = bottom_init(&bottom, db->env, t->base, last + 1);
 	if (rc >= 0)
-		rc = ranges_of_version(db, inputs, &list, &count, &capacity);
+		rc = source_new(p, w->inputs, &p->job.source);
 	if (rc >= 0)
-		rc = snapshots_list(db, &snapshots, &job.keep.snapshot_count);
-	if (rc >= 0 && count != 0)
-		rc = rangedel_build_newest(db->env, list, count, snapshots, job.keep.snapshot_count,
-					   &ranges);
-	if (rc >= 0)
-		rc = bottom_init(&bottom, db->env, t->base, last + 1);
-	if (rc >= 0)
-		rc = source_new(t, inputs, &job.source);
-	if (rc >= 0) {
-		job.expected_entries = entries_of(inputs);
-		job.ranges = ranges;
-		job.keep.snapshots = snapshots;
-		t->job = &job;
-		rc = explain(db, inputs, job_run(&job));
-		t->job = NULL;
-	}
-	if (rc >= 0) {
-		history_result(&db->history, &t->history, &job);
-		rc = merge_install(t, &job);
-		/* After a failed append the manifest may name the outputs all the same. */
-		job_fini(&job, rc < 0 && !db->manifest_failed);
-	}
+		rc = job_run(&p->job);
 	bottom_fini(&bottom, db->env);
-	mem_free(db->env, snapshots);
-	rangedel_free(ranges);
+	return rc;
+}
+
+/* The range tombstones of all inputs, as far as a snapshot or now may ask for them. */
+static shale_status prepare_ranges(struct merge_work *w)
+{
+	shale_db *db = w->merge->db;
+	struct rangedel *list = NULL;
+	size_t count = 0, capacity = 0;
+	shale_status rc = ranges_of_version(db, w->inputs, &list, &count, &capacity);
+
+	if (rc >= 0)
+		rc = snapshots_list(db, &w->snapshots, &w->snapshot_count);
+	if (rc >= 0 && count != 0)
+		rc = rangedel_build_newest(db->env, list, count, w->snapshots, w->snapshot_count,
+					   &w->ranges);
 	mem_free(db->env, list);
-	version_unref(inputs);
+	return rc;
+}
+
+/* Parts of two tables at least, and no more than there are threads for. */
+static shale_status prepare_parts(struct merge_work *w)
+{
+	struct merge *t = w->merge;
+	uint64_t most = t->bytes / (2 * t->policy.table_bytes), n = t->threads;
+	shale_status rc;
+
+	n = n < most ? n : most;
+	rc = cuts_init(&w->cuts, w->inputs, &t->db->table_env, (size_t)n);
+	if (rc < 0)
+		return rc;
+	w->part = mem_array(t->db->env, w->cuts.count + 1, sizeof(*w->part));
+	if (w->part == NULL)
+		return err_memory("the parts of a merge");
+	w->count = w->cuts.count + 1;
+	for (size_t i = 0; i < w->count; i++) {
+		w->part[i].merge = t;
+		w->part[i].work = w;
+	}
+	return SHALE_OK;
+}
+
+shale_status merge_tables(struct merge *t)
+{
+	shale_db *db = t->db;
+	struct merge_work w = { .merge = t,
+				.build = work_build_options(db, t->cf, t->pick.output_level),
+				.now_ms = env_wall_ms(db->env),
+				.cuts = { .bytes = { .env = db->env } } };
+	struct job whole = { .te = &db->table_env };
+	shale_status rc = input_version(t, &w.inputs);
+
+	w.build.created_ms = t->created_ms;
+	if (rc >= 0)
+		rc = prepare_ranges(&w);
+	if (rc >= 0)
+		rc = prepare_parts(&w);
+	if (rc >= 0) {
+		whole.expected_entries = entries_of(w.inputs);
+		rc = explain(db, w.inputs, merge_parts_run(&w, &whole));
+	}
+	if (rc >= 0) {
+		history_result(&db->history, &t->history, &whole);
+		rc = merge_install(t, &whole);
+		/* After a failed append the manifest may name the outputs all the same. */
+		job_fini(&whole, rc < 0 && !db->manifest_failed);
+	}
+	mem_free(db->env, w.part);
+	cuts_fini(&w.cuts);
+	mem_free(db->env, w.snapshots);
+	rangedel_free(w.ranges);
+	version_unref(w.inputs);
 	return rc;
 }

@@ -75,6 +75,7 @@ static shale_status start(shale_db *db)
 	if (rc < 0)
 		return rc;
 	atomic_store(&db->wal, wal);
+	db->crew.turns.unit = db->options.memtable_bytes;
 	rc = scheduler_start(db->env, db->options.background_threads, background_step, db,
 			     &db->scheduler);
 	if (rc >= 0 && db->options.durability != SHALE_EPHEMERAL)

@@ -95,6 +95,7 @@ void stall_sum(shale_db *db)
 		debt += cf->debt;
 		pressure = cf->pressure > pressure ? cf->pressure : pressure;
 	}
+	merge_look(db);
 	/* Relaxed: whoever looks at a limit a moment late does so again soon. */
 	atomic_store_explicit(&db->debt, debt, memory_order_relaxed);
 	before = atomic_exchange_explicit(&db->pressure, pressure, memory_order_relaxed);

@@ -308,3 +308,31 @@ shale_status table_get(struct table *t, const struct table_read *r, shale_slice 
 	}
 	return table_probe_find(&p, key, limit, out);
 }
+
+/* ---- the fence index alone ---- */
+
+bool table_key_at(const struct table *t, uint64_t offset, struct buf *key)
+{
+	size_t i = 0, end = t->blocks, n;
+	uint8_t *p;
+
+	if (t->blocks == 0)
+		return false;
+	/* Index and filter are behind the blocks; their bytes go with all of them. */
+	offset = (uint64_t)((double)offset *
+			    (double)(t->places[end - 1].offset + t->places[end - 1].size) /
+			    (double)t->size);
+	while (end - i > 1) {
+		size_t mid = i + (end - i) / 2;
+
+		if (t->places[mid].offset <= offset)
+			i = mid;
+		else
+			end = mid;
+	}
+	n = block_key_size(&t->index, i);
+	p = buf_extend(key, n);
+	if (p != NULL)
+		block_key_copy(&t->index, i, p);
+	return p != NULL;
+}

@@ -80,6 +80,12 @@ const struct footer *table_footer(const struct table *t);
 /* The table's range tombstones; NULL if it has none. Lasts as long as the table. */
 const struct rangedel_set *table_ranges(const struct table *t);
 
+/*
+ * By the fence index, without I/O: a key up to which about `offset` bytes of the file go, the
+ * last of a block, is appended to *key. False: there are no blocks, or no memory.
+ */
+bool table_key_at(const struct table *t, uint64_t offset, struct buf *key);
+
 /* Bring the filter line of a hash towards the processor; then ask it. */
 void table_filter_prefetch(const struct table *t, uint64_t hash);
 bool table_filter_has(const struct table *t, uint64_t hash);

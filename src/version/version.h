@@ -102,6 +102,19 @@ void version_unref(struct version *v); /* NULL is allowed */
  */
 uint64_t version_live_bytes(struct version *v);
 
+/*
+ * Keys that cut a version's bytes into about n equal parts, by what the fence indexes of
+ * its tables say; each behind the one before. There may be fewer than n - 1, or none: when
+ * there are few blocks, or a table cannot be opened. The keys are in `bytes`.
+ */
+struct cuts {
+	size_t count;
+	shale_slice *keys;
+	struct buf bytes;
+};
+shale_status cuts_init(struct cuts *c, struct version *v, const struct table_env *te, size_t n);
+void cuts_fini(struct cuts *c);
+
 /* Collects changes to `base` (NULL: empty) and makes the next version of them. */
 struct version_builder;
 shale_status version_builder_new(const shale_env *env, struct version *base,

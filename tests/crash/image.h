@@ -284,5 +284,6 @@ void work_switch(struct run *r);
 void work_window(struct run *r);
 void work_fifo(struct run *r);
 void work_stretch(struct run *r);
+void work_share(struct run *r);
 
 #endif

@@ -114,3 +114,28 @@ void work_stretch(struct run *r)
 	op_wait_idle(r);
 	store_close_all(r);
 }
+
+/*
+ * Merges that several threads do together: each part makes tables, some of which lie under
+ * range tombstones that go over the cuts, and all come at once or not at all.
+ */
+void work_share(struct run *r)
+{
+	r->options.background_threads = 4;
+	r->options.default_cf.compression = SHALE_NO_COMPRESSION;
+	store_open_new(r);
+	for (int i = 0; i < 4; i++) {
+		size_t lo = rand_below(&r->rand, KEYS / 2);
+
+		for (size_t k = 0; k < KEYS; k++)
+			op_put_large(r, k);
+		op_delete_range(r, lo, lo + KEYS / 3);
+		op_put(r, 0, lo + 1, SHALE_DEFAULT_DURABILITY);
+		op_flush(r);
+		if (i % 2 != 0)
+			op_compact(r);
+	}
+	op_delete(r, 3);
+	op_wait_idle(r);
+	store_close_all(r);
+}

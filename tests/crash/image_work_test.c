@@ -24,6 +24,8 @@ int main(void)
 		{ "fifo-process", work_fifo, SHALE_PROCESS },
 		{ "stretch-durable", work_stretch, SHALE_DURABLE },
 		{ "stretch-process", work_stretch, SHALE_PROCESS },
+		{ "share-durable", work_share, SHALE_DURABLE },
+		{ "share-process", work_share, SHALE_PROCESS },
 		{ "mixed-durable", work_mixed, SHALE_DURABLE },
 		{ "mixed-interval", work_mixed, SHALE_INTERVAL },
 		{ "mixed-process", work_mixed, SHALE_PROCESS },

@@ -453,6 +453,9 @@ static void run(void **state, shale_durability durability, uint64_t ms)
 	fixture_close(s.f);
 	s.f->options.durability = durability;
 	s.f->options.sync_interval_ms = 5;
+	/* Merges that are shared, and make way. */
+	s.f->options.background_threads = 3;
+	s.f->options.default_cf.compaction.table_bytes = 16 << 10;
 	fixture_open(s.f);
 	assert_ok(shale_cf_create(s.f->db, "mirror", &s.f->options.default_cf, &s.mirror));
 	to_mirror.cf = s.mirror;

@@ -428,6 +428,16 @@ static const struct policy_case cases[] = {
 	  .snapshot = UINT64_MAX,
 	  .shape = "L0#2 a-c~@700; L7#1 a-b*:4000 x-y",
 	  .want = "nothing" },
+	{ .name = "deadline: the oldest tombstones first, wherever they are",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#3 a-b~@690; L6#2 m-n~@640 p-q~@600 s-t~@700; L7#1 a-d m-o p-r s-z",
+	  .want = "late: L6#2 p-q + L7#1 p-r -> L7#1" },
+	{ .name = "deadline: of those that nothing is in the way of",
+	  .o = &deadline,
+	  .snapshot = 5,
+	  .shape = "L0#3 a-b~@690; L6#2 m-n~@640 p-q~*@600 s-t~@600^9; L7#1 a-d m-o p-z",
+	  .want = "late: L6#2 m-n + L7#1 m-o -> L7#1" },
 };
 
 static void print_pick(const struct version *v, const struct pick *p, char *out, size_t size)

@@ -1,0 +1,75 @@
+/*
+ * What a merge makes way for. Merges leave one thread to flushes, and merges that cannot
+ * wait may take that one, too. So all threads may be in merges, which can take minutes;
+ * what is more urgent does not wait for one of them to end. A merge that meets such work
+ * between two blocks stands still and does it, in its own thread: a flush, or a merge that
+ * cannot wait. The latter makes way for flushes only, so that no more than one stands still
+ * in a thread.
+ *
+ * A merge that cannot wait is one of the top level when that has twice the runs that make a
+ * merge due, which is before writers are delayed, and one of which half the time to its
+ * deadline is over.
+ */
+#include "db/merge.h"
+
+#define LOOK_NS UINT64_C(10000000)
+
+enum { URGENT_RUNS = 2 }; /* times top_runs; stall.c delays writers from 3 times on */
+
+#define URGENT_LATENESS 0.5
+
+bool merge_is_needed(const shale_db *db, bool foreign)
+{
+	return !foreign && atomic_load_explicit(&db->crew.busy, memory_order_relaxed) >=
+				   db->options.background_threads;
+}
+
+void merge_yield_to_flush(shale_db *db, bool foreign)
+{
+	uint64_t any = UINT64_MAX;
+
+	if (merge_is_needed(db, foreign) && !work_must_wait(db, &any))
+		(void)flush_some(db);
+}
+
+static bool has_many_runs(const shale_cf *cf)
+{
+	return cf->version->level[0].runs >= (uint64_t)URGENT_RUNS * policy_top_runs(&cf->policy);
+}
+
+bool merge_is_urgent(const struct merge *t, const struct claim *c)
+{
+	return (t->pick.reason == PICK_TOP_RUNS && has_many_runs(t->cf)) ||
+	       c->lateness >= URGENT_LATENESS;
+}
+
+void merge_look(shale_db *db)
+{
+	bool urgent = false;
+
+	mutex_assert_held(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++) {
+		const shale_cf *cf = db->families[i];
+
+		urgent |= has_many_runs(cf) || cf->policy.delete_within_ms != 0;
+	}
+	atomic_store_explicit(&db->crew.may_be_urgent, urgent, memory_order_relaxed);
+}
+
+void merge_yield(const struct merge_part *p)
+{
+	shale_db *db = p->merge->db;
+	uint64_t any = UINT64_MAX, now;
+
+	merge_yield_to_flush(db, p->foreign);
+	if (p->merge->within || !merge_is_needed(db, p->foreign) ||
+	    !atomic_load_explicit(&db->crew.may_be_urgent, memory_order_relaxed))
+		return;
+	/* To ask all policies takes a while. */
+	now = env_now_ns(db->env);
+	if (now - atomic_load_explicit(&db->crew.look_ns, memory_order_relaxed) < LOOK_NS)
+		return;
+	atomic_store_explicit(&db->crew.look_ns, now, memory_order_relaxed);
+	if (!work_must_wait(db, &any))
+		(void)merge_urgent(db);
+}
