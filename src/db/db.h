@@ -270,7 +270,6 @@ shale_status key_check(shale_slice key);
 shale_status value_check(shale_slice value);
 
 uint64_t db_new_number(shale_db *db);
-/* Give the cache what the open tables leave of its share. */
 /* How the budget is divided (memory.c). */
 void memory_init(shale_db *db);
 uint64_t memory_cache_most(const shale_db *db); /* the cache's largest share ever */
