@@ -40,7 +40,7 @@ enum {
 	COUNT_BITS = 31,
 	LIFE_SHIFT = 62,
 	SLOTS_MIN = 64,
-	FRAMES_FROM = 64 << 20, /* capacity from which items lie in frames */
+	FRAMES_FROM = 16 << 20, /* capacity from which items lie in frames */
 	HEIGHT_MAX = 3,         /* passes of the hand that the hottest item survives */
 	HAND_STEP = 8,          /* slots taken from the hand at once */
 };
@@ -562,4 +562,9 @@ void cache_set_capacity(struct cache *c, uint64_t capacity)
 uint64_t cache_used(const struct cache *c)
 {
 	return atomic_load_explicit(&c->used, memory_order_relaxed);
+}
+
+uint64_t cache_slack(struct cache *c)
+{
+	return c->frames.heap_only ? 0 : frames_slack(&c->frames);
 }

@@ -210,6 +210,7 @@ void *frames_alloc(struct frames *f, size_t n)
 	i = s->free;
 	s->free = s->owners[i] & ~FREE_MARK;
 	s->owners[i] = 0;
+	f->taken += SLAB / s->count;
 	if (++s->taken == s->count)
 		slab_unlink(f, s);
 	mutex_unlock(&f->mu);
@@ -230,6 +231,7 @@ void frames_free(struct frames *f, void *p, size_t n)
 	DEBUG_ASSERT((s->owners[i] & FREE_MARK) == 0);
 	s->owners[i] = FREE_MARK | s->free;
 	s->free = i;
+	f->taken -= SLAB / s->count;
 	if (s->taken-- == s->count)
 		slab_link(f, s);
 	if (s->taken == 0) {
@@ -288,4 +290,14 @@ uint64_t frames_held(struct frames *f)
 	held = f->held;
 	mutex_unlock(&f->mu);
 	return held;
+}
+
+uint64_t frames_slack(struct frames *f)
+{
+	uint64_t slack;
+
+	mutex_lock(&f->mu);
+	slack = (uint64_t)f->chunk_count * MEM_PAGES - f->taken;
+	mutex_unlock(&f->mu);
+	return slack;
 }

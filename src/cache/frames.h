@@ -40,7 +40,8 @@ struct frames {
 	struct slab *open[FRAMES_SIZES]; /* with a free frame, doubly linked */
 	struct chunk *chunks;
 	size_t chunk_count, chunk_capacity, victim;
-	uint64_t held; /* bytes of slabs in use */
+	uint64_t held;  /* bytes of slabs in use */
+	uint64_t taken; /* bytes of frames in use, as charged */
 };
 
 /* With `heap_only` no chunk is ever made. */
@@ -67,5 +68,7 @@ struct frames_owned {
  */
 size_t frames_next_chunk(struct frames *f, size_t *turn, struct frames_owned *out, bool *more);
 uint64_t frames_held(struct frames *f);
+/* Bytes of chunks that no taken frame is charged for. */
+uint64_t frames_slack(struct frames *f);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The engine: how the parts make a database. Files in the order of a write's life:
  *
- *   open.c recover.c    from a directory to a handle, and back
+ *   open.c recover.c replay.c   from a directory to a handle, and back
  *   commit.c publish.c  the ordered step, the log, the memtables, visibility
  *   seal.c log.c        full memtables and log segments are set aside
  *   flush.c merge*.c    background work: memtables to tables, tables to tables (merge.h)
@@ -39,11 +39,12 @@
 #include "wal/wal.h"
 
 enum {
-	RING_SIZE = 1024,      /* commits between their ordered step and their publication */
-	SEALED_MAX = 32,       /* sealed memtables of a family */
-	PASSED_MANY = 10000,   /* dead entries, in vain for a scan */
-	JOB_CANCELLED = -99,   /* a merge that was told to end */
-	LOG_MEMORY = 64 << 20, /* of the budget, for log segments, at most */
+	RING_SIZE = 1024,    /* commits between their ordered step and their publication */
+	SEALED_MAX = 32,     /* sealed memtables of a family */
+	PASSED_MANY = 10000, /* dead entries, in vain for a scan */
+	JOB_CANCELLED = -99, /* a merge that was told to end */
+	LOG_SEGMENT_MAX = 16 << 20,
+	LARGE_BLOCKS_FROM = 32 << 20, /* a smaller budget is better off with a heap alone */
 };
 
 /* A memtable and its way to disk. Guarded by db->mu, but for what is said. */
@@ -168,6 +169,7 @@ struct shale_db {
 	_Atomic uint64_t memtables_share; /* bytes set aside for them now (memory.c) */
 	_Atomic uint64_t memory_calm_ns;  /* since then they need less */
 	_Atomic bool memory_busy;
+	_Atomic bool memory_beyond; /* the cache has more than is left */
 	uint64_t recovery_ns, orphans_removed;
 	struct wal_report recovered;
 	struct manifest_report recovered_manifest;
@@ -273,11 +275,18 @@ uint64_t db_new_number(shale_db *db);
 /* How the budget is divided (memory.c). */
 void memory_init(shale_db *db);
 uint64_t memory_cache_most(const shale_db *db); /* the cache's largest share ever */
-void memory_fit(shale_db *db);                  /* set the cache's capacity by today's shares */
+/* Give the cache what all else leaves of the budget. */
+void memory_fit(shale_db *db);
+/* Have memory_beyond set, and the background kicked, when others took so much that it must. */
+void memory_watch(shale_db *db);
+uint64_t memory_used(shale_db *db);              /* everything, bytes */
+uint64_t memory_log_segment(const shale_db *db); /* the most that one should take */
 /* Whether the memtables need more than their share: kick the background. */
 bool memory_is_short(const shale_db *db);
 /* Shift between memtables and cache as need be; bounds *wait_ns. Background only. */
 void memory_balance(shale_db *db, uint64_t *wait_ns);
+/* The same where it is due; for long work in the background, on its way. */
+void memory_balance_some(shale_db *db);
 
 /* Record why writes stop for good; the first reason stays. */
 void db_stop_writes(shale_db *db);

@@ -128,9 +128,11 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.memory_cache = budget_used(&db->budget, BUDGET_CACHE);
 	s.memory_tables = budget_used(&db->budget, BUDGET_TABLES);
 	s.memory_log = budget_used(&db->budget, BUDGET_LOG);
-	s.memory_other = budget_used(&db->budget, BUDGET_OTHER) + page_pool_bytes(&db->pages);
-	s.memory_used = s.memory_memtables + s.memory_cache + s.memory_tables + s.memory_log +
-			s.memory_other;
+	s.memory_used = s.memory_memtables + s.memory_cache + s.memory_tables + s.memory_log;
+	/* What the parts have grown by since they were asked is not in the sum yet. */
+	s.memory_other = memory_used(db);
+	s.memory_other -= s.memory_used < s.memory_other ? s.memory_used : s.memory_other;
+	s.memory_used += s.memory_other;
 	s.recovery_ns = db->recovery_ns;
 	s.recovered_records = db->recovered.records;
 	s.recovered_bytes = db->recovered.bytes;

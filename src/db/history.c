@@ -24,10 +24,9 @@ const char *shale_reason_name(shale_reason reason)
 	return (unsigned)reason < SHALE_REASONS ? names[reason] : names[SHALE_REASON_OTHER];
 }
 
-void history_init(struct history *h, const shale_env *env, struct budget *budget)
+void history_init(struct history *h, const shale_env *env)
 {
 	h->env = env;
-	h->budget = budget;
 	mutex_init(&h->mu, env, RANK_LEAF);
 	h->next_id = 1;
 	h->running.prev = h->running.next = &h->running;
@@ -35,7 +34,6 @@ void history_init(struct history *h, const shale_env *env, struct budget *budget
 
 void history_fini(struct history *h)
 {
-	budget_add(h->budget, BUDGET_OTHER, -(int64_t)(h->capacity * sizeof(*h->ring)));
 	mem_free(h->env, h->ring);
 	h->ring = NULL;
 	h->first = h->count = h->capacity = 0;
@@ -60,8 +58,6 @@ static bool ring_reserve(struct history *h)
 	if (more != NULL) {
 		for (size_t i = 0; i < h->count; i++)
 			more[i] = *ring_at(h, i);
-		budget_add(h->budget, BUDGET_OTHER,
-			   (int64_t)((capacity - h->capacity) * sizeof(*more)));
 		mem_free(h->env, h->ring);
 		h->ring = more;
 		h->capacity = capacity;

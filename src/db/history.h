@@ -9,7 +9,6 @@
 #define DB_HISTORY_H
 
 #include "base/lock.h"
-#include "cache/budget.h"
 #include "compact/job.h"
 #include "compact/policy.h"
 
@@ -41,7 +40,6 @@ struct history_stop {
 
 struct history {
 	const shale_env *env;
-	struct budget *budget;
 
 	struct mutex mu;
 	/* Ring of jobs that ended; grows up to HISTORY_JOBS. `first` is the oldest. */
@@ -56,7 +54,7 @@ struct history {
 	uint64_t stop_count; /* since open: the id of the last */
 };
 
-void history_init(struct history *h, const shale_env *env, struct budget *budget);
+void history_init(struct history *h, const shale_env *env);
 void history_fini(struct history *h);
 
 /* Describe what a pick is about to do. */

@@ -6,8 +6,6 @@
 #include "db/recover.h"
 
 enum {
-	MAPPED_SEGMENT = 16 << 20,
-	STAGED_SEGMENT = 16 << 20,
 	SEGMENT_MIN = 64 << 10,
 	RECYCLE_LEAST = 4,
 };
@@ -15,7 +13,7 @@ enum {
 shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 {
 	bool staged = db->options.durability == SHALE_DURABLE;
-	uint64_t bytes = staged ? STAGED_SEGMENT : MAPPED_SEGMENT;
+	uint64_t bytes = memory_log_segment(db);
 	struct wal_config config = {
 		.store = db->store,
 		.stats = &db->stats,

@@ -1,6 +1,7 @@
 /*
  * One budget for all memory. Tables, log and the buffers of merges have what they
- * need; memtables and the block cache share the rest, and that share moves: a store
+ * need, which the pool between the store and its heap counts (env/page_pool.h);
+ * memtables and the block cache share the rest, and that share moves: a store
  * that is written to may fill several memtables before a flush ends, one that is
  * only read needs none, and the cache has what they leave.
  *
@@ -32,7 +33,7 @@ void memory_init(shale_db *db)
 	atomic_init(&db->memtables_share, memtables_start(db));
 }
 
-/* For the buffers of merges and what the heap loses: some megabytes, in a large budget more. */
+/* For what comes before the cache has made room, and what the system's heap loses. */
 static uint64_t margin(uint64_t budget)
 {
 	uint64_t some = (uint64_t)16 << 20;
@@ -41,33 +42,103 @@ static uint64_t margin(uint64_t budget)
 	return budget / 24 > some ? budget / 24 : some;
 }
 
-static uint64_t cache_beside(const shale_db *db, uint64_t memtables)
+static uint64_t least_cache(uint64_t budget)
 {
-	uint64_t budget = db->options.memory_budget;
-	uint64_t taken = memtables + LOG_MEMORY + margin(budget);
+	return budget / 32;
+}
 
-	return budget > taken + budget / 8 ? budget - taken : budget / 8;
+static uint64_t left_of(uint64_t budget, uint64_t taken)
+{
+	uint64_t least = least_cache(budget);
+
+	return budget > taken + least ? budget - taken : least;
+}
+
+uint64_t memory_log_segment(const shale_db *db)
+{
+	uint64_t bytes = db->options.memory_budget / 32;
+
+	return bytes < LOG_SEGMENT_MAX ? bytes : LOG_SEGMENT_MAX;
+}
+
+/* The one in use, the one before it, and those made ready. */
+static uint64_t log_most(const shale_db *db)
+{
+	return 4 * memory_log_segment(db);
 }
 
 uint64_t memory_cache_most(const shale_db *db)
 {
-	return cache_beside(db, memtables_start(db));
+	uint64_t budget = db->options.memory_budget;
+
+	return left_of(budget, memtables_start(db) + log_most(db) + margin(budget));
+}
+
+/* Of the log, what is not in the pool: mapped files. */
+static uint64_t log_mapped(const shale_db *db)
+{
+	return db->options.durability != SHALE_DURABLE ? budget_used(&db->budget, BUDGET_LOG) : 0;
+}
+
+uint64_t memory_used(shale_db *db)
+{
+	return page_pool_used(&db->pages) + log_mapped(db) + cache_slack(db->cache) +
+	       budget_used(&db->budget, BUDGET_CACHE) + budget_used(&db->budget, BUDGET_OTHER);
+}
+
+/* What the pool holds for memtables, of those that are flushed and still read as well. */
+static uint64_t memtables_now(shale_db *db)
+{
+	uint64_t pages = page_pool_pages(&db->pages);
+	uint64_t listed = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
+			  atomic_load_explicit(&db->active_bytes, memory_order_relaxed);
+
+	/* While they are small they lie in its heap. */
+	return pages > listed ? pages : listed;
 }
 
 void memory_fit(shale_db *db)
 {
-	uint64_t memtables = atomic_load_explicit(&db->memtables_share, memory_order_relaxed);
-	uint64_t room = cache_beside(db, memtables);
-	uint64_t tables = budget_used(&db->budget, BUDGET_TABLES);
+	uint64_t budget = db->options.memory_budget;
+	uint64_t share = atomic_load_explicit(&db->memtables_share, memory_order_relaxed);
+	uint64_t used, memtables, log, taken, room, lack, most = memory_cache_most(db);
 
-	/* Indexes and filters come out of the cache's share, down to a sixteenth of it. */
-	cache_set_capacity(db->cache, room > tables + room / 16 ? room - tables : room / 16);
+	/* Memtables that are flushed, and read no more; background threads may be too busy. */
+	(void)epoch_reclaim(&db->readers);
+	atomic_store_explicit(&db->memory_beyond, false, memory_order_relaxed);
+	used = page_pool_used(&db->pages);
+	page_pool_tell_at(&db->pages, used + budget / 64);
+	/* Memtables and log get what they will need, all else what it has. */
+	memtables = memtables_now(db);
+	taken = (used > memtables ? used - memtables : 0) + (memtables > share ? memtables : share);
+	log = budget_used(&db->budget, BUDGET_LOG);
+	taken += log_mapped(db) + (log_most(db) > log ? log_most(db) - log : 0);
+	taken += budget_used(&db->budget, BUDGET_OTHER) + margin(budget);
+	taken += cache_slack(db->cache);
+	room = left_of(budget, taken);
+	cache_set_capacity(db->cache, room < most ? room : most);
+	/* What the cache cannot give the pool may: pages that it only keeps. */
+	lack = taken + room > budget ? taken + room - budget : 0;
+	page_pool_set_limit(&db->pages, share > lack ? share - lack : 0);
+}
+
+/* Of the pool: more is held than memory_fit() saw. Any thread, any lock. */
+static void beyond(void *arg)
+{
+	shale_db *db = arg;
+
+	atomic_store_explicit(&db->memory_beyond, true, memory_order_relaxed);
+	scheduler_kick(db->scheduler);
+}
+
+void memory_watch(shale_db *db)
+{
+	page_pool_tell(&db->pages, beyond, db);
 }
 
 static void give(shale_db *db, uint64_t memtables)
 {
 	atomic_store_explicit(&db->memtables_share, memtables, memory_order_relaxed);
-	page_pool_set_limit(&db->pages, memtables);
 	memory_fit(db);
 }
 
@@ -100,7 +171,9 @@ static void balance(shale_db *db, uint64_t *wait_ns)
 	}
 	if (need > share || now - since >= CALM_NS)
 		give(db, need);
-	else if (need<share && * wait_ns> CALM_NS - (now - since))
+	else if (atomic_load_explicit(&db->memory_beyond, memory_order_relaxed))
+		memory_fit(db);
+	if (need < share && now - since<CALM_NS && * wait_ns> CALM_NS - (now - since))
 		*wait_ns = CALM_NS - (now - since);
 }
 
@@ -111,4 +184,13 @@ void memory_balance(shale_db *db, uint64_t *wait_ns)
 		return;
 	balance(db, wait_ns);
 	atomic_store_explicit(&db->memory_busy, false, memory_order_release);
+}
+
+void memory_balance_some(shale_db *db)
+{
+	uint64_t any = UINT64_MAX;
+
+	if (unlikely(atomic_load_explicit(&db->memory_beyond, memory_order_relaxed)) ||
+	    unlikely(memory_is_short(db)))
+		memory_balance(db, &any);
 }

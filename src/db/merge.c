@@ -60,6 +60,7 @@ shale_status merge_pause(void *arg)
 	uint64_t any = UINT64_MAX;
 	bool on = part_goes_on(p);
 
+	memory_balance_some(db);
 	if (on)
 		merge_yield(p);
 	while (on && merges_are_paused(db)) {

@@ -37,7 +37,7 @@ static void init(shale_db *db)
 	mutex_init(&db->snapshots_mu, env, RANK_SNAPSHOTS);
 	mutex_init(&db->garbage_mu, env, RANK_LEAF);
 	cond_init(&db->changed);
-	history_init(&db->history, env, &db->budget);
+	history_init(&db->history, env);
 	epoch_init(&db->readers, env);
 	pace_open(db);
 	db->snapshots.prev = db->snapshots.next = &db->snapshots;
@@ -59,6 +59,7 @@ static shale_status make_cache(shale_db *db)
 		return err_memory("the commit ring");
 	memset(db->ring, 0, RING_SIZE * sizeof(*db->ring));
 	memory_fit(db);
+	memory_watch(db);
 	db->table_env = (struct table_env){ .env = db->env,
 					    .store = db->store,
 					    .cache = db->cache,
@@ -124,10 +125,11 @@ static shale_status open_with(const char *path, const shale_options *options, bo
 	db->options = *options;
 	db->peek = peek;
 	memory_init(db);
-	page_pool_init(&db->pages, env, db->memtables_max);
+	page_pool_init(&db->pages, env, db->memtables_max,
+		       db->options.memory_budget >= LARGE_BLOCKS_FROM);
 	db->env = &db->pages.env;
 	init(db);
-	rc = store_open(env, path, &so, &db->store);
+	rc = store_open(db->env, path, &so, &db->store);
 	if (rc == SHALE_NOT_FOUND)
 		rc = err_new(SHALE_NOT_FOUND, "there is no store in %s", path);
 	if (rc == SHALE_OK)

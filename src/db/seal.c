@@ -96,30 +96,38 @@ void seal_for_scans(shale_db *db, shale_cf *cf)
 	*err_last() = before;
 }
 
+/* Note what the active memtables hold; *largest is the family of the largest in use, or NULL. */
+static uint64_t look_at_active(shale_db *db, shale_cf **largest)
+{
+	uint64_t sum = 0;
+	size_t most = 0;
+
+	*largest = NULL;
+	for (size_t i = 0; i < db->family_count; i++) {
+		size_t bytes = memtable_bytes(db->families[i]->active->table);
+
+		sum += bytes;
+		if (bytes > most && db->families[i]->active->used) {
+			most = bytes;
+			*largest = db->families[i];
+		}
+	}
+	atomic_store_explicit(&db->active_bytes, sum, memory_order_relaxed);
+	return sum;
+}
+
 void seal_for_memory(shale_db *db)
 {
 	shale_cf *largest;
 
 	mutex_assert_held(&db->commit_mu);
 	do {
-		uint64_t sum = 0;
-		size_t most = 0;
+		uint64_t sum = look_at_active(db, &largest);
 
-		largest = NULL;
-		for (size_t i = 0; i < db->family_count; i++) {
-			size_t bytes = memtable_bytes(db->families[i]->active->table);
-
-			sum += bytes;
-			if (bytes > most && db->families[i]->active->used) {
-				most = bytes;
-				largest = db->families[i];
-			}
-		}
-		atomic_store_explicit(&db->active_bytes, sum, memory_order_relaxed);
 		if (memory_is_short(db))
 			scheduler_kick(db->scheduler);
-		/* One alone is sealed when it is full. */
-		if (sum <= db->memtables_max / 2 || db->family_count < 2)
+		/* A single one is sealed when it is full. */
+		if (db->family_count < 2 || sum <= db->memtables_max / 2)
 			break;
 		/* When that fails it is tried again soon. */
 	} while (largest != NULL && seal_family(db, largest, SHALE_FLUSH_MEMORY) == SHALE_OK);

@@ -28,8 +28,12 @@ enum {
 
 bool stall_is_full_of_others(const shale_db *db)
 {
-	return db->family_count > 1 &&
-	       atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) > db->memtables_max;
+	uint64_t sealed = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed);
+
+	/* What is active is sealed in time (seal_for_memory()): so much is left for the rest. */
+	return db->family_count > 1 && sealed != 0 &&
+	       sealed + atomic_load_explicit(&db->active_bytes, memory_order_relaxed) >
+		       db->memtables_max;
 }
 
 const char *shale_stall_cause_name(shale_stall_cause cause)

@@ -1,31 +1,234 @@
 #include "env/page_pool.h"
 
-static void *pool_alloc(void *self, size_t n)
-{
-	const shale_env *under = ((struct page_pool *)self)->under;
+/* Address sanitizers watch the heap only: all blocks stay there for them. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HIDES_ERRORS true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HIDES_ERRORS true
+#endif
+#endif
+#ifndef HIDES_ERRORS
+#define HIDES_ERRORS false
+#endif
 
-	return under->allocator.ops->alloc(under->allocator.self, n);
+/* Before a small block, at its end. */
+struct head {
+	size_t bytes;  /* that were asked for */
+	size_t before; /* from the heap's block to this one */
+};
+
+enum {
+	HEAD = 16,
+	HEAP_OWN = 16, /* what the heap beneath takes for itself, about */
+};
+_Static_assert(sizeof(struct head) <= HEAD, "a block stays aligned to 16");
+
+/* ---- what is held ---- */
+
+static void hold(struct page_pool *p, uint64_t bytes)
+{
+	uint64_t before = atomic_fetch_add_explicit(&p->used, bytes, memory_order_relaxed);
+	uint64_t limit = atomic_load_explicit(&p->limit, memory_order_relaxed);
+
+	if (unlikely(before <= limit && before + bytes > limit) && p->beyond != NULL)
+		p->beyond(p->arg);
 }
 
-static void *pool_realloc(void *self, void *p, size_t n)
+static void unhold(struct page_pool *p, uint64_t bytes)
 {
-	const shale_env *under = ((struct page_pool *)self)->under;
-
-	return under->allocator.ops->realloc(under->allocator.self, p, n);
+	atomic_fetch_sub_explicit(&p->used, bytes, memory_order_relaxed);
 }
 
-static void pool_free(void *self, void *p)
+static void *pages_new(struct page_pool *p, size_t n)
 {
-	const shale_env *under = ((struct page_pool *)self)->under;
+	void *memory = mem_pages(p->under, n);
 
-	under->allocator.ops->free(under->allocator.self, p);
+	if (memory != NULL)
+		hold(p, n);
+	return memory;
 }
+
+static void pages_drop(struct page_pool *p, void *memory, size_t n)
+{
+	mem_pages_free(p->under, memory, n);
+	unhold(p, n);
+}
+
+/* ---- large blocks ---- */
+
+static bool is_large(const struct page_pool *p, size_t align, size_t n)
+{
+	return p->blocks && n >= LARGE_LEAST && align <= LARGE_UNIT &&
+	       n <= SIZE_MAX / 2; /* beyond that the heap refuses */
+}
+
+/* A kept piece; under mu. */
+static void *kept_take(struct page_pool *p)
+{
+	return p->count > 0 ? p->free[--p->count] : NULL;
+}
+
+/* Keep a piece that nobody uses, if there is room; under mu. */
+static bool kept_add(struct page_pool *p, void *piece)
+{
+	if (p->count + p->out >= p->max)
+		return false;
+	p->free[p->count++] = piece;
+	return true;
+}
+
+static void *block_new(struct page_pool *p, size_t n)
+{
+	size_t bytes = large_piece_bytes(n);
+	void *memory = NULL, *block;
+
+	mutex_lock(&p->mu);
+	block = large_take(&p->large, n);
+	if (block == NULL && bytes == MEM_PAGES)
+		memory = kept_take(p);
+	mutex_unlock(&p->mu);
+	if (block != NULL)
+		return block;
+	if (memory == NULL)
+		memory = pages_new(p, bytes);
+	if (memory == NULL)
+		return NULL;
+	mutex_lock(&p->mu);
+	if (large_add(&p->large, memory, bytes)) {
+		block = large_take(&p->large, n);
+		memory = NULL;
+	}
+	mutex_unlock(&p->mu);
+	if (memory != NULL)
+		pages_drop(p, memory, bytes);
+	return block;
+}
+
+/* False: it is none. */
+static bool block_free(struct page_pool *p, void *block)
+{
+	size_t bytes = 0;
+	void *memory = NULL;
+	bool found;
+
+	if (!p->blocks || (uintptr_t)block % LARGE_UNIT != 0)
+		return false;
+	mutex_lock(&p->mu);
+	found = large_size(&p->large, block) != 0;
+	if (found)
+		memory = large_give(&p->large, block, &bytes);
+	if (memory != NULL && bytes == MEM_PAGES && kept_add(p, memory))
+		memory = NULL;
+	mutex_unlock(&p->mu);
+	if (memory != NULL)
+		pages_drop(p, memory, bytes);
+	return found;
+}
+
+/* What a large block takes; 0: it is none. */
+static size_t block_bytes(struct page_pool *p, const void *block)
+{
+	size_t bytes;
+
+	if (!p->blocks || (uintptr_t)block % LARGE_UNIT != 0)
+		return 0;
+	mutex_lock(&p->mu);
+	bytes = large_size(&p->large, block);
+	mutex_unlock(&p->mu);
+	return bytes;
+}
+
+/* ---- small ones ---- */
+
+static struct head *head_of(void *block)
+{
+	return (struct head *)((uint8_t *)block - HEAD);
+}
+
+static void *small_new(struct page_pool *p, size_t align, size_t n)
+{
+	size_t before = align > HEAD ? align : HEAD;
+	const shale_allocator_ops *ops = p->under->allocator.ops;
+	void *self = p->under->allocator.self;
+	uint8_t *base;
+
+	if (n > SIZE_MAX / 2 || before > SIZE_MAX / 4)
+		return NULL;
+	base = align > HEAD ? ops->alloc_aligned(self, align, before + n)
+			    : ops->alloc(self, before + n);
+	if (base == NULL)
+		return NULL;
+	*head_of(base + before) = (struct head){ n, before };
+	hold(p, before + n + HEAP_OWN);
+	return base + before;
+}
+
+static void small_free(struct page_pool *p, void *block)
+{
+	struct head h = *head_of(block);
+
+	unhold(p, h.before + h.bytes + HEAP_OWN);
+	p->under->allocator.ops->free(p->under->allocator.self, (uint8_t *)block - h.before);
+}
+
+/* ---- the allocator ---- */
 
 static void *pool_alloc_aligned(void *self, size_t align, size_t n)
 {
-	const shale_env *under = ((struct page_pool *)self)->under;
+	struct page_pool *p = self;
 
-	return under->allocator.ops->alloc_aligned(under->allocator.self, align, n);
+	return is_large(p, align, n) ? block_new(p, n) : small_new(p, align, n);
+}
+
+static void *pool_alloc(void *self, size_t n)
+{
+	return pool_alloc_aligned(self, HEAD, n);
+}
+
+static void pool_free(void *self, void *block)
+{
+	struct page_pool *p = self;
+
+	if (!block_free(p, block))
+		small_free(p, block);
+}
+
+/* As the C library's: only for blocks that pool_alloc() made. */
+static void *pool_realloc(void *self, void *block, size_t n)
+{
+	struct page_pool *p = self;
+	size_t bytes;
+	void *fresh;
+
+	if (block == NULL)
+		return pool_alloc(self, n);
+	bytes = block_bytes(p, block);
+	if (n <= bytes && n > bytes / 2)
+		return block;
+	if (bytes == 0) {
+		struct head h = *head_of(block);
+
+		bytes = h.bytes;
+		if (!is_large(p, HEAD, n) && n <= SIZE_MAX / 2) {
+			uint8_t *base =
+				p->under->allocator.ops->realloc(p->under->allocator.self,
+								 (uint8_t *)block - HEAD, HEAD + n);
+
+			if (base == NULL)
+				return NULL;
+			unhold(p, h.bytes);
+			hold(p, n);
+			*head_of(base + HEAD) = (struct head){ n, HEAD };
+			return base + HEAD;
+		}
+	}
+	fresh = pool_alloc(self, n);
+	if (fresh == NULL)
+		return NULL;
+	memcpy(fresh, block, bytes < n ? bytes : n);
+	pool_free(self, block);
+	return fresh;
 }
 
 static void *pool_pages(void *self, size_t n)
@@ -35,13 +238,12 @@ static void *pool_pages(void *self, size_t n)
 
 	if (n == MEM_PAGES) {
 		mutex_lock(&p->mu);
-		if (p->count > 0)
-			piece = p->free[--p->count];
+		piece = kept_take(p);
 		p->out++;
 		mutex_unlock(&p->mu);
 	}
 	if (piece == NULL)
-		piece = mem_pages(p->under, n);
+		piece = pages_new(p, n);
 	if (piece == NULL && n == MEM_PAGES) {
 		mutex_lock(&p->mu);
 		p->out--;
@@ -57,14 +259,12 @@ static void pool_pages_free(void *self, void *piece, size_t n)
 	if (n == MEM_PAGES) {
 		mutex_lock(&p->mu);
 		p->out--;
-		if (p->count + p->out < p->max) {
-			p->free[p->count++] = piece;
+		if (kept_add(p, piece))
 			piece = NULL;
-		}
 		mutex_unlock(&p->mu);
 	}
 	if (piece != NULL)
-		mem_pages_free(p->under, piece, n);
+		pages_drop(p, piece, n);
 }
 
 static const shale_allocator_ops pool_allocator = {
@@ -77,20 +277,27 @@ static const shale_allocator_ops pool_allocator = {
 	.pages_free = pool_pages_free,
 };
 
-static size_t pieces_in(uint64_t bytes)
+/* ---- the pool ---- */
+
+/* A heap that has no pages of its own gets each piece back. */
+static size_t pieces_in(const struct page_pool *p, uint64_t bytes)
 {
-	uint64_t pieces = bytes / MEM_PAGES;
+	uint64_t pieces = p->under->allocator.ops->pages != NULL ? bytes / MEM_PAGES : 0;
 
 	return pieces < PAGE_POOL_MAX ? (size_t)pieces : PAGE_POOL_MAX;
 }
 
-void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes)
+void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes, bool blocks)
 {
+	bool pages = under->allocator.ops->pages != NULL;
+
 	*p = (struct page_pool){ .under = under, .env = *under };
-	p->max = pieces_in(bytes);
+	p->blocks = blocks && pages && !HIDES_ERRORS;
+	p->max = pieces_in(p, bytes);
+	atomic_init(&p->used, 0);
+	atomic_init(&p->limit, UINT64_MAX);
 	mutex_init(&p->mu, under, RANK_LEAF);
-	if (under->allocator.ops->pages == NULL)
-		return;
+	large_init(&p->large, under);
 	p->env.allocator.self = p;
 	p->env.allocator.ops = &pool_allocator;
 }
@@ -98,7 +305,8 @@ void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes)
 void page_pool_fini(struct page_pool *p)
 {
 	while (p->count > 0)
-		mem_pages_free(p->under, p->free[--p->count], MEM_PAGES);
+		pages_drop(p, p->free[--p->count], MEM_PAGES);
+	large_fini(&p->large);
 }
 
 void page_pool_set_limit(struct page_pool *p, uint64_t bytes)
@@ -107,17 +315,38 @@ void page_pool_set_limit(struct page_pool *p, uint64_t bytes)
 		void *piece = NULL;
 
 		mutex_lock(&p->mu);
-		p->max = pieces_in(bytes);
-		if (p->count > 0 && p->count + p->out > p->max)
-			piece = p->free[--p->count];
+		p->max = pieces_in(p, bytes);
+		if (p->count + p->out > p->max)
+			piece = kept_take(p);
 		mutex_unlock(&p->mu);
 		if (piece == NULL)
 			return;
-		mem_pages_free(p->under, piece, MEM_PAGES);
+		pages_drop(p, piece, MEM_PAGES);
 	}
 }
 
-uint64_t page_pool_bytes(struct page_pool *p)
+void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void *arg)
+{
+	p->beyond = beyond;
+	p->arg = arg;
+}
+
+void page_pool_tell_at(struct page_pool *p, uint64_t limit)
+{
+	atomic_store_explicit(&p->limit, limit, memory_order_relaxed);
+}
+
+uint64_t page_pool_pages(struct page_pool *p)
+{
+	uint64_t bytes;
+
+	mutex_lock(&p->mu);
+	bytes = (uint64_t)(p->count + p->out) * MEM_PAGES;
+	mutex_unlock(&p->mu);
+	return bytes;
+}
+
+uint64_t page_pool_kept(struct page_pool *p)
 {
 	uint64_t bytes;
 

@@ -68,7 +68,7 @@ struct table_iter {
 
 /* ---- memory ---- */
 
-/* At least n bytes, old contents lost; charged to the store. */
+/* At least n bytes, old contents lost. */
 static bool grow(struct table_iter *ti, uint8_t **p, size_t *capacity, size_t n)
 {
 	const struct table_env *te = &ti->t->te;
@@ -81,7 +81,6 @@ static bool grow(struct table_iter *ti, uint8_t **p, size_t *capacity, size_t n)
 		return false;
 	}
 	mem_free(te->env, *p);
-	budget_add(te->budget, BUDGET_OTHER, (int64_t)n - (int64_t)*capacity);
 	*p = fresh;
 	*capacity = n;
 	return true;
@@ -478,8 +477,6 @@ static void table_iter_free(struct iter *it)
 	struct table_env te = ti->t->te;
 
 	drop_block(ti);
-	budget_add(te.budget, BUDGET_OTHER,
-		   -(int64_t)(ti->window_capacity + ti->unpacked_capacity));
 	mem_free(te.env, ti->window);
 	mem_free(te.env, ti->unpacked);
 	if (ti->key != ti->key_inline)

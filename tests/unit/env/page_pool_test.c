@@ -11,15 +11,15 @@ static void gives_a_piece_again_before_it_asks_for_a_new_one(void **state)
 	void *a, *b;
 
 	(void)state;
-	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES);
+	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES, false);
 	a = mem_pages(env, MEM_PAGES);
 	assert_non_null(a);
 	assert_int_equal((uintptr_t)a % MEM_PAGES, 0);
 	mem_pages_free(env, a, MEM_PAGES);
-	assert_int_equal(page_pool_bytes(&pool), MEM_PAGES);
+	assert_int_equal(page_pool_kept(&pool), MEM_PAGES);
 	b = mem_pages(env, MEM_PAGES);
 	assert_ptr_equal(a, b);
-	assert_int_equal(page_pool_bytes(&pool), 0);
+	assert_int_equal(page_pool_kept(&pool), 0);
 	mem_pages_free(env, b, MEM_PAGES);
 	page_pool_fini(&pool);
 }
@@ -30,12 +30,12 @@ static void keeps_no_more_than_its_limit(void **state)
 	void *piece[4];
 
 	(void)state;
-	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES);
+	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES, false);
 	for (int i = 0; i < 4; i++)
 		assert_non_null(piece[i] = mem_pages(&pool.env, MEM_PAGES));
 	for (int i = 0; i < 4; i++)
 		mem_pages_free(&pool.env, piece[i], MEM_PAGES);
-	assert_int_equal(page_pool_bytes(&pool), 2 * MEM_PAGES);
+	assert_int_equal(page_pool_kept(&pool), 2 * MEM_PAGES);
 	page_pool_fini(&pool);
 }
 
@@ -45,11 +45,11 @@ static void passes_other_sizes_and_the_plain_heap_through(void **state)
 	void *p;
 
 	(void)state;
-	page_pool_init(&pool, shale_env_default(), 64 * (uint64_t)MEM_PAGES);
+	page_pool_init(&pool, shale_env_default(), 64 * (uint64_t)MEM_PAGES, false);
 	p = mem_pages(&pool.env, 2 * (size_t)MEM_PAGES);
 	assert_non_null(p);
 	mem_pages_free(&pool.env, p, 2 * (size_t)MEM_PAGES);
-	assert_int_equal(page_pool_bytes(&pool), 0);
+	assert_int_equal(page_pool_kept(&pool), 0);
 	p = mem_alloc(&pool.env, 100);
 	p = mem_realloc(&pool.env, p, 1000);
 	assert_non_null(p);
@@ -65,11 +65,11 @@ static void pools_nothing_where_there_are_no_large_pages(void **state)
 
 	(void)state;
 	assert_ok(sim_new(1, &sim));
-	page_pool_init(&pool, sim_env(sim), 64 * (uint64_t)MEM_PAGES);
+	page_pool_init(&pool, sim_env(sim), 64 * (uint64_t)MEM_PAGES, false);
 	p = mem_pages(&pool.env, MEM_PAGES);
 	assert_non_null(p);
 	mem_pages_free(&pool.env, p, MEM_PAGES);
-	assert_int_equal(page_pool_bytes(&pool), 0);
+	assert_int_equal(page_pool_kept(&pool), 0);
 	assert_int_equal(sim_heap_live(sim_get_heap(sim)), 0);
 	page_pool_fini(&pool);
 	sim_free(sim);

@@ -1,0 +1,152 @@
+/* Large blocks: never two at one place, known by their size, and empty pieces go back. */
+#include "support/test.h"
+
+#include "base/rand.h"
+#include "env/large.h"
+#include "env/page_pool.h"
+
+enum { BLOCKS = 60, STEPS = 20000 };
+
+static size_t some_size(struct rand *rnd)
+{
+	size_t most = rand_below(rnd, 20) == 0 ? 3 * (size_t)MEM_PAGES : 20 * (size_t)LARGE_UNIT;
+
+	return 1 + (size_t)rand_below(rnd, most);
+}
+
+/* Pieces are only addresses here. */
+static void blocks_never_overlap_and_are_known_by_size(void **state)
+{
+	struct {
+		uint8_t *p;
+		size_t n;
+	} block[BLOCKS] = { { NULL, 0 } };
+	uint8_t *next = (uint8_t *)((uintptr_t)64 * MEM_PAGES);
+	struct large l;
+	struct rand rnd;
+
+	(void)state;
+	rand_seed(&rnd, test_seed());
+	large_init(&l, shale_env_default());
+	for (uint64_t step = 0; step < test_scale(STEPS); step++) {
+		size_t i = (size_t)rand_below(&rnd, BLOCKS), bytes, n;
+		uint8_t *p;
+
+		if (block[i].p != NULL) {
+			n = large_size(&l, block[i].p);
+			assert_true(n >= block[i].n && n < block[i].n + MEM_PAGES);
+			assert_int_equal(large_size(&l, block[i].p + 1), 0);
+			(void)large_give(&l, block[i].p, &bytes);
+			assert_int_equal(bytes % MEM_PAGES, 0);
+			assert_int_equal(large_size(&l, block[i].p), 0);
+			block[i].p = NULL;
+			continue;
+		}
+		n = some_size(&rnd);
+		p = large_take(&l, n);
+		if (p == NULL) {
+			bytes = large_piece_bytes(n);
+			assert_true(bytes >= n);
+			assert_true(large_add(&l, next, bytes));
+			p = large_take(&l, n);
+			assert_ptr_equal(p, next);
+			next += bytes;
+		}
+		for (size_t k = 0; k < BLOCKS; k++)
+			assert_true(block[k].p == NULL || p + n <= block[k].p ||
+				    block[k].p + block[k].n <= p);
+		block[i].p = p;
+		block[i].n = n;
+	}
+	for (size_t i = 0; i < BLOCKS; i++) {
+		size_t bytes;
+
+		if (block[i].p != NULL)
+			(void)large_give(&l, block[i].p, &bytes);
+	}
+	assert_int_equal(l.count, 0);
+	large_fini(&l);
+}
+
+static void a_pool_knows_all_that_is_held_and_keeps_contents(void **state)
+{
+	uint8_t *block[BLOCKS] = { NULL };
+	size_t size[BLOCKS] = { 0 };
+	uint64_t before, asked = 0;
+	struct page_pool pool;
+	struct rand rnd;
+
+	(void)state;
+	rand_seed(&rnd, test_seed());
+	page_pool_init(&pool, shale_env_default(), 2 * (uint64_t)MEM_PAGES, true);
+	before = page_pool_used(&pool);
+	assert_int_equal(before, 0);
+	for (uint64_t step = 0; step < test_scale(3000); step++) {
+		size_t i = (size_t)rand_below(&rnd, BLOCKS);
+		size_t n = rand_below(&rnd, 2) == 0 ? 1 + (size_t)rand_below(&rnd, 3000)
+						    : some_size(&rnd);
+		uint8_t mark = (uint8_t)(i + 1);
+
+		if (block[i] != NULL && rand_below(&rnd, 2) == 0) {
+			mem_free(&pool.env, block[i]);
+			asked -= size[i];
+			block[i] = NULL;
+			size[i] = 0;
+			continue;
+		}
+		block[i] = mem_realloc(&pool.env, block[i], n);
+		assert_non_null(block[i]);
+		if (size[i] != 0) {
+			assert_int_equal(block[i][0], mark);
+			assert_int_equal(block[i][(size[i] < n ? size[i] : n) - 1], mark);
+		}
+		memset(block[i], mark, n);
+		asked += n - size[i];
+		size[i] = n;
+		assert_true(page_pool_used(&pool) >= asked);
+	}
+	for (size_t i = 0; i < BLOCKS; i++)
+		mem_free(&pool.env, block[i]);
+	assert_int_equal(page_pool_used(&pool), page_pool_kept(&pool));
+	page_pool_fini(&pool);
+	assert_int_equal(page_pool_used(&pool), 0);
+}
+
+static void note(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void a_pool_tells_when_its_limit_is_passed(void **state)
+{
+	struct page_pool pool;
+	int told = 0;
+	void *p, *q;
+
+	(void)state;
+	page_pool_init(&pool, shale_env_default(), 0, true);
+	page_pool_tell(&pool, note, &told);
+	page_pool_tell_at(&pool, 10000);
+	p = mem_aligned(&pool.env, 64, 5000);
+	assert_int_equal((uintptr_t)p % 64, 0);
+	assert_int_equal(told, 0);
+	q = mem_alloc(&pool.env, 6000);
+	assert_int_equal(told, 1);
+	mem_free(&pool.env, p);
+	mem_free(&pool.env, q);
+	p = mem_alloc(&pool.env, 1 << 20);
+	assert_int_equal(told, 2);
+	mem_free(&pool.env, p);
+	page_pool_fini(&pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocks_never_overlap_and_are_known_by_size),
+		cmocka_unit_test(a_pool_knows_all_that_is_held_and_keeps_contents),
+		cmocka_unit_test(a_pool_tells_when_its_limit_is_passed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
