@@ -10,7 +10,6 @@
 #include "db/recover.h"
 
 #include "base/sort.h"
-#include "format/batch.h"
 
 /* A family under recovery. */
 struct draft {
@@ -311,88 +310,6 @@ static shale_status read_manifest(shale_db *db, uint64_t number)
 
 /* ---- the log ---- */
 
-/* Move a recovered memtable, which holds all of its family up to `last_seq`, into tables. */
-static shale_status unload(shale_db *db, shale_cf *cf, uint64_t last_seq)
-{
-	struct mem *m;
-	shale_status rc;
-
-	mutex_lock(&db->commit_mu);
-	rc = seal_family(db, cf, SHALE_FLUSH_OPEN);
-	mutex_unlock(&db->commit_mu);
-	if (rc < 0)
-		return rc;
-	m = cf->oldest;
-	if (m == NULL)
-		return SHALE_OK;
-	/* Not what the whole store has reached: the log may have more for this family. */
-	m->last_seq = last_seq;
-	return flush_mem(db, m);
-}
-
-static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, shale_slice payload)
-{
-	shale_db *db = arg;
-	const uint8_t *p = payload.data, *end = p + payload.size;
-	uint64_t seq = first_seq;
-	struct batch_op op;
-	shale_status rc;
-
-	while ((rc = batch_op_read(&p, end, &op)) == SHALE_OK) {
-		shale_cf *cf = families_find(db, op.cf);
-
-		if (cf == NULL && op.cf >= db->next_cf)
-			return err_new(SHALE_CORRUPT,
-				       "the log writes to column family %" PRIu32
-				       ", which the manifest never had",
-				       op.cf);
-		/* What was flushed is in tables; what belonged to a dropped family is gone. */
-		if (cf != NULL && seq > cf->flushed_seq) {
-			rc = memtable_add(cf->active->table, seq, op.type, op.key, op.value, NULL);
-			if (rc < 0)
-				return rc;
-			cf->active->used = true;
-		}
-		seq++;
-	}
-	if (rc < 0)
-		return rc;
-	if (seq - first_seq != count)
-		return err_new(SHALE_CORRUPT,
-			       "a log record holds %" PRIu64 " operations, not %" PRIu32,
-			       seq - first_seq, count);
-	/* Tables may hold more than the log that a power cut left. */
-	if (seq > db->next_seq)
-		db->next_seq = seq;
-	atomic_store(&db->visible, db->next_seq - 1);
-	for (size_t i = 0; i < db->family_count && !db->options.read_only; i++)
-		if (memtable_bytes(db->families[i]->active->table) >= db->options.memtable_bytes) {
-			rc = unload(db, db->families[i], seq - 1);
-			if (rc < 0)
-				return rc;
-		}
-	return SHALE_OK;
-}
-
-static shale_status replay_logs(shale_db *db)
-{
-	struct wal_live *live = mem_array(db->env, db->log_count, sizeof(*live));
-	size_t n = db->log_count;
-	shale_status rc;
-
-	if (live == NULL)
-		return err_memory("the list of log segments");
-	for (size_t i = 0; i < n; i++)
-		live[i] = (struct wal_live){ db->logs[i].number, db->logs[i].sealed,
-					     db->logs[i].length, db->logs[i].last_seq };
-	rc = wal_replay(db->store, db->store_id, db->recovered_manifest.last_edit, live, n,
-			apply_record, db, &db->recovered);
-	mem_free(db->env, live);
-	if (rc >= 0 && db->recovered.last_seq >= db->next_seq)
-		db->next_seq = db->recovered.last_seq + 1;
-	return rc;
-}
-
 /* Everything recovered is in tables: the old logs are needless. */
 static shale_status remove_logs(shale_db *db)
 {
@@ -632,7 +549,7 @@ shale_status recover(shale_db *db)
 	atomic_store(&db->visible, db->next_seq - 1);
 	if (!db->options.read_only) {
 		for (size_t i = 0; i < db->family_count && rc >= 0; i++)
-			rc = unload(db, db->families[i], db->next_seq - 1);
+			rc = replay_unload(db, db->families[i], db->next_seq - 1);
 		if (rc >= 0)
 			rc = remove_logs(db);
 		if (rc >= 0)

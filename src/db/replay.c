@@ -1,0 +1,182 @@
+/*
+ * The log at recovery: its operations go into memtables, full ones into tables.
+ *
+ * As in a commit (apply.c), an insert waits for its leaf longer than it works. A record
+ * of the log is one operation as a rule, so groups are made of several records: their
+ * operations are read and the ways to their leaves found, and only then inserted, in
+ * their order. What a group points to is copied, since the reader of the log moves on. Damage
+ * is found when a record is read, so that it is told with its place; what is put off can
+ * only run out of memory.
+ *
+ * Before a memtable is sealed nothing is put off.
+ */
+#include "db/recover.h"
+
+#include "format/batch.h"
+
+enum { GROUP = 16, TEXT_BYTES = 64 << 10 };
+
+struct replay {
+	shale_db *db;
+	uint8_t *text; /* of records whose operations are put off */
+	size_t used;
+	bool added; /* since the sizes of memtables were looked at */
+	unsigned count;
+	struct {
+		struct batch_op op;
+		uint64_t seq;
+		struct memtable *table;
+		struct memtree_aim aim;
+	} group[GROUP];
+};
+
+shale_status replay_unload(shale_db *db, shale_cf *cf, uint64_t last_seq)
+{
+	struct mem *m;
+	shale_status rc;
+
+	mutex_lock(&db->commit_mu);
+	rc = seal_family(db, cf, SHALE_FLUSH_OPEN);
+	mutex_unlock(&db->commit_mu);
+	if (rc < 0)
+		return rc;
+	m = cf->oldest;
+	if (m == NULL)
+		return SHALE_OK;
+	/* Not what the whole store has reached: the log may have more for this family. */
+	m->last_seq = last_seq;
+	return flush_mem(db, m);
+}
+
+/* Insert what was put off. */
+static shale_status insert_group(struct replay *r)
+{
+	shale_status rc = SHALE_OK;
+
+	for (unsigned i = 0; i < r->count && rc >= 0; i++) {
+		const struct batch_op *op = &r->group[i].op;
+
+		rc = memtable_add(r->group[i].table, r->group[i].seq, op->type, op->key, op->value,
+				  &r->group[i].aim);
+	}
+	r->added |= r->count != 0;
+	r->count = 0;
+	return rc;
+}
+
+static shale_status put_off(struct replay *r, shale_cf *cf, uint64_t seq, const struct batch_op *op)
+{
+	struct memtable *table = cf->active->table;
+
+	cf->active->used = true;
+	r->group[r->count].op = *op;
+	r->group[r->count].seq = seq;
+	r->group[r->count].table = table;
+	memtable_aim(table, op->key, &r->group[r->count].aim);
+	return ++r->count == GROUP ? insert_group(r) : SHALE_OK;
+}
+
+/* Let *payload stay until the group is inserted; false: it is too long for that. */
+static shale_status keep_payload(struct replay *r, shale_slice *payload, bool *kept)
+{
+	shale_status rc = SHALE_OK;
+
+	if (payload->size > TEXT_BYTES - r->used)
+		rc = insert_group(r);
+	if (r->count == 0)
+		r->used = 0;
+	*kept = payload->size <= TEXT_BYTES;
+	if (rc < 0 || !*kept || payload->size == 0)
+		return rc;
+	memcpy(r->text + r->used, payload->data, payload->size);
+	*payload = slice_from(r->text + r->used, payload->size);
+	r->used += payload->size;
+	return SHALE_OK;
+}
+
+static shale_status unload_full(struct replay *r, uint64_t last_seq)
+{
+	shale_db *db = r->db;
+	shale_status rc = SHALE_OK;
+
+	if (!r->added || db->options.read_only)
+		return SHALE_OK;
+	for (size_t i = 0; i < db->family_count && rc >= 0; i++) {
+		if (memtable_bytes(db->families[i]->active->table) < db->options.memtable_bytes)
+			continue;
+		rc = insert_group(r);
+		if (rc >= 0)
+			rc = replay_unload(db, db->families[i], last_seq);
+	}
+	r->added = false;
+	return rc;
+}
+
+static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, shale_slice payload)
+{
+	struct replay *r = arg;
+	shale_db *db = r->db;
+	const uint8_t *p, *end;
+	uint64_t seq = first_seq;
+	struct batch_op op;
+	bool kept;
+	shale_status rc = keep_payload(r, &payload, &kept);
+
+	if (rc < 0)
+		return rc;
+	p = payload.data;
+	end = p + payload.size;
+	while ((rc = batch_op_read(&p, end, &op)) == SHALE_OK) {
+		shale_cf *cf = families_find(db, op.cf);
+
+		if (cf == NULL && op.cf >= db->next_cf)
+			return err_new(SHALE_CORRUPT,
+				       "the log writes to column family %" PRIu32
+				       ", which the manifest never had",
+				       op.cf);
+		/* What was flushed is in tables; what belonged to a dropped family is gone. */
+		if (cf != NULL && seq > cf->flushed_seq) {
+			rc = put_off(r, cf, seq, &op);
+			if (rc < 0)
+				return rc;
+		}
+		seq++;
+	}
+	if (rc >= 0)
+		rc = kept ? SHALE_OK : insert_group(r);
+	if (rc < 0)
+		return rc;
+	if (seq - first_seq != count)
+		return err_new(SHALE_CORRUPT,
+			       "a log record holds %" PRIu64 " operations, not %" PRIu32,
+			       seq - first_seq, count);
+	/* Tables may hold more than the log that a power cut left. */
+	if (seq > db->next_seq)
+		db->next_seq = seq;
+	atomic_store(&db->visible, db->next_seq - 1);
+	return unload_full(r, seq - 1);
+}
+
+shale_status replay_logs(shale_db *db)
+{
+	struct wal_live *live = mem_array(db->env, db->log_count, sizeof(*live));
+	struct replay r = { .db = db, .text = mem_alloc(db->env, TEXT_BYTES) };
+	size_t n = db->log_count;
+	shale_status rc = SHALE_OK;
+
+	if (live == NULL || r.text == NULL)
+		rc = err_memory("the list of log segments");
+	for (size_t i = 0; rc >= 0 && i < n; i++)
+		live[i] = (struct wal_live){ db->logs[i].number, db->logs[i].sealed,
+					     db->logs[i].length, db->logs[i].last_seq };
+	if (rc >= 0)
+		rc = wal_replay(db->store, db->store_id, db->recovered_manifest.last_edit, live, n,
+				apply_record, &r, &db->recovered);
+	if (rc >= 0)
+		rc = insert_group(&r);
+	mem_free(db->env, r.text);
+	mem_free(db->env, live);
+	if (rc >= 0 && db->recovered.last_seq >= db->next_seq)
+		db->next_seq = db->recovered.last_seq + 1;
+	return rc;
+}
