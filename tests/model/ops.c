@@ -36,6 +36,9 @@ static bool write_one(struct model *m, shale_batch *b, shale_write_options *o)
 
 		if (below(m, 16) == 0)
 			o->ttl_ms = HOUR_MS;
+		/* After a crash its value tells whether it was written, with its expiry. */
+		while (o->ttl_ms != 0 && value_size(id) < 8)
+			id = ++m->next_id;
 		value_make(id, value);
 		/* The store's clock reads a moment later; an hour's jump decides. */
 		change_add(&m->pending, f, k, id, o->ttl_ms ? wall_ms(m) + HOUR_MS : 0);
