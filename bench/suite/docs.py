@@ -43,7 +43,7 @@ class Kept:
 		runs, contents = [], []
 		for title, path in files:
 			res = results.load(path, title)
-			name = res.machine.get("name") or pathlib.Path(path).stem.split(".")[0]
+			name = pathlib.Path(path).name.split(".")[0]
 			runs.append({"file": f"{name}.jsonl.gz", "title": res.title})
 			opener = gzip.open if str(path).endswith(".gz") else open
 			with opener(path, "rb") as f:
