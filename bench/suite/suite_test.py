@@ -284,7 +284,7 @@ class Documents(unittest.TestCase):
 			file.write_text("".join(json.dumps(r) + "\n" for r in records))
 			docs.Kept(root).replace([("A title", file)])
 			kept = docs.Kept(root)
-			self.assertEqual(kept.runs, [{"file": "quick.jsonl.gz", "title": "A title"}])
+			self.assertEqual(kept.runs, [{"file": "r.jsonl.gz", "title": "A title"}])
 			self.assertEqual(len(list(docs.check(root, kept))), 3)
 			if shutil.which("gnuplot"):
 				docs.write(root, kept)
