@@ -105,6 +105,8 @@ void memory_fit(shale_db *db)
 
 	/* Memtables that are flushed, and read no more; background threads may be too busy. */
 	(void)epoch_reclaim(&db->readers);
+	/* First, or what is about to go back to the system were kept from the cache. */
+	page_pool_set_limit(&db->pages, share);
 	atomic_store_explicit(&db->memory_beyond, false, memory_order_relaxed);
 	used = page_pool_used(&db->pages);
 	page_pool_tell_at(&db->pages, used + budget / 64);
@@ -119,7 +121,8 @@ void memory_fit(shale_db *db)
 	cache_set_capacity(db->cache, room < most ? room : most);
 	/* What the cache cannot give the pool may: pages that it only keeps. */
 	lack = taken + room > budget ? taken + room - budget : 0;
-	page_pool_set_limit(&db->pages, share > lack ? share - lack : 0);
+	if (lack != 0)
+		page_pool_set_limit(&db->pages, share > lack ? share - lack : 0);
 }
 
 /* Of the pool: more is held than memory_fit() saw. Any thread, any lock. */

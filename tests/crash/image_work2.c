@@ -80,6 +80,24 @@ void work_snapshots(struct run *r)
 	store_close_all(r);
 }
 
+static shale_status flush(shale_db *db)
+{
+	return shale_flush(db, NULL);
+}
+
+static shale_status compact(shale_db *db)
+{
+	return shale_compact(db, NULL);
+}
+
+/* Whether this or a merge beside it meets a fault: it is tried again, at once when told to. */
+static void again_until_done(struct run *r, shale_status (*work)(shale_db *db))
+{
+	for (int tries = 0; work(r->db) < 0; tries++)
+		CHECK(r, tries < 20 && shale_resume(r->db) <= SHALE_OK,
+		      "the manifest stays broken");
+}
+
 /* An append to the manifest fails: a new one takes its place. */
 void work_manifest(struct run *r)
 {
@@ -96,15 +114,12 @@ void work_manifest(struct run *r)
 
 		op_put(r, 0, (size_t)i, SHALE_DEFAULT_DURABILITY);
 		sim_fs_fault(sim_get_fs(r->sim), &rule);
-		/* Whether this or a merge meets it: it is tried again, at once when told to. */
-		for (int tries = 0; shale_flush(r->db, NULL) < 0; tries++)
-			CHECK(r, tries < 20 && shale_resume(r->db) <= SHALE_OK,
-			      "the manifest stays broken");
+		again_until_done(r, flush);
 		op_flush(r);
 		sim_fs_faults_clear(sim_get_fs(r->sim));
 		op_put(r, 0, (size_t)i + 4, SHALE_DEFAULT_DURABILITY);
 	}
-	op_compact(r);
+	again_until_done(r, compact);
 	store_close_all(r);
 }
 

@@ -183,6 +183,68 @@ static void large_values_keep_to_the_budget(void **state)
 	keeps_to_the_budget(&(struct load){ 96 << 20, 2, 4000, SHALE_PROCESS, SHALE_LZ4 });
 }
 
+static shale_slice nth_key(unsigned i, char *key)
+{
+	snprintf(key, KEY + 1, "%016x", i * 2654435761u);
+	return shale_bytes(key, KEY);
+}
+
+/* What the cache holds after every key was asked for. */
+static uint64_t cache_after_reads(shale_db *db, unsigned keys)
+{
+	shale_stats s = SHALE_STATS_INIT;
+	char key[KEY + 1];
+
+	for (unsigned i = 0; i < keys; i++) {
+		shale_value found;
+
+		assert_ok(shale_get(db, NULL, nth_key(i, key), &found));
+		shale_value_release(&found);
+	}
+	assert_ok(shale_stats_get(db, &s));
+	return s.memory_cache;
+}
+
+/* What memtables and merges leave goes to the cache, as after opening anew. */
+static void the_cache_gets_what_a_fill_leaves(void **state)
+{
+	enum { KEYS = 80000, TRIES = 10 };
+	static char value[1000];
+	char *dir = test_dir_new(), path[256], key[KEY + 1];
+	shale_options o = SHALE_OPTIONS_INIT;
+	uint64_t filled = 0, opened;
+	shale_db *db;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/store", dir);
+	o.memory_budget = 64 << 20;
+	o.durability = SHALE_PROCESS;
+	o.default_cf.compression = SHALE_NO_COMPRESSION;
+	assert_ok(shale_open(path, &o, &db));
+	for (unsigned i = 0; i < KEYS; i++)
+		assert_ok(shale_put(db, NULL, nth_key(i, key), shale_bytes(value, sizeof(value))));
+	assert_ok(shale_flush(db, NULL));
+	assert_ok(shale_wait_idle(db));
+	assert_ok(shale_close(db));
+
+	assert_ok(shale_open(path, &o, &db));
+	opened = cache_after_reads(db, KEYS);
+	for (unsigned i = 0; i < KEYS; i++)
+		assert_ok(shale_put(db, NULL, nth_key(i, key), shale_bytes(value, sizeof(value))));
+	assert_ok(shale_flush(db, NULL));
+	assert_ok(shale_wait_idle(db));
+	/* The share follows the need a second later. */
+	for (int tries = 0; tries < TRIES && filled < opened / 100 * 95; tries++) {
+		usleep(300 * 1000);
+		filled = cache_after_reads(db, KEYS);
+	}
+	print_message("cache: %.1f MiB opened, %.1f MiB filled\n", (double)opened / 1048576,
+		      (double)filled / 1048576);
+	assert_true(filled >= opened / 100 * 95);
+	assert_ok(shale_close(db));
+	test_dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +252,7 @@ int main(void)
 		cmocka_unit_test(families_keep_to_one_budget),
 		cmocka_unit_test(a_staged_log_and_zstd_keep_to_the_budget),
 		cmocka_unit_test(large_values_keep_to_the_budget),
+		cmocka_unit_test(the_cache_gets_what_a_fill_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
