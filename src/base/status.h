@@ -49,4 +49,10 @@ _Noreturn void assert_failed(const char *what, const char *file, int line);
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/*
+ * A function that does nothing but prefetch. gcc finds that such a one has no effect and
+ * drops its calls, unless it was inlined before.
+ */
+#define PREFETCHER static inline __attribute__((always_inline)) void
+
 #endif

@@ -214,7 +214,7 @@ static inline const uint8_t *block_guess(const uint8_t *data, const uint8_t *end
 }
 
 /* What block_lower_bound_at() and whoever reads the entry will touch. */
-static inline void block_prefetch_entry(const struct block *b, size_t i)
+PREFETCHER block_prefetch_entry(const struct block *b, size_t i)
 {
 	const uint8_t *value = block_guess(b->values, b->raw + b->raw_size, i, b->count);
 

@@ -36,7 +36,7 @@ static inline struct memtable_iter *of(struct iter *it)
 	return (struct memtable_iter *)it;
 }
 
-static void entry_prefetch(const struct entry *e)
+PREFETCHER entry_prefetch(const struct entry *e)
 {
 	__builtin_prefetch(e);
 	__builtin_prefetch((const char *)e + 64);

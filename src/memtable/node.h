@@ -203,7 +203,7 @@ static inline unsigned node_search(struct node *n, const struct probe *p, struct
 }
 
 /* Bring the lines of a node that a search reads; of a leaf, all. */
-static inline void node_prefetch(const struct node *n, bool leaf)
+PREFETCHER node_prefetch(const struct node *n, bool leaf)
 {
 	const char *p = (const char *)n;
 	size_t end = sizeof(*n) + (leaf ? 0 : (NODE_SLOTS + 1) * sizeof(struct node *));
