@@ -25,11 +25,13 @@ static void group_read(struct apply *a)
 
 		a->read = batch_op_read(&a->next, end, op);
 		if (a->read != SHALE_OK)
-			return;
+			break;
 		a->group[a->count].table = table_of(c, op->cf);
 		ASSERT(a->group[a->count].table != NULL);
 		memtable_aim(a->group[a->count].table, op->key, &a->group[a->count].aim);
 	}
+	for (unsigned i = 0; i < a->count; i++)
+		memtable_aim_closer(a->group[i].table, a->group[i].op.key, &a->group[i].aim);
 }
 
 void apply_begin(struct apply *a, const struct commit *c, uint64_t first)

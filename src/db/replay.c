@@ -53,6 +53,8 @@ static shale_status insert_group(struct replay *r)
 {
 	shale_status rc = SHALE_OK;
 
+	for (unsigned i = 0; i < r->count; i++)
+		memtable_aim_closer(r->group[i].table, r->group[i].op.key, &r->group[i].aim);
 	for (unsigned i = 0; i < r->count && rc >= 0; i++) {
 		const struct batch_op *op = &r->group[i].op;
 

@@ -19,14 +19,17 @@ struct memtree_step {
 };
 
 /*
- * The way to a key's leaf but for its last step, which waits for memory. Who aims
- * at several keys and then adds them waits for all their leaves at once. It holds
- * nothing and may be left unused.
+ * The way to a key's leaf but for its last step, which waits for memory. The lowest
+ * inner nodes of a large tree are in no near cache either, so there are two steps: who
+ * takes the first for several keys, then the second for all of them, and then adds them,
+ * waits for all those nodes at once and for all leaves at once. It holds nothing and may
+ * be left unused after either step.
  */
 struct memtree_aim {
 	struct memtree_step above; /* the last inner node on the way */
 	unsigned child;
-	bool valid; /* false: there was no inner node, or a full one */
+	bool far;   /* `above` is one higher: the second step is left */
+	bool valid; /* false: not to be used, as where there was no inner node, or a full one */
 };
 
 #endif

@@ -73,6 +73,11 @@ void memtable_aim(struct memtable *m, shale_slice key, struct memtree_aim *out)
 	memtree_aim(&m->tree, key, out);
 }
 
+void memtable_aim_closer(struct memtable *m, shale_slice key, struct memtree_aim *aim)
+{
+	memtree_aim_closer(&m->tree, key, aim);
+}
+
 bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t *st,
 		  shale_slice *value)
 {

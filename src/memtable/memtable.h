@@ -29,13 +29,14 @@ void memtable_unref(struct memtable *m);
 /*
  * Add one version. Copies key and value. For OP_RANGE_DELETE the value is the
  * end of the range. SHALE_NO_MEMORY leaves the memtable as it was.
- * `aim`, where not NULL, is what memtable_aim() gave for the key.
+ * `aim`, where not NULL, is what memtable_aim() and memtable_aim_closer() gave for the key.
  */
 shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, shale_slice key,
 			  shale_slice value, const struct memtree_aim *aim);
 
-/* Have what adding the key will read brought near; see struct memtree_aim. */
+/* Have what adding the key will read brought near, in two steps; see struct memtree_aim. */
 void memtable_aim(struct memtable *m, shale_slice key, struct memtree_aim *out);
+void memtable_aim_closer(struct memtable *m, shale_slice key, struct memtree_aim *aim);
 
 /*
  * The newest point version of key with sequence <= limit. Slices point into the

@@ -108,13 +108,12 @@ static inline bool step_root(struct memtree *t, struct memtree_step *s)
 	return node_unchanged(&t->lock, s->parent_word);
 }
 
-/* To child `index`; false: start over. */
-static inline bool step_down(struct memtree *t, struct memtree_step *s, unsigned index)
+/* To child `index`, which is near; false: start over. */
+static inline bool step_to(struct memtree *t, struct memtree_step *s, unsigned index)
 {
 	struct node *n = s->node, *child = node_load(&n->child[index]);
 	uint64_t word;
 
-	node_prefetch(child, n->level == 1);
 	word = node_read(t->env, &child->lock);
 	if (!node_unchanged(&n->lock, s->word))
 		return false;
@@ -125,6 +124,12 @@ static inline bool step_down(struct memtree *t, struct memtree_step *s, unsigned
 	s->node = child;
 	s->word = word;
 	return true;
+}
+
+static inline bool step_down(struct memtree *t, struct memtree_step *s, unsigned index)
+{
+	node_prefetch(node_load(&s->node->child[index]), s->node->level == 1);
+	return step_to(t, s, index);
 }
 
 /* Down to the leaf where the key belongs. Only reads. */
@@ -159,29 +164,58 @@ struct entry *memtree_find(struct memtree *t, shale_slice key)
 
 /* ---- adding ------------------------------------------------------------- */
 
+/* `above` is the last inner node: choose the leaf. False: that node is full. */
+static inline bool aim_at_leaf(struct memtree_aim *aim, const struct probe *p)
+{
+	struct memtree_step *s = &aim->above;
+	unsigned count = node_load(&s->node->count);
+	struct entry *found;
+	unsigned at = node_search(s->node, p, &found) + (found != NULL);
+
+	s->spine &= at == count;
+	node_prefetch(node_load(&s->node->child[at]), true);
+	aim->child = at;
+	return count < NODE_SLOTS;
+}
+
 void memtree_aim(struct memtree *t, shale_slice key, struct memtree_aim *out)
 {
 	struct probe p = probe_make(key);
 	struct memtree_step *s = &out->above;
 	struct entry *found;
 
-	out->valid = false;
+	out->valid = out->far = false;
 	if (!step_root(t, s))
 		return;
-	while (s->node->level > 0) {
+	while (s->node->level > 1) {
 		unsigned count = node_load(&s->node->count);
 		unsigned at = node_search(s->node, &p, &found) + (found != NULL);
 
 		s->spine &= at == count;
-		if (s->node->level == 1) {
-			node_prefetch(node_load(&s->node->child[at]), true);
+		if (s->node->level == 2) {
+			node_prefetch(node_load(&s->node->child[at]), false);
 			out->child = at;
-			out->valid = count < NODE_SLOTS;
+			out->far = true;
 			return;
 		}
 		if (!step_down(t, s, at))
 			return;
 	}
+	if (s->node->level == 1)
+		out->valid = aim_at_leaf(out, &p);
+}
+
+void memtree_aim_closer(struct memtree *t, shale_slice key, struct memtree_aim *aim)
+{
+	struct probe p;
+
+	if (!aim->far)
+		return;
+	aim->far = false;
+	if (!step_to(t, &aim->above, aim->child))
+		return;
+	p = probe_make(key);
+	aim->valid = aim_at_leaf(aim, &p);
 }
 
 /*
@@ -268,7 +302,7 @@ bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *w
 
 		if (likely(there)) {
 			s = aim->above;
-			there = step_down(t, &s, aim->child);
+			there = step_to(t, &s, aim->child);
 			aim = NULL;
 		}
 		if (!there && !memtree_leaf_to_add(t, &p, &s))

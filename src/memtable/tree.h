@@ -34,8 +34,10 @@ struct leaf_copy {
 /* False when there is no memory. */
 bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena);
 
-/* Only reads, and has the leaf brought near. */
+/* Only reads, and has the next node on the way brought near. */
 void memtree_aim(struct memtree *t, shale_slice key, struct memtree_aim *out);
+/* The second step, for the same key: only reads, and has the leaf brought near. */
+void memtree_aim_closer(struct memtree *t, shale_slice key, struct memtree_aim *aim);
 
 /* False when there is no memory: nothing was added. `aim`: at that key, or NULL. */
 bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *what,

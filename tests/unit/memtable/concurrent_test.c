@@ -50,6 +50,8 @@ static void *write_keys(void *arg)
 		struct memtree_aim aim;
 
 		memtable_aim(p->m, key, &aim);
+		if (i % 3 != 0)
+			memtable_aim_closer(p->m, key, &aim);
 		if (memtable_add(p->m, seq, OP_PUT, key, key, i % 2 ? &aim : NULL) != SHALE_OK)
 			w->wrong = "add";
 		key = slice_from(buf,

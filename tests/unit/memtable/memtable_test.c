@@ -198,10 +198,15 @@ static void an_aim_may_be_older_than_many_inserts(void **state)
 				key[i] = key_make(&r, (enum kind)kind, keys[i]);
 				memtable_aim(m, key[i], &aims[i]);
 			}
+			/* The second step may be left out, or come late. */
+			for (size_t i = 0; i < ahead && round % 3 == 0; i++)
+				memtable_aim_closer(m, key[i], &aims[i]);
 			for (size_t i = 0; i < ahead; i++) {
 				shale_slice value = slice_from(&seq, sizeof(seq));
 
 				seq++;
+				if (round % 3 == 1)
+					memtable_aim_closer(m, key[i], &aims[i]);
 				assert_true(skiplist_add(s, key[i], seqtype(seq, OP_PUT), value));
 				assert_ok(memtable_add(m, seq, OP_PUT, key[i], value, &aims[i]));
 			}
@@ -211,6 +216,37 @@ static void an_aim_may_be_older_than_many_inserts(void **state)
 		skiplist_free(s);
 		memtable_unref(m);
 	}
+}
+
+/* As commits do. */
+static void groups_of_aims_build_a_sound_tree(void **state)
+{
+	enum { GROUP = 8, GROUPS = 4000 };
+	struct memtable *m = memtable_make();
+	uint64_t seed = test_seed(), seq = 0;
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, seed);
+	for (int group = 0; group < GROUPS; group++) {
+		struct memtree_aim aims[GROUP];
+		uint64_t keys[GROUP];
+
+		for (int i = 0; i < GROUP; i++) {
+			keys[i] = rand_next(&r);
+			memtable_aim(m, slice_from(&keys[i], 8), &aims[i]);
+		}
+		for (int i = 0; i < GROUP; i++)
+			memtable_aim_closer(m, slice_from(&keys[i], 8), &aims[i]);
+		for (int i = 0; i < GROUP; i++)
+			assert_ok(memtable_add(m, ++seq, OP_PUT, slice_from(&keys[i], 8),
+					       slice_from(&seq, 8), &aims[i]));
+		if (group % 64 == 0)
+			memtree_check(&m->tree);
+	}
+	memtree_check(&m->tree);
+	assert_int_equal(memtable_count(m), GROUP * GROUPS);
+	memtable_unref(m);
 }
 
 static void finds_every_key_of_orderly_loads(void **state)
@@ -571,6 +607,7 @@ int main(void)
 		cmocka_unit_test(going_back_finds_what_splits_have_moved),
 		cmocka_unit_test(finds_every_key_of_orderly_loads),
 		cmocka_unit_test(an_aim_may_be_older_than_many_inserts),
+		cmocka_unit_test(groups_of_aims_build_a_sound_tree),
 		cmocka_unit_test(agrees_with_a_skip_list_on_random_operations),
 		cmocka_unit_test(finds_the_newest_range_among_many),
 		cmocka_unit_test(without_memory_nothing_is_added_and_nothing_lost),
