@@ -113,7 +113,8 @@ def label(res, key):
 
 
 LEGEND = ("×4.4 beside an engine: Shale's median is 4.4 times as good as its; **×0.50**: half as "
-	  "good; ~: the ranges of the rounds overlap, so neither is called ahead.")
+	  "good; ~: the ranges of the rounds overlap, so neither is called ahead. Times below "
+	  "0.1 s are compared as 0.1 s.")
 
 
 def not_ahead(res):
@@ -183,7 +184,7 @@ Where it is not ahead:
 The other measures, latency, amplification and memory among them, are in
 [the results](docs/benchmarks.md#results).
 
-![Operations a second, all engines](docs/benchmarks/speed.svg)"""
+![Operations a second](docs/benchmarks/speed.svg)"""
 
 
 def run_block(res):
@@ -217,9 +218,9 @@ def run_block(res):
 
 def results_block(runs, have):
 	pictures = "\n\n".join(f"![{text}](benchmarks/{name})" for name, text in (
-		("speed.svg", "Operations a second, all engines"),
-		("sustained.svg", "Operations of each second, all engines"),
-		("latency.svg", "Latency by percentile, all engines")) if name in have)
+		("speed.svg", "Operations a second"),
+		("sustained.svg", "Operations of each second"),
+		("latency.svg", "Latency by percentile")) if name in have)
 	return f"{LEGEND}\n\n{pictures}\n\n" + "\n\n".join(run_block(res) for res in runs)
 
 
@@ -262,8 +263,7 @@ def documents(runs, have):
 def pictures(runs):
 	"""name -> SVG"""
 	main, out = runs[0], {}
-	out["speed.svg"] = plots.bars_sheet(main, readme_keys(main),
-					    "Operations a second, all engines")
+	out["speed.svg"] = plots.bars_sheet(main, readme_keys(main), "Operations a second")
 	timed = [(res, k) for res in runs for k in res.order
 		 if summary.writes(res, k) and plots.has_series(res, k)]
 	if timed: # the file that is about it, or that with the longest series; two of its steps

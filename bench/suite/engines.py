@@ -47,7 +47,7 @@ TUNED = {
 		      "files of 256 MiB, a checkpoint every 2 GiB of log",
 	"sqlite": "a table without row numbers, a write-ahead log, the memory as page cache of "
 		  "each connection, the file mapped",
-	"device": "a file that was written before; every put is a `pwrite` and an `fdatasync`",
+	"device": "a file that was written before; every put is a write and an `fdatasync`",
 }
 
 CLASSES = {"nothing": "no log", "kill": "survives kill -9", "power": "survives power loss"}
@@ -55,7 +55,7 @@ CLASSES = {"nothing": "no log", "kill": "survives kill -9", "power": "survives p
 STEPS = {
 	"fillseq": "put all keys, in order",
 	"fillrandom": "put all keys, shuffled",
-	"fillbatch": "put all keys, shuffled, in batches of 100",
+	"fillbatch": "put all keys, shuffled, in batches, of 100 unless said otherwise",
 	"overwrite": "put keys drawn at random",
 	"overwritezipf": "put keys drawn by Zipf's law",
 	"putwhilemerging": "put, while another thread merges all there is, again and again",
@@ -65,7 +65,7 @@ STEPS = {
 	"readrandom": "get keys that are there",
 	"readmissing": "get keys that are not there",
 	"readzipf": "get keys by Zipf's law",
-	"multiget": "get 100 keys at once; keys are counted",
+	"multiget": "get keys at once, 100 unless said otherwise; keys are counted",
 	"seek10": "seek, then read 10 entries",
 	"seek100": "seek, then read 100 entries",
 	"scan": "read all entries, forwards; entries are counted",

@@ -336,7 +336,7 @@ def page(runs):
 {m['time'][:10]}, commit {esc(m['commit'])}, {esc(summary.machine(newest))}.</p>
 <p>A bar is the median over the rounds, the thin line across its end the range from the least to
 the most. ×4.4 beside an engine: Shale's median is 4.4 times as good; ×0.50, in red: half as good;
-~: the ranges overlap, so neither is called ahead.</p>
+~: the ranges overlap, so neither is called ahead. Times below 0.1 s are compared as 0.1 s.</p>
 <section><h2>In short</h2>{short_answer(runs)}</section>
 <section><h2>Where Shale is not ahead</h2>{not_ahead(runs)}</section>
 {"".join(run(res) for res in runs)}

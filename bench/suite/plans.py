@@ -10,7 +10,7 @@ import engines
 READS = ["warm", "readrandom", "readmissing", "readzipf", "multiget", "seek10", "seek100",
 	 "scan", "scanback"]
 MIXES = [f"ycsb{letter}" for letter in "abcdef"]
-TITLES = {"quick": "The usual workloads", "full": "Every workload", "open": "Under a given load",
+TITLES = {"quick": "The usual workloads", "full": "Nearly every workload", "open": "Under a given load",
 	  "durable": "Every commit durable", "sustained": "Sustained writes",
 	  "sizes": "Data smaller and larger than memory", "merging": "Commits beside merges"}
 MERGING = ["shale", "shale-leveled", "shale-tiered", "rocksdb", "rocksdb-universal", "leveldb"]
@@ -24,8 +24,13 @@ def scenario(name, steps, options=None, then=None, more=None, durability="kill")
 		"more": more or {"": {}}, "durability": durability}
 
 
+def owes(step):
+	"""Does it leave work to the background? Who only reads does not."""
+	return step[0] not in "rsm" or step.startswith("readwhilewriting")
+
+
 def quick(num=1000000):
-	"""Ten minutes: what the table of the README shows."""
+	"""Ten minutes: the usual workloads."""
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
 			 {"num": num, "reads": num // 5, "limit": 3}),
@@ -38,7 +43,7 @@ def quick(num=1000000):
 
 
 def full(num=5000000):
-	"""Hours: every workload, open loops, sizes of values, threads."""
+	"""Hours: nearly every workload, open loops, sizes of values, threads."""
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
 			 {"num": num, "limit": 30}),
@@ -86,7 +91,7 @@ def open_loop(num=1000000, seconds=15, steps=("readrandom", "overwrite", "ycsba"
 	length, before. All begin with nothing owed."""
 	return [scenario("open loop", ["fillbatch", "settle", "warm"] +
 			 [s for step in steps for at in ("", "@70", "@95")
-			  for s in [f"{step}{at}"] + ["settle"] * (step[0] not in "rs")],
+			  for s in [f"{step}{at}"] + ["settle"] * owes(step)],
 			 {"num": num, "limit": seconds, "open-seconds": seconds})]
 
 
@@ -133,9 +138,8 @@ def one(name, num=1000000):
 	if base not in engines.STEPS:
 		raise KeyError(name)
 	steps = [a for b, a in PAIRS if b == base] + [base] + [name] * bool(load)
-	settle = [] if base[0] in "rsm" else ["settle"] # who only reads owes nothing
 	return [scenario(name, ["fillbatch", "settle", "warm"]
-			 + [s for step in steps for s in [step] + settle],
+			 + [s for step in steps for s in [step] + ["settle"] * owes(step)],
 			 {"num": num, "limit": 20})]
 
 

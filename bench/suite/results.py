@@ -8,6 +8,7 @@ import engines
 
 KEY_SIZE = 16
 SHORTEST = 0.1 # seconds; shorter waits are not told apart
+SHORTEST_GAP = 1 # milliseconds; shorter ones are 0 in the file
 
 # The median, least and most of a figure over `count` rounds.
 Figure = collections.namedtuple("Figure", "median least most count")
@@ -79,8 +80,8 @@ class Results:
 		mine, other = self.figure(key, shale, measure), self.figure(key, who, measure)
 		if mine is None or other is None:
 			return None
-		if measure is TIME:
-			mine, other = at_least(mine, SHORTEST), at_least(other, SHORTEST)
+		least = SHORTEST if measure is TIME else SHORTEST_GAP if measure is GAP else 0
+		mine, other = at_least(mine, least), at_least(other, least)
 		# What writes nothing has no ratio.
 		if min(mine.median, other.median) <= 0:
 			return ("even", 1) if mine.median == other.median else None
@@ -137,10 +138,15 @@ def gap(r, rest=None):
 	return r.get("gap_ms")
 
 
+def beside_ops(r):
+	"""Operations of the thread beside, if they are of one entry; else they are merges."""
+	return r.get("side_ops", 0) if r["step"].startswith("readwhilewriting") else 0
+
+
 def cpu(r, rest=None):
 	"""Nanoseconds of all threads for each operation, those of a writer beside too, and what
 	the background does until all is settled. Who waits for the moments of an open loop spins."""
-	count = work(r) + (r.get("side_ops", 0) if r["step"] == "readwhilewriting" else 0)
+	count = work(r) + beside_ops(r)
 	if not count or "rate" in r:
 		return None
 	return (r["cpu_s"] + (rest["cpu_s"] if rest else 0)) * 1e9 / count
@@ -168,7 +174,7 @@ def entry_size(r):
 
 def read_amp(r, rest=None):
 	"""Bytes from the device over bytes of the entries that were asked for."""
-	asked = (r["entries"] + r.get("side_ops", 0)) * entry_size(r) - r["user_written"]
+	asked = (r["entries"] + beside_ops(r)) * entry_size(r) - r["user_written"]
 	if asked <= 0 or r["step"] in ("deletehalf", "deletefront", "settle"):
 		return None
 	return r["device_read"] / asked

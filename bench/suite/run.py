@@ -8,6 +8,7 @@ In each round all engines have their turn, the first one changing. Each line of 
 results file is one step of one round, as shale_bench printed it, with who and what.
 """
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -104,13 +105,9 @@ def command(a):
 class Runner:
 	def __init__(self, args, group):
 		self.args, self.group = args, group
-		self.out = open(args.json, "w")
+		self.versions = {engine: version(args.program, engine) for engine in args.engines}
 		self.ballast = None if args.cold_memory else ballast.Ballast(args.dir)
-		self.versions = {}
-		for engine in args.engines:
-			self.versions[engine] = subprocess.run(
-				[args.program, "--engine", engine, "--version"], text=True,
-				capture_output=True, check=True).stdout.strip()
+		self.out = open(args.json, "w")
 		self.write({**machine(), "versions": self.versions, "name": args.name,
 			    "title": plans.TITLES.get(args.name, args.name),
 			    "command": command(args), "rounds": args.rounds,
@@ -120,17 +117,21 @@ class Runner:
 			    "device": device_counts(args.dir)})
 
 	def close(self):
-		"""Leave nothing but the results."""
-		self.out.close()
+		"""Leave nothing but the results. They come last: where the disk is full, what was
+		not written yet finds room now."""
 		for engine in self.args.engines:
 			shutil.rmtree(os.path.join(self.args.dir, engine), ignore_errors=True)
 		pathlib.Path(self.args.dir, "ack").unlink(missing_ok=True)
 		if self.ballast:
 			self.ballast.drop()
+		self.out.close()
 
 	def write(self, record):
-		self.out.write(json.dumps(record) + "\n")
-		self.out.flush()
+		try:
+			self.out.write(json.dumps(record) + "\n")
+			self.out.flush()
+		except OSError as error:
+			sys.exit(f"\n{self.args.json}: {error.strerror}")
 
 	def drive(self, engine, profile, durability, options, steps, where, on_line=None):
 		"""The driver's exit status; its lines go to on_line."""
@@ -162,10 +163,16 @@ class Runner:
 
 	def limited(self, options):
 		"""Options of a scenario under a limit of memory. The keys of its steps, 17 bytes each,
-		are no engine's memory: they are held throughout, and the limit is that much higher."""
+		are no engine's memory: they are held throughout, and the limit is that much higher.
+		Those of an open loop come on top, since nobody knows its rate before: they are taken
+		from what the engine has."""
 		if not self.group.path:
 			return options
-		mb = (int(options.get("num", 1000000)) * 17 + (1 << 20) * 32 >> 20) + 1
+		num = int(options.get("num", 1000000)) # and what the driver makes of it
+		reads = int(options.get("reads", min(num, 1000000)))
+		# Who reads may have a writer beside.
+		keys = max(num, int(options.get("writes", num))) + reads
+		mb = (keys * 17 >> 20) + 1
 		self.group.limit(self.args.limit_mb + mb)
 		return {**options, "key-memory-mb": mb}
 
@@ -215,6 +222,13 @@ class Runner:
 			progress.end()
 
 
+def version(program, engine):
+	said = subprocess.run([program, "--engine", engine, "--version"], text=True, capture_output=True)
+	if said.returncode != 0:
+		sys.exit(f"{engine}: no version: {said.stderr.strip()}")
+	return said.stdout.strip()
+
+
 def kill_test(runner, seconds):
 	"""Kill each engine while it writes; is what it acknowledged there afterwards?"""
 	bad = 0
@@ -254,17 +268,11 @@ def kill_one(runner, engine, profile, durability, seconds, kills=3):
 		shutil.rmtree(where, ignore_errors=True)
 		os.makedirs(where)
 		pathlib.Path(ack).unlink(missing_ok=True)
-		writer = subprocess.Popen(base + ["ack"], stdout=subprocess.DEVNULL,
-					  stderr=subprocess.DEVNULL)
-		# From the first put that returned; a slow machine takes its time to open a store.
-		while writer.poll() is None and not counted(ack):
-			time.sleep(0.01)
-		time.sleep(seconds * random.uniform(0.5, 1.5) if writer.poll() is None else 0)
-		writer.kill()
-		if writer.wait() == UNSUPPORTED:
+		status, error = kill_writer(base + ["ack"], ack, seconds)
+		if status == UNSUPPORTED:
 			return None
-		if writer.returncode != -signal.SIGKILL:
-			sys.exit(f"{engine}: the writer ended with status {writer.returncode}")
+		if status != -signal.SIGKILL:
+			sys.exit(f"{engine}: the writer ended with status {status}: {error}")
 		replay = subprocess.run(base + ["replay"], text=True, capture_output=True)
 		lines = [json.loads(line) for line in replay.stdout.splitlines()]
 		found = [line for line in lines if line["step"] == "replay"]
@@ -282,13 +290,29 @@ def kill_one(runner, engine, profile, durability, seconds, kills=3):
 	return total
 
 
-def arguments():
+def kill_writer(command, ack, seconds):
+	"""Kill it after about so long; its status, and what it said."""
+	with tempfile.TemporaryFile("w+", errors="replace") as said:
+		writer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+		try:
+			# From the first put that returned; a slow machine takes its time to open a store.
+			while writer.poll() is None and not counted(ack):
+				time.sleep(0.01)
+			time.sleep(seconds * random.uniform(0.5, 1.5) if writer.poll() is None else 0)
+		finally:
+			writer.kill()
+			writer.wait()
+		said.seek(0)
+		return writer.returncode, said.read().strip()[-2000:]
+
+
+def arguments(argv=None):
 	p = argparse.ArgumentParser(description=__doc__,
 				    formatter_class=argparse.RawDescriptionHelpFormatter)
 	p.add_argument("program")
 	p.add_argument("name", nargs="?", default="quick")
 	p.add_argument("--engines", help="of " + ", ".join(engines.ORDER))
-	p.add_argument("--profiles", help="tuned, default (as the engine comes), or both")
+	p.add_argument("--profiles", help="tuned, default (as the engine comes), or tuned,default")
 	p.add_argument("--rounds", type=int)
 	p.add_argument("--num", type=int, help="entries of the store")
 	p.add_argument("--memory-mb", type=int, help="of each tuned engine (default: 768, and "
@@ -305,11 +329,13 @@ def arguments():
 		       "progress shows it, contains this")
 	p.add_argument("--dir", default="build/bench/data")
 	p.add_argument("--json", default=None)
-	a = p.parse_args()
+	a = p.parse_args(argv)
 	usual = plans.ENGINES.get(a.name, engines.USUAL)
 	a.engines = a.engines.split(",") if a.engines else usual
-	if a.num and a.num < 1000:
+	if a.num is not None and a.num < 1000:
 		p.error("--num: at least 1000")
+	if a.num and a.name in ("sizes", "kill"):
+		p.error(f"--num: `{a.name}` has its own")
 	for engine in a.engines:
 		if engine not in engines.ORDER:
 			p.error(f"no engine '{engine}'; there are {', '.join(engines.ORDER)}")
@@ -320,7 +346,14 @@ def arguments():
 		       "profiles": ["tuned", "default"] if a.name in ("full", "kill") else ["tuned"],
 		       "rounds": 5 if a.name == "full" else 3}
 	a.profiles = a.profiles.split(",") if a.profiles else a.customary["profiles"]
-	a.rounds = a.rounds or a.customary["rounds"]
+	for profile in a.profiles:
+		if profile not in ("tuned", "default"):
+			p.error(f"no profile '{profile}'; there are tuned and default, and tuned,default")
+	if len(set(a.engines)) < len(a.engines) or len(set(a.profiles)) < len(a.profiles):
+		p.error("an engine or profile is named twice")
+	a.rounds = a.customary["rounds"] if a.rounds is None else a.rounds
+	if a.rounds < 1:
+		p.error("--rounds: at least 1")
 	a.json = a.json or f"build/bench/{a.name}.jsonl"
 	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size),
 				       ("keys", a.keys), ("open-seconds", a.seconds),
@@ -366,37 +399,42 @@ def alone(folder):
 	return lock
 
 
+def work(runner):
+	"""Do what was asked for; the exit status, as far as it is known."""
+	try:
+		if runner.args.name == "kill":
+			return 1 if kill_test(runner, 1.0) else 0
+		runner.plan(runner.args.scenarios)
+	except KeyboardInterrupt:
+		print("\ninterrupted", file=sys.stderr)
+		return 130
+	return 0
+
+
 def main():
 	a = arguments()
 	signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended")) # by way of what cleans up
 	os.makedirs(a.dir, exist_ok=True)
 	lock = alone(a.dir) # for as long as this lives
 	os.makedirs(os.path.dirname(a.json) or ".", exist_ok=True)
-	group = Group(a.limit_mb)
-	if a.limit_mb and not group.path:
-		print(f"memory is not limited: {group.why}", file=sys.stderr)
-		if a.name == "sizes":
-			sys.exit("skipped: data larger than memory needs a limit of memory")
-	if os.getloadavg()[0] > 1:
-		print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): speed, and bytes written, "
-		      "will not be the engines' alone", file=sys.stderr)
-	runner = Runner(a, group)
-	for engine, version in runner.versions.items():
-		print(f"{engine} {version}", end="  ")
-	print(flush=True)
-	try:
-		if a.name == "kill":
-			sys.exit(1 if kill_test(runner, 1.0) else 0)
-		runner.plan(a.scenarios)
-	except KeyboardInterrupt:
-		print("\ninterrupted; what there is:", file=sys.stderr)
-	finally:
-		group.close()
-		runner.close()
-	res = results.load(a.json)
-	terminal.print_tables(res)
+	with contextlib.closing(Group(a.limit_mb)) as group:
+		if a.limit_mb and not group.path:
+			print(f"memory is not limited: {group.why}", file=sys.stderr)
+			if a.name == "sizes":
+				sys.exit("skipped: data larger than memory needs a limit of memory")
+		if os.getloadavg()[0] > 1:
+			print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): speed, and bytes "
+			      "written, will not be the engines' alone", file=sys.stderr)
+		with contextlib.closing(Runner(a, group)) as runner:
+			print(*(f"{e} {v}" for e, v in runner.versions.items()), sep="  ", flush=True)
+			status = work(runner)
+	if a.name != "kill":
+		res = results.load(a.json)
+		terminal.print_tables(res)
+		status = status or int(any(m["why"] == "failed" for m in res.missing))
 	print(f"written: {a.json}")
-	sys.exit(1 if any(m["why"] == "failed" for m in res.missing) else 0)
+	sys.exit(status)
 
 
-main()
+if __name__ == "__main__":
+	main()

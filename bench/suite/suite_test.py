@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Tests of what makes tables, words and plots of results files."""
+"""Tests of the suite: what runs the driver, and what makes tables, words and plots."""
+import argparse
+import contextlib
 import io
 import json
 import pathlib
 import shutil
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True # the tree stays clean
@@ -18,6 +22,7 @@ import page
 import plans
 import plots
 import results
+import run
 import summary
 import terminal
 from results import Figure
@@ -116,6 +121,23 @@ class Figures(unittest.TestCase):
 		r = step("readrandom", "shale", 0, 1, user_written=0, device_read=116000)
 		self.assertEqual(results.read_amp(r), 1)
 		self.assertIsNone(results.read_amp({**r, "user_written": 116000}))
+		gets = {**r, "step": "readwhilewriting", "side_ops": 500, "user_written": 58000}
+		self.assertEqual(results.read_amp(gets), 1)
+		self.assertEqual(results.read_amp({**gets, "step": "readwhilewriting@70"}), 1)
+
+	def test_merges_beside_are_no_entries_that_were_asked_for(self):
+		r = step("putwhilemerging", "shale", 0, 1, side_ops=3, user_written=116000,
+			 device_read=5 << 20)
+		self.assertIsNone(results.read_amp(r))
+		self.assertEqual(results.cpu({**r, "cpu_s": 1e-6}), 1)
+
+	def test_a_gap_too_short_to_be_seen_is_the_shortest_that_can(self):
+		res = results.Results([MACHINE] + [step("multiget", e, i, 1, gap_ms=ms)
+						   for i in range(2)
+						   for e, ms in (("shale", 4), ("rocksdb", 0))])
+		self.assertEqual(res.compare(res.order[0], ROCKS, results.GAP), ("slower", 0.25))
+		self.assertIn(("longest gap", ROCKS, 1, 1, "multiget", "4 ms", "≤ 1 ms"),
+			      summary.behind_beside(res))
 
 	def test_waits_too_short_to_tell_apart_are_even(self):
 		res = results.Results([MACHINE] + [settle(e, i, seconds=s) for i in range(3)
@@ -238,6 +260,14 @@ class Words(unittest.TestCase):
 			      summary.behind_beside(results.Results(records)))
 
 
+	def test_a_machine_that_had_other_work_is_told_of(self):
+		res = made([10], [10])
+		self.assertNotIn("Load at the start", dict(summary.facts(res)))
+		res.machine = {**MACHINE, "load": 1.19}
+		self.assertEqual(dict(summary.facts(res))["Load at the start"],
+				 "1.2: the machine had other work")
+
+
 class Documents(unittest.TestCase):
 	def test_a_block_is_put_between_its_marks_only(self):
 		text = "a\n<!-- generated: x -->\nold\n<!-- end: x -->\nb\n"
@@ -349,8 +379,9 @@ class Plans(unittest.TestCase):
 
 	def test_a_scenario_of_full_can_be_named_and_a_step_comes_with_what_it_needs(self):
 		self.assertEqual(plans.one("threads")[0]["name"], "threads")
-		self.assertEqual(plans.one("readwhilewriting")[0]["steps"][-2:],
-				 ["readrandom", "readwhilewriting"])
+		self.assertEqual(plans.one("readwhilewriting@70")[0]["steps"][-5:],
+				 ["readrandom", "readwhilewriting", "settle",
+				  "readwhilewriting@70", "settle"])
 		self.assertEqual(plans.one("ycsba@70")[0]["steps"][-4:],
 				 ["ycsba", "settle", "ycsba@70", "settle"])
 		with self.assertRaises(KeyError):
@@ -364,6 +395,128 @@ class Plans(unittest.TestCase):
 		for table in (engines.NAMES, engines.KINDS, engines.COLOURS, engines.DASHES,
 			      engines.TUNED):
 			self.assertEqual(list(table), engines.ORDER)
+
+
+class Runs(unittest.TestCase):
+	"""With programs that are no shale_bench."""
+
+	def setUp(self):
+		self.folder = tempfile.TemporaryDirectory()
+		self.addCleanup(self.folder.cleanup)
+		self.dir = pathlib.Path(self.folder.name)
+
+	def program(self, text):
+		path = self.dir / "program"
+		path.write_text("#!/bin/sh\n" + text)
+		path.chmod(0o755)
+		return str(path)
+
+	def args(self, **more):
+		return argparse.Namespace(**{"program": "/bin/echo", "dir": str(self.dir),
+					     "memory_mb": 768, "limit_mb": 0, "engines": ["shale"],
+					     **more})
+
+	def main(self, program, *argv):
+		"""The exit status, and what was printed."""
+		out = io.StringIO()
+		argv = ["run.py", program, *argv, "--engines", "shale", "--dir", str(self.dir),
+			"--json", str(self.dir / "results.jsonl")]
+		with unittest.mock.patch("sys.argv", argv), unittest.mock.patch("signal.signal"), \
+				contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), \
+				self.assertRaises(SystemExit) as end:
+			run.main()
+		return end.exception.code, out.getvalue()
+
+	def test_what_cannot_be_run_is_refused(self):
+		for argv in (["--profiles", "both"], ["--profiles", "tuned,tuned"],
+			     ["--engines", "shale,shale"], ["--engines", "none"], ["--rounds", "0"],
+			     ["--rounds", "-1"], ["--num", "0"], ["--only", "no such scenario"]):
+			with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
+				run.arguments(["program", "quick", *argv])
+		for name in ("sizes", "kill", "no such plan"):
+			with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
+				run.arguments(["program", name, "--num", "5000"])
+		a = run.arguments(["program", "quick", "--profiles", "tuned,default", "--num", "5000"])
+		self.assertEqual(a.profiles, ["tuned", "default"])
+		self.assertEqual(run.command(a), "./dev bench quick --profiles tuned,default --num 5000")
+
+	def test_the_writer_of_a_kill_test_dies_with_the_suite(self):
+		program = self.program("""while [ "$1" != --ack ]; do shift; done
+			echo $$ >${0%/*}/pid; echo 1234567 >"$2"; exec sleep 60""")
+		sleep = time.sleep
+
+		def end(seconds):
+			sleep(seconds)
+			if seconds > 0.05: # not while it waits for the first put
+				raise SystemExit
+		with unittest.mock.patch("time.sleep", end), self.assertRaises(SystemExit):
+			run.kill_one(argparse.Namespace(args=self.args(program=program)), "shale",
+				     "tuned", "kill", 0.2)
+		self.assertFalse(pathlib.Path("/proc", (self.dir / "pid").read_text().strip()).exists())
+
+	def test_what_a_writer_that_fails_says_is_told(self):
+		program = self.program("echo the disk is full >&2; exit 1")
+		with self.assertRaisesRegex(SystemExit, "the disk is full"):
+			run.kill_one(argparse.Namespace(args=self.args(program=program)), "shale",
+				     "tuned", "kill", 1)
+
+	def test_a_full_disk_keeps_nothing_from_being_removed(self):
+		a = self.args(json="/dev/full", cold_memory=False)
+		r = run.Runner.__new__(run.Runner)
+		r.args, r.out, r.ballast = a, open(a.json, "w"), unittest.mock.Mock()
+		(self.dir / "shale").mkdir()
+		(self.dir / "ack").write_text("")
+		with self.assertRaisesRegex(SystemExit, "/dev/full: No space left"):
+			r.write({"type": "step"})
+		with self.assertRaises(OSError):
+			r.close()
+		self.assertEqual(list(self.dir.iterdir()), [])
+		r.ballast.drop.assert_called_once()
+
+	def test_the_control_group_is_removed_whatever_fails(self):
+		with unittest.mock.patch("run.Group") as group:
+			status, _ = self.main(self.program("echo no library >&2; exit 127"), "quick")
+			self.assertEqual(status, "shale: no version: no library")
+			group().close.assert_called_once()
+			group.reset_mock()
+			def close(runner):
+				runner.out.close()
+				raise OSError
+			with unittest.mock.patch("run.Runner.close", close), \
+					unittest.mock.patch("run.Runner.plan", side_effect=SystemExit), \
+					self.assertRaises(OSError):
+				self.main("/bin/echo", "quick")
+			group().close.assert_called_once()
+
+	def test_an_interrupted_run_ends_with_a_status_of_its_own(self):
+		for name, what in (("quick", "run.Runner.plan"), ("kill", "run.kill_test")):
+			with unittest.mock.patch(what, side_effect=KeyboardInterrupt), \
+					unittest.mock.patch("terminal.print_tables") as tables:
+				status, _ = self.main("/bin/echo", name)
+			self.assertEqual(status, 130)
+			self.assertEqual(tables.called, name == "quick")
+
+	def test_under_a_limit_the_keys_of_all_steps_are_held(self):
+		limit = unittest.mock.Mock()
+		r = run.Runner.__new__(run.Runner)
+		r.args, r.group = self.args(limit_mb=1000), argparse.Namespace(path="x", limit=limit)
+		for scenarios in (plans.full(), plans.hot(), plans.sustained(), plans.merging()):
+			for s in scenarios:
+				for variant in s["more"].values():
+					options = {**s["options"], **variant}
+					held = r.limited(options)["key-memory-mb"]
+					limit.assert_called_with(1000 + held)
+					num = options.get("num", 1000000)
+					reads = options.get("reads", min(num, 1000000))
+					most = {"readwhilewriting": num + reads, "ttlmix": reads,
+						"overwritezipf": options.get("writes", num)}
+					keys = max(most.get(name, num) for name in s["steps"])
+					self.assertGreaterEqual(held << 20, 17 * keys)
+
+	def test_what_only_names_is_chosen(self):
+		chosen = run.only(plans.durable(), "16 t")
+		self.assertEqual([list(s["more"]) for s in chosen], [["16 threads"]])
+		self.assertEqual(run.only(plans.durable(), "none"), [])
 
 
 if __name__ == "__main__":

@@ -146,4 +146,6 @@ def facts(res):
 		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"),
 		*([] if m.get("device") else
 		  [("Bytes written", "what became dirty, by whole folios: often too many")]),
+		*([("Load at the start", f"{m['load']:.1f}: the machine had other work")]
+		  if m.get("load", 0) > 1 else []),
 		("Memory", memory), ("Command", m.get("command", "./dev bench"))]
