@@ -6,10 +6,10 @@
  *   scan, scanback      all entries in order, or in the reverse order
  *   settle              wait until no work is owed in the background
  *   die                 end at once, as if killed
- *   ack FILE, replay    see kill.c
+ *   ack, replay         see kill.c; they need --ack FILE
  * and NAME@70 repeats a stream's step in an open loop, at 70 % of the operations a
  * second that the same step reached in a closed loop before. That closed loop lasts
- * as long as the open one will: what an engine takes for a moment is not its rate.
+ * at least as long as the open one: what an engine takes for a moment is not its rate.
  */
 #include "run.h"
 
@@ -80,7 +80,7 @@ struct plan {
 
 /* ---- options ---- */
 
-static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
+static uint64_t number(const char *what, const char *text, uint64_t least, uint64_t most)
 {
 	char *end;
 	uint64_t v;
@@ -88,8 +88,8 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
 	errno = 0;
 	v = strtoull(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || v < least || v > most)
-		die("--%s %s: a number from %llu to %llu", option, text, (unsigned long long)least,
-		    (unsigned long long)most);
+		die("%s: not '%s', but a number from %llu to %llu", what, text,
+		    (unsigned long long)least, (unsigned long long)most);
 	return v;
 }
 

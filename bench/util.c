@@ -63,11 +63,13 @@ uint64_t directory_bytes(const char *path)
 void directory_quiet(const char *path, unsigned ms)
 {
 	enum { STEP_MS = 50 };
-	uint64_t last = 0;
+	uint64_t last = directory_bytes(path);
 
-	for (unsigned quiet = 0; quiet < ms; sleep_ms(STEP_MS)) {
-		uint64_t bytes = directory_bytes(path);
+	for (unsigned quiet = 0; quiet < ms;) {
+		uint64_t bytes;
 
+		sleep_ms(STEP_MS);
+		bytes = directory_bytes(path);
 		quiet = bytes == last ? quiet + STEP_MS : 0;
 		last = bytes;
 	}

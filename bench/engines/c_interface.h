@@ -1,14 +1,39 @@
 /*
  * The part of an adapter in which LevelDB's C interface and RocksDB's, which grew
  * out of it, are the same but for the names. Included once, by an adapter that has
- * defined NAME, API(name), and struct store with the db and its options.
+ * defined NAME, API(name), and struct store with the db, its options and its cache.
  */
-#include <stdlib.h>
-
 static void check(const char *what, char *error)
 {
 	if (error != NULL)
 		die(NAME ": %s: %s", what, error);
+}
+
+/* All but the store itself, as both have it; the adapter adds to it, and opens. */
+static struct store *store_new(const struct engine_options *o)
+{
+	struct store *s = xcalloc(1, sizeof(*s));
+
+	s->options = API(options_create)();
+	API(options_set_create_if_missing)(s->options, 1);
+	API(options_set_compression)(s->options, API(no_compression));
+	s->write = API(writeoptions_create)();
+	API(writeoptions_set_sync)(s->write, o->durability == SURVIVES_POWER);
+	s->read = API(readoptions_create)();
+	/* LevelDB checks only when asked; the others that have checksums check them. */
+	API(readoptions_set_verify_checksums)(s->read, 1);
+	return s;
+}
+
+/* What only one of them has is freed by its adapter, after this. */
+static void store_close(struct store *s)
+{
+	API(close)(s->db);
+	API(readoptions_destroy)(s->read);
+	API(writeoptions_destroy)(s->write);
+	API(options_destroy)(s->options);
+	if (s->cache != NULL)
+		API(cache_destroy)(s->cache);
 }
 
 static void put(void *db, struct bytes key, struct bytes value)

@@ -1,14 +1,16 @@
 /*
  * No engine, but what an engine stands on: a file that has its length, into which
- * each put is written where the last one ended, and flushed. What one thread of a
- * store can do when every put survives the loss of power is compared with this.
+ * each put is written where the last one ended, and flushed. What a store can do when
+ * every put survives the loss of power, and no put shares a flush, is compared with this.
  */
 #include "../engine.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct device {
@@ -33,13 +35,13 @@ static void *open_store(const struct engine_options *o)
 	snprintf(path, sizeof(path), "%s/file", o->dir);
 	d->fd = open(path, O_RDWR | O_CREAT, 0666);
 	if (d->fd < 0)
-		die("device: %s: cannot be made", path);
+		die("device: %s: cannot be made: %s", path, strerror(errno));
 	/* Room for all puts, written once: so a flush has no length or place to note. */
-	for (d->size = 0; d->size < 2 * o->data_bytes; d->size += PIECE)
-		if (pwrite(d->fd, zeros, PIECE, (off_t)d->size) != PIECE)
-			die("device: cannot be written");
+	for (ssize_t n; d->size < 2 * o->data_bytes; d->size += (uint64_t)n)
+		if ((n = pwrite(d->fd, zeros, PIECE, (off_t)d->size)) < 0)
+			die("device: %s: cannot be written: %s", path, strerror(errno));
 	if (fsync(d->fd) != 0)
-		die("device: cannot be flushed");
+		die("device: %s: cannot be flushed: %s", path, strerror(errno));
 	free(zeros);
 	return d;
 }
@@ -57,15 +59,12 @@ static void put(void *db, struct bytes key, struct bytes value)
 	struct device *d = db;
 	size_t size = key.size + value.size;
 	uint64_t at = atomic_fetch_add_explicit(&d->end, size, memory_order_relaxed);
-	char record[4096];
+	struct iovec part[] = { { (void *)key.data, key.size },
+				{ (void *)value.data, value.size } };
 
-	if (size > sizeof(record))
-		die("device: an entry of %zu bytes", size);
-	memcpy(record, key.data, key.size);
-	memcpy(record + key.size, value.data, value.size);
 	at %= d->size - size;
-	if (pwrite(d->fd, record, size, (off_t)at) != (ssize_t)size || fdatasync(d->fd) != 0)
-		die("device: cannot be written");
+	if (pwritev(d->fd, part, 2, (off_t)at) != (ssize_t)size || fdatasync(d->fd) != 0)
+		die("device: cannot be written: %s", strerror(errno));
 }
 
 static uint64_t settle(void *db, const struct engine_options *o)

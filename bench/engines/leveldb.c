@@ -5,6 +5,7 @@
 #include "../engine.h"
 
 #include <leveldb/c.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct store {
@@ -38,21 +39,14 @@ static void tune(struct store *s, const struct engine_options *o)
 
 static void *open_store(const struct engine_options *o)
 {
-	struct store *s = xcalloc(1, sizeof(*s));
+	struct store *s;
 	char *error = NULL;
 
 	if (o->durability == SURVIVES_NOTHING)
 		unsupported("leveldb always writes a log");
-	s->options = leveldb_options_create();
-	leveldb_options_set_create_if_missing(s->options, 1);
-	leveldb_options_set_compression(s->options, leveldb_no_compression);
+	s = store_new(o);
 	if (o->tuned)
 		tune(s, o);
-	s->write = leveldb_writeoptions_create();
-	leveldb_writeoptions_set_sync(s->write, o->durability == SURVIVES_POWER);
-	s->read = leveldb_readoptions_create();
-	/* Off unless asked for; the others always check. */
-	leveldb_readoptions_set_verify_checksums(s->read, 1);
 	s->db = leveldb_open(s->options, o->dir, &error);
 	check("open", error);
 	return s;
@@ -62,38 +56,31 @@ static void close_store(void *db)
 {
 	struct store *s = db;
 
-	leveldb_close(s->db);
-	leveldb_readoptions_destroy(s->read);
-	leveldb_writeoptions_destroy(s->write);
-	leveldb_options_destroy(s->options);
+	store_close(s);
 	if (s->filter != NULL)
 		leveldb_filterpolicy_destroy(s->filter);
-	if (s->cache != NULL)
-		leveldb_cache_destroy(s->cache);
 	free(s);
 }
 
 static void remove_range(void *db, struct bytes lo, struct bytes hi)
 {
 	struct store *s = db;
-	leveldb_iterator_t *it = leveldb_create_iterator(s->db, s->read);
 	leveldb_writebatch_t *b = leveldb_writebatch_create();
+	void *it = iter_new(db);
 	char *error = NULL;
 
-	for (leveldb_iter_seek(it, lo.data, lo.size); leveldb_iter_valid(it);
-	     leveldb_iter_next(it)) {
-		size_t size;
-		const char *key = leveldb_iter_key(it, &size);
-		int order = memcmp(key, hi.data, size < hi.size ? size : hi.size);
+	for (bool more = iter_seek(it, lo); more; more = iter_next(it)) {
+		struct bytes key = iter_key(it);
+		int order = memcmp(key.data, hi.data, key.size < hi.size ? key.size : hi.size);
 
-		if (order > 0 || (order == 0 && size >= hi.size))
+		if (order > 0 || (order == 0 && key.size >= hi.size))
 			break;
-		leveldb_writebatch_delete(b, key, size);
+		leveldb_writebatch_delete(b, key.data, key.size);
 	}
+	iter_free(it);
 	leveldb_write(s->db, s->write, b, &error);
 	check("delete range", error);
 	leveldb_writebatch_destroy(b);
-	leveldb_iter_destroy(it);
 }
 
 static bool get(void *db, struct bytes key, struct found *out)

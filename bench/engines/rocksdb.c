@@ -5,6 +5,7 @@
 #include "../engine.h"
 
 #include <rocksdb/c.h>
+#include <stdlib.h>
 
 struct store {
 	rocksdb_t *db;
@@ -62,25 +63,15 @@ static void tune(struct store *s, const struct engine_options *o)
 static void *open_store(const struct engine_options *o)
 {
 	static const char *const name = "default";
-	struct store *s = xcalloc(1, sizeof(*s));
+	struct store *s = store_new(o);
 	const rocksdb_options_t *cf_options;
 	char *error = NULL;
 
-	s->options = rocksdb_options_create();
-	rocksdb_options_set_create_if_missing(s->options, 1);
-	rocksdb_options_set_compression(s->options, rocksdb_no_compression);
 	if (o->tuned)
 		tune(s, o);
-	if (o->style != STYLE_USUAL)
-		rocksdb_options_set_compaction_style(s->options,
-						     o->style == STYLE_TIERED
-							     ? rocksdb_universal_compaction
-							     : rocksdb_level_compaction);
-	s->write = rocksdb_writeoptions_create();
-	rocksdb_writeoptions_set_sync(s->write, o->durability == SURVIVES_POWER);
+	if (o->style == STYLE_TIERED)
+		rocksdb_options_set_compaction_style(s->options, rocksdb_universal_compaction);
 	rocksdb_writeoptions_disable_WAL(s->write, o->durability == SURVIVES_NOTHING);
-	s->read = rocksdb_readoptions_create();
-	rocksdb_readoptions_set_verify_checksums(s->read, 1);
 	/* By families, since deleting a range wants the handle of one. */
 	cf_options = s->options;
 	s->db = rocksdb_open_column_families(s->options, o->dir, 1, &name, &cf_options, &s->cf,
@@ -94,14 +85,9 @@ static void close_store(void *db)
 	struct store *s = db;
 
 	rocksdb_column_family_handle_destroy(s->cf);
-	rocksdb_close(s->db);
-	rocksdb_readoptions_destroy(s->read);
-	rocksdb_writeoptions_destroy(s->write);
-	rocksdb_options_destroy(s->options);
+	store_close(s);
 	if (s->table != NULL)
 		rocksdb_block_based_options_destroy(s->table);
-	if (s->cache != NULL)
-		rocksdb_cache_destroy(s->cache);
 	free(s);
 }
 
@@ -189,11 +175,11 @@ static uint64_t settle(void *db, const struct engine_options *o)
 
 static void compact(void *db)
 {
-	enum { FORCE = 2 }; /* the last level too */
+	enum { FORCE_OPTIMIZED = 3 }; /* the last level too, but not what this has just written */
 	struct store *s = db;
 	rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
 
-	rocksdb_compactoptions_set_bottommost_level_compaction(o, FORCE);
+	rocksdb_compactoptions_set_bottommost_level_compaction(o, FORCE_OPTIMIZED);
 	rocksdb_compactoptions_set_exclusive_manual_compaction(o, 0);
 	rocksdb_compact_range_opt(s->db, o, NULL, 0, NULL, 0);
 	rocksdb_compactoptions_destroy(o);
