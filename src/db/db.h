@@ -160,6 +160,7 @@ struct shale_db {
 	const uint32_t *alive;
 	struct store *store;
 	struct cache *cache;
+	struct codec_pool codecs;
 	struct table_env table_env;
 	struct scheduler *scheduler; /* flushes and merges; NULL when read-only */
 	struct scheduler *keeper;    /* of the log: one thread; NULL without a log */

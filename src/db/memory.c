@@ -83,7 +83,8 @@ static uint64_t log_mapped(const shale_db *db)
 uint64_t memory_used(shale_db *db)
 {
 	return page_pool_used(&db->pages) + log_mapped(db) + cache_slack(db->cache) +
-	       budget_used(&db->budget, BUDGET_CACHE) + budget_used(&db->budget, BUDGET_OTHER);
+	       budget_used(&db->budget, BUDGET_CACHE) + budget_used(&db->budget, BUDGET_OTHER) +
+	       codec_pool_bytes(&db->codecs);
 }
 
 /* What the pool holds for memtables, of those that are flushed and still read as well. */
@@ -116,7 +117,7 @@ void memory_fit(shale_db *db)
 	log = budget_used(&db->budget, BUDGET_LOG);
 	taken += log_mapped(db) + (log_most(db) > log ? log_most(db) - log : 0);
 	taken += budget_used(&db->budget, BUDGET_OTHER) + margin(budget);
-	taken += cache_slack(db->cache);
+	taken += cache_slack(db->cache) + codec_pool_bytes(&db->codecs);
 	room = left_of(budget, taken);
 	cache_set_capacity(db->cache, room < most ? room : most);
 	/* What the cache cannot give the pool may: pages that it only keeps. */

@@ -42,6 +42,7 @@ static void init(shale_db *db)
 	pace_open(db);
 	db->snapshots.prev = db->snapshots.next = &db->snapshots;
 	holders_init(db);
+	codec_pool_init(&db->codecs);
 	db->budget.total = db->options.memory_budget;
 	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
 						     : NULL;
@@ -64,7 +65,8 @@ static shale_status make_cache(shale_db *db)
 					    .store = db->store,
 					    .cache = db->cache,
 					    .budget = &db->budget,
-					    .stats = &db->stats };
+					    .stats = &db->stats,
+					    .codecs = &db->codecs };
 	return SHALE_OK;
 }
 
@@ -106,6 +108,7 @@ static void release(shale_db *db)
 	mem_free(env, db->logs);
 	mem_free(env, db->garbage);
 	mem_free(env, db->ring);
+	codec_pool_fini(&db->codecs);
 	page_pool_fini(&db->pages);
 	mem_free(db->pages.under, db);
 }

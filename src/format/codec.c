@@ -4,8 +4,9 @@
  * given only that much room, so they give up early on what does not compress.
  *
  * The libraries' own working memory comes from the C heap, not from the
- * environment: zstd reports when it gets none, LZ4 works on the stack, and snappy
- * (C++) needs a small table for which it knows no failure.
+ * environment: zstd reports when it gets none, and its contexts are kept
+ * (codec_pool.h); LZ4 works on the stack, and snappy (C++) needs a small table for
+ * which it knows no failure.
  */
 #include "format/codec.h"
 
@@ -52,10 +53,15 @@ static shale_status codec_lz4(shale_slice raw, uint8_t *p, size_t *used)
 	return SHALE_OK;
 }
 
-static shale_status codec_zstd(shale_slice raw, uint8_t *p, size_t *used)
+static shale_status codec_zstd(struct codec_pool *pool, shale_slice raw, uint8_t *p, size_t *used)
 {
-	size_t n = ZSTD_compress(p, *used, raw.data, raw.size, ZSTD_LEVEL);
+	void *context = codec_pool_take_pack(pool);
+	size_t n;
 
+	if (context == NULL)
+		return err_memory("a zstd context");
+	n = ZSTD_compressCCtx(context, p, *used, raw.data, raw.size, ZSTD_LEVEL);
+	codec_pool_give_pack(pool, context);
 	if (ZSTD_isError(n)) {
 		if (ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
 			return err_memory("a zstd context");
@@ -87,7 +93,8 @@ static size_t codec_room(uint32_t codec, size_t raw, size_t goal)
 	}
 }
 
-shale_status codec_compress(uint32_t *codec, shale_slice raw, struct buf *out)
+shale_status codec_compress(struct codec_pool *pool, uint32_t *codec, shale_slice raw,
+			    struct buf *out)
 {
 	size_t goal = raw.size - (raw.size + 7) / 8;
 	size_t used = codec_room(*codec, raw.size, goal);
@@ -107,7 +114,7 @@ shale_status codec_compress(uint32_t *codec, shale_slice raw, struct buf *out)
 			rc = codec_lz4(raw, p, &used);
 			break;
 		case SHALE_ZSTD:
-			rc = codec_zstd(raw, p, &used);
+			rc = codec_zstd(pool, raw, p, &used);
 			break;
 		default:
 			rc = codec_snappy(raw, p, &used);
@@ -131,8 +138,10 @@ static shale_status codec_bad(uint32_t codec, size_t in, size_t raw)
 		       codec_name(codec), raw);
 }
 
-shale_status codec_decompress(uint32_t codec, shale_slice in, void *raw, size_t raw_size)
+shale_status codec_decompress(struct codec_pool *pool, uint32_t codec, shale_slice in, void *raw,
+			      size_t raw_size)
 {
+	void *context;
 	size_t n;
 
 	switch (codec) {
@@ -149,7 +158,11 @@ shale_status codec_decompress(uint32_t codec, shale_slice in, void *raw, size_t 
 			break;
 		return SHALE_OK;
 	case SHALE_ZSTD:
-		n = ZSTD_decompress(raw, raw_size, in.data, in.size);
+		context = codec_pool_take_unpack(pool);
+		if (context == NULL)
+			return err_memory("a zstd context");
+		n = ZSTD_decompressDCtx(context, raw, raw_size, in.data, in.size);
+		codec_pool_give_unpack(pool, context);
 		if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
 			return err_memory("a zstd context");
 		if (n != raw_size) /* an error is larger than any size */

@@ -151,7 +151,7 @@ static shale_status put_piece(struct table_builder *b, shale_slice raw, uint32_t
 			      b->written, "a piece of %zu bytes does not fit in a table", raw.size);
 	if (codec != SHALE_NO_COMPRESSION) {
 		buf_reset(&b->packed);
-		rc = codec_compress(&codec, raw, &b->packed);
+		rc = codec_compress(b->te.codecs, &codec, raw, &b->packed);
 		if (rc < 0)
 			return rc;
 		stored = buf_view(&b->packed);

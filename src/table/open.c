@@ -59,7 +59,8 @@ shale_status table_unpack(const struct table *t, const struct extent *e, const u
 	if (rc < 0)
 		return rc;
 	if (codec != SHALE_NO_COMPRESSION) {
-		rc = codec_decompress(codec, slice_from(stored, e->size), raw, e->raw_size);
+		rc = codec_decompress(t->te.codecs, codec, slice_from(stored, e->size), raw,
+				      e->raw_size);
 		if (rc == SHALE_CORRUPT)
 			return table_damaged(t, e->offset, what);
 		return rc;

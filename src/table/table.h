@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "env/store.h"
 #include "format/block.h"
+#include "format/codec_pool.h"
 #include "format/filter.h"
 #include "format/footer.h"
 #include "iter/iter.h"
@@ -25,7 +26,8 @@ struct table_env {
 	struct cache *cache;
 	struct budget *budget;
 	struct stats *stats;
-	uint64_t store_id; /* in every footer, so that no other store's table passes */
+	uint64_t store_id;         /* in every footer, so that no other store's table passes */
+	struct codec_pool *codecs; /* may be NULL */
 };
 
 /* ---- building ---- */

@@ -87,7 +87,7 @@ static void run_unpack(const uint8_t *data, size_t size)
 		return;
 	raw_size = get_u16le(data + 1);
 	raw = malloc(raw_size != 0 ? raw_size : 1);
-	(void)codec_decompress(data[0], slice_from(data + 3, size - 3), raw, raw_size);
+	(void)codec_decompress(NULL, data[0], slice_from(data + 3, size - 3), raw, raw_size);
 	free(raw);
 }
 
@@ -101,9 +101,9 @@ static void run_pack(const uint8_t *data, size_t size)
 		struct buf out;
 
 		buf_init(&out, env);
-		FUZZ_CHECK(codec_compress(&codec, slice_from(data, size), &out) == SHALE_OK);
+		FUZZ_CHECK(codec_compress(NULL, &codec, slice_from(data, size), &out) == SHALE_OK);
 		FUZZ_CHECK(codec == c || codec == SHALE_NO_COMPRESSION);
-		FUZZ_CHECK(codec_decompress(codec, buf_view(&out), raw, size) == SHALE_OK);
+		FUZZ_CHECK(codec_decompress(NULL, codec, buf_view(&out), raw, size) == SHALE_OK);
 		FUZZ_CHECK(memcmp(raw, data, size) == 0);
 		buf_fini(&out);
 	}
@@ -166,7 +166,7 @@ static size_t make_packed(struct rand *r, uint8_t *out)
 	for (size_t i = 0; i < n; i++)
 		raw[i] = (uint8_t)(rand_below(r, 8) != 0 && i != 0 ? raw[i / 2] : rand_next(r));
 	buf_init(&packed, shale_env_default());
-	FUZZ_CHECK(codec_compress(&codec, slice_from(raw, n), &packed) == SHALE_OK);
+	FUZZ_CHECK(codec_compress(NULL, &codec, slice_from(raw, n), &packed) == SHALE_OK);
 	out[0] = 2;
 	out[1] = (uint8_t)codec;
 	put_u16le(out + 2, (uint16_t)n);

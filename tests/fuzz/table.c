@@ -131,7 +131,9 @@ static void read_table(struct table *t, struct cache *cache)
 static void machine_tables(struct fuzz_machine *m, struct budget *budget, struct stats *stats,
 			   struct table_env *te)
 {
-	*te = (struct table_env){ &m->env, m->store, NULL, budget, stats, 0 };
+	*te = (struct table_env){
+		.env = &m->env, .store = m->store, .budget = budget, .stats = stats
+	};
 	FUZZ_CHECK(cache_new(&m->env, 1 << 16, 4096, budget, &te->cache) == SHALE_OK);
 }
 

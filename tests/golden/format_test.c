@@ -137,7 +137,7 @@ static struct extent piece_put(struct buf *file, shale_slice raw, uint32_t codec
 	struct buf stored;
 
 	buf_init(&stored, &heap_env);
-	assert_ok(codec_compress(&codec, raw, &stored));
+	assert_ok(codec_compress(NULL, &codec, raw, &stored));
 	while (file->size % 8 != 0)
 		buf_u8(file, 0);
 	e = (struct extent){ file->size, (uint32_t)stored.size, (uint32_t)raw.size };
@@ -529,8 +529,8 @@ static void assert_block_kept(const struct buf *file, const struct footer *f,
 	assert_int_equal(codec, expected);
 	assert_int_equal(raw_size, e.raw_size);
 	raw = malloc(raw_size);
-	assert_ok(
-		codec_decompress(codec, slice_from(file->data + e.offset, e.size), raw, raw_size));
+	assert_ok(codec_decompress(NULL, codec, slice_from(file->data + e.offset, e.size), raw,
+				   raw_size));
 	assert_ok(block_parse(raw, raw_size, &block));
 	assert_int_equal(block.count, cuts[i + 1] - cuts[i]);
 	for (size_t k = cuts[i]; k < cuts[i + 1]; k++) {

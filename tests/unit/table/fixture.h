@@ -40,7 +40,9 @@ static inline void fixture_init(struct fixture *x, uint64_t seed, uint64_t cache
 	x->env.allocator.self = x->heap;
 	x->env.allocator.ops = sim_heap_ops();
 	assert_ok(store_open(&x->env, "db", &(struct store_options){ .create = true }, &x->store));
-	x->te = (struct table_env){ &x->env, x->store, NULL, &x->budget, &x->stats, 0 };
+	x->te = (struct table_env){
+		.env = &x->env, .store = x->store, .budget = &x->budget, .stats = &x->stats
+	};
 	fixture_cache(x, cache_bytes);
 }
 
