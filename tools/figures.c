@@ -101,6 +101,14 @@ static const struct figure state[] = {
 };
 
 static const struct figure space[] = {
+	FIGURE(space_used, "in files", BYTES),
+	FIGURE(space_max, "allowed (0: no bound)", BYTES),
+	FIGURE(space_reserve, "reserve", BYTES),
+	FIGURE(space_free, "free on the disk", BYTES),
+	FIGURE(garbage_files, "files to delete", COUNT),
+	FIGURE(garbage_bytes, "bytes of these", BYTES),
+	FIGURE(space_refused, "writes refused", COUNT),
+	FIGURE(space_short, "no room now", COUNT),
 	FIGURE(table_bytes, "bytes of tables", BYTES),
 	FIGURE(live_bytes, "of these live, about", BYTES),
 	FIGURE_END,

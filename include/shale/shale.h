@@ -164,7 +164,9 @@ typedef struct shale_compaction {
 	uint32_t top_runs;    /* runs in the top level that start a merge: 1..64, default 4 */
 	uint64_t base_bytes;  /* least size of what gathers above the last level; default 1 memtable
 				 (leveled), 4 memtables (others) */
-	uint64_t table_bytes; /* target size of one table: 4 KiB..4 GiB, default 32 MiB */
+	uint64_t table_bytes; /* target size of one table: 4 KiB..4 GiB, default 32 MiB; at most
+				 an eighth of what space_reserve asks for, else a 512th of
+				 the disk; with space_max a 64th of that, and 32 MiB */
 	uint32_t max_runs;    /* runs over one key in a level that start a merge (tiered, hybrid,
 				 time window): 2..64, default 4 */
 	uint32_t space_amp_max; /* per cent of live data that all tables may take, where it can be
@@ -245,11 +247,20 @@ typedef struct shale_options {
 	const shale_env *env;        /* the system to run on; NULL: this machine */
 	shale_error *error;          /* filled when shale_open() fails; may be NULL */
 	shale_rate rate;             /* limits of merges; see shale_rate_set() */
+	uint64_t space_max;          /* bytes that all files of the store may take, its log
+					included: 4 MiB.., 16 memtables at least; 0: no bound */
+	uint64_t space_reserve;      /* bytes of the disk and of space_max that writes leave
+					free: up to half of space_max; 0: 2 memtables or 8
+					tables, what is more, but at most a 64th of the disk.
+					Of space_max it is an eighth at least, or 256 MiB:
+					merges that free room need some */
+	uint64_t delete_bytes_per_s; /* at which files that merges freed are deleted: 1 MiB..;
+					default 256 MiB; UINT64_MAX: at once */
 } shale_options;
 #define SHALE_OPTIONS_INIT                                                                         \
 	{                                                                                          \
 		sizeof(shale_options), false, false, false, 0, 0, 0, SHALE_DEFAULT_DURABILITY, 0,  \
-			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT                \
+			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT, 0, 0, 0       \
 	}
 
 typedef struct shale_write_options {
@@ -317,6 +328,29 @@ typedef struct shale_compact_options {
 	{                                                                                          \
 		sizeof(shale_compact_options), NULL, { NULL, 0 }, { NULL, 0 }, NULL, NULL          \
 	}
+
+/*
+ * Space. Room is what is free on the disk, and what is left of space_max where that
+ * is set, less what unflushed data will take and the reserve. Without room, writes
+ * fail with SHALE_NO_SPACE, which says what is full; deletes may use half of the
+ * reserve. Reads go on, flushes and merges too where their result fits in. When
+ * there is room again, found by looking a few times a second, writes go on by
+ * themselves, also after the log itself could not be written.
+ *
+ * What was deleted or overwritten can always be merged away out of the reserve, piece by
+ * piece where a merge of all would not fit in, unless its tables were written when they
+ * could be larger. Whoever else fills the disk may leave too little for that: then what
+ * is all dead still goes, tables beneath a range that was deleted above all, since that
+ * takes some bytes only. Time windows and FIFO merge nothing for room: there it comes of
+ * a time to live, or of max_bytes. A store that filled its disk is opened as any other.
+ * If somebody else left not even the bytes that owning a store takes, or not those for
+ * what its log holds, shale_open() fails with SHALE_NO_SPACE and names the file; with
+ * read_only it opens.
+ *
+ * A file that a merge has freed is deleted in steps, no faster than
+ * delete_bytes_per_s on average, but faster where that would take over a minute,
+ * and at once without room or at shale_close().
+ */
 
 /* ---- a store ------------------------------------------------------------ */
 
@@ -551,8 +585,9 @@ typedef enum shale_job_kind {
 typedef enum shale_job_state {
 	SHALE_JOB_RUNNING = 0,
 	SHALE_JOB_DONE = 1,
-	SHALE_JOB_CANCELLED =
-		2,            /* shale_compact() was ended, the store closed, the family dropped */
+	/* shale_compact() was ended, the store closed, the family dropped; or a merge that was to
+	   free room did not fit in */
+	SHALE_JOB_CANCELLED = 2,
 	SHALE_JOB_FAILED = 3, /* nothing changed; see status and text */
 } shale_job_state;
 
@@ -575,6 +610,8 @@ typedef enum shale_reason {
 	SHALE_MERGE_MAX_BYTES = 13,  /* FIFO: all tables were over max_bytes */
 	SHALE_MERGE_TOMBSTONES = 14, /* much of a table was tombstones, or had expired */
 	SHALE_MERGE_DEADLINE = 15,   /* delete_within_ms of some tombstones was coming up */
+	SHALE_MERGE_SPACE = 16,      /* there was little room, and it may free some */
+	SHALE_FLUSH_SPACE = 17,      /* there was no room: what is flushed needs no log */
 	SHALE_REASONS
 } shale_reason;
 #define SHALE_REASONS_MAX 32u /* room in shale_stats for those to come */
@@ -702,6 +739,11 @@ typedef struct shale_stats {
 	   shale_space_amplification(). */
 	uint64_t table_bytes, live_bytes;
 	uint64_t open_iterators; /* not freed */
+	/* Space, bytes; limits as in force, 0: none. garbage waits to be deleted. */
+	uint64_t space_used, space_max, space_reserve, space_free; /* on the disk, as last seen */
+	uint64_t garbage_files, garbage_bytes;
+	uint64_t space_refused; /* writes, for want of room */
+	uint64_t space_short;   /* 1: there is none now */
 } shale_stats;
 #define SHALE_STATS_INIT                                                                           \
 	{                                                                                          \

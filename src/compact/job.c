@@ -253,13 +253,61 @@ static shale_status pass_guards(struct merge *m, shale_slice key)
 	return rc;
 }
 
+/* Whether of the range tombstones before `end` (data NULL: all) some are still to be written. */
+static bool ranges_wait(struct merge *m, shale_slice end)
+{
+	const struct rangedel_set *set = m->job->ranges;
+	shale_slice behind = m->has_boundary ? buf_view(&m->boundary) : (shale_slice){ NULL, 0 };
+
+	if (set == NULL || (end.data != NULL && behind.data != NULL && slice_cmp(behind, end) >= 0))
+		return false;
+	for (size_t i = m->fragment; i < set->count; i++) {
+		const struct rangedel_fragment *f = &set->fragments[i];
+
+		if (end.data != NULL && slice_cmp(f->lo, end) >= 0)
+			return false;
+		if ((behind.data == NULL || slice_cmp(f->hi, behind) > 0) &&
+		    fragment_bytes(m, f) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Of a table that is cut a piece ends at every guard up to `key` (data NULL: all), also
+ * where there are range tombstones and no key between two of them.
+ */
+static shale_status pass_every_guard(struct merge *m, shale_slice key)
+{
+	shale_slice last = key.data != NULL ? key : m->job->upper;
+	const struct run *r = m->job->guards;
+	shale_status rc = SHALE_OK;
+
+	for (; rc >= 0 && m->guard < r->count; m->guard++) {
+		shale_slice guard = r->tables[m->guard]->props.smallest;
+
+		if (last.data != NULL && slice_cmp(guard, last) > 0)
+			break;
+		if (m->builder == NULL && ranges_wait(m, guard))
+			rc = output_open(m);
+		if (rc >= 0 && m->builder != NULL)
+			rc = output_close(m, guard);
+		if (m->ahead < m->fragment)
+			m->ahead = m->fragment;
+	}
+	/* What goes on behind the last of them. */
+	if (rc >= 0 && key.data == NULL && m->builder == NULL && ranges_wait(m, m->job->upper))
+		rc = output_open(m);
+	return rc;
+}
+
 /* Before the first version of a key is written: the right output for it. */
 static shale_status begin_key(struct merge *m, shale_slice key)
 {
 	shale_status rc;
 
 	if (m->job->guards != NULL) {
-		rc = pass_guards(m, key);
+		rc = m->job->every_guard ? pass_every_guard(m, key) : pass_guards(m, key);
 		if (unlikely(rc < 0))
 			return rc;
 	}
@@ -370,6 +418,8 @@ static shale_status merge_all(struct merge *m)
 	if (rc >= 0 && it->status < 0)
 		rc = it->status;
 	/* Range tombstones may go on behind the last entry, or stand alone. */
+	if (rc >= 0 && m->job->every_guard)
+		rc = pass_every_guard(m, none);
 	if (rc >= 0 && m->job->ranges != NULL)
 		rc = pass_ranges(m, none);
 	if (rc >= 0 && m->builder != NULL)
@@ -409,7 +459,7 @@ shale_status job_run(struct job *j)
 	keep_init(&m.keep, m.env, &j->keep);
 	buf_init(&m.boundary, m.env);
 	m.pause_at = PAUSE_BYTES;
-	m.guard = j->guards != NULL ? guard_next(j->guards, 0) : 0;
+	m.guard = j->guards == NULL ? 0 : j->every_guard ? 1 : guard_next(j->guards, 0);
 	rc = merge_all(&m);
 	memcpy(j->counts, m.keep.counts, sizeof(j->counts));
 	if (rc >= 0)

@@ -35,6 +35,7 @@ struct job {
 	struct keep_config keep;           /* `ranges` is filled in by job_run() */
 	const struct run *beneath;         /* run below the output, for cutting; may be NULL */
 	const struct run *guards;          /* see compact/policy.h; may be NULL */
+	bool every_guard;                  /* outputs end wherever a table of `guards` begins */
 	uint64_t (*new_number)(void *arg); /* for each output */
 	/* Called about every 64 KiB: a chance to do more urgent work; < 0 ends the job. */
 	shale_status (*pause)(void *arg);

@@ -13,6 +13,7 @@ const char *pick_reason_name(enum pick_reason reason)
 		[PICK_OLDEST] = "oldest",
 		[PICK_DELETED] = "deleted",
 		[PICK_LATE] = "late",
+		[PICK_SPACE] = "space",
 	};
 
 	return reason < PICK_REASONS && name[reason] != NULL ? name[reason] : "?";

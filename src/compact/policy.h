@@ -15,6 +15,7 @@
  *   policy_fifo.c      never merged, the oldest dropped
  *   policy_adaptive.c  which of the first two, by what is asked of the store
  *   policy_reclaim.c   for all of them: what has expired or was deleted
+ *   policy_fit.c       for all of them: what fits when there is little room
  *   policy_sweep.c     cuts runs into stretches of keys that no table crosses
  *
  * Which family's job is next is another matter: compact/turn.h.
@@ -51,6 +52,7 @@ enum pick_reason {
 	PICK_OLDEST,     /* over max_bytes */
 	PICK_DELETED,    /* many tombstones that hide nothing any more */
 	PICK_LATE,       /* tombstones that are about to be older than delete_within_ms */
+	PICK_SPACE,      /* there is little room, and this fits in */
 	PICK_REASONS,
 };
 const char *pick_reason_name(enum pick_reason reason);
@@ -71,6 +73,7 @@ struct pick {
 	bool drop;           /* the tables go, and nothing comes */
 	/* A deadline: it came due at the first, and must be done by the second; 0: none. */
 	uint64_t since_ms, until_ms;
+	const struct run *cut; /* not NULL: outputs end wherever a table of this run begins */
 };
 
 /*
@@ -91,6 +94,29 @@ bool policy_pick(const struct policy_options *o, const struct version *v,
 bool policy_pick_range(const struct policy_options *o, const struct version *v, shale_slice lo,
 		       shale_slice hi, const struct policy_now *now, struct pick_input *inputs,
 		       struct pick *out);
+
+/* What the result of a pick takes at most. */
+uint64_t pick_bytes(const struct version *v, const struct pick *p);
+
+/*
+ * A merge, owed or not, of which a share of `least` may be dead at best, and whose result
+ * fits into `room` bytes.
+ */
+bool policy_pick_fitting(const struct policy_options *o, const struct version *v, uint64_t room,
+			 double least, struct pick_input *inputs, struct pick *out);
+/* The same, but it may turn out not to fit in; the one of which most may be dead. */
+bool policy_pick_hopeful(const struct policy_options *o, const struct version *v, uint64_t room,
+			 double least, struct pick_input *inputs, struct pick *out);
+/* The nth of all of these, from 0; false: there are not so many. */
+bool policy_pick_hopeful_nth(const struct policy_options *o, const struct version *v, uint64_t room,
+			     uint32_t nth, struct pick_input *inputs, struct pick *out);
+
+/*
+ * Where no merge fits: a table to write anew in pieces, so that stretches of keys that no
+ * table crosses become short, and merges of these fit.
+ */
+bool policy_pick_cut(const struct policy_options *o, const struct version *v, uint64_t room,
+		     struct pick_input *inputs, struct pick *out);
 
 /* Bytes that merges owe before no job is due; 0 when settled. */
 uint64_t policy_debt(const struct policy_options *o, const struct version *v);
@@ -208,6 +234,8 @@ struct sweep {
 void sweep_begin(struct sweep *s, const struct version *v, size_t first, size_t end,
 		 struct pick_input *at);
 bool sweep_next(struct sweep *s);
+/* The stretch as the inputs of a pick, without empty ones; s->at is p->inputs. */
+void sweep_take(const struct sweep *s, struct pick *p);
 /*
  * The stretch of greatest worth; false if none is worth more than 0. Its inputs, without
  * empty ones, are in p->inputs.

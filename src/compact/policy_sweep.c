@@ -85,6 +85,14 @@ bool sweep_next(struct sweep *s)
 	return true;
 }
 
+void sweep_take(const struct sweep *s, struct pick *p)
+{
+	p->input_count = 0;
+	for (size_t i = 0; i < s->end - s->first; i++)
+		if (s->at[i].count != 0)
+			p->inputs[p->input_count++] = s->at[i];
+}
+
 bool sweep_best(const struct version *v, size_t first, size_t end,
 		double (*worth)(const struct sweep *s, const void *arg), const void *arg,
 		struct pick *p)
@@ -107,10 +115,7 @@ bool sweep_best(const struct version *v, size_t first, size_t end,
 	sweep_begin(&s, v, first, end, p->inputs);
 	for (number = 0; number < best_number; number++)
 		sweep_next(&s);
-	p->input_count = 0;
-	for (size_t i = first; i < end; i++)
-		if (p->inputs[i - first].count != 0)
-			p->inputs[p->input_count++] = p->inputs[i - first];
+	sweep_take(&s, p);
 	return true;
 }
 

@@ -13,10 +13,11 @@ bool background_tidy(shale_db *db, uint64_t *wait_ns)
 	bool did;
 
 	memory_balance(db, wait_ns);
+	space_poll(db, wait_ns);
 	adapt_some(db, wait_ns);
 	if (!work_must_wait(db, wait_ns) && flush_some(db))
 		return true;
-	did = garbage_some(db);
+	did = garbage_some(db, wait_ns);
 	if (epoch_pending(&db->readers) && epoch_reclaim(&db->readers) != 0 && *wait_ns > TIDY_NS)
 		*wait_ns = TIDY_NS;
 	return did;
@@ -63,8 +64,9 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 	struct wal *wal = atomic_load(&db->wal);
 
 	(void)worker;
-	if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed) ||
-	    atomic_load(&db->log_segment) == 0)
+	if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))
+		return resume_some(db, wait_ns);
+	if (atomic_load(&db->log_segment) == 0)
 		return false;
 	if (wal_wants_segment(wal)) {
 		if (log_prepare(db, 0) >= 0)

@@ -24,10 +24,14 @@ static shale_status stopped(shale_db *db)
 	mutex_lock(&db->mu);
 	why = db->stop_error;
 	mutex_unlock(&db->mu);
-	err_at(SHALE_READ_ONLY, why.object, why.offset,
-	       "writes have stopped, shale_resume() may help: %s", why.text);
+	if (why.status == SHALE_NO_SPACE)
+		err_at(SHALE_NO_SPACE, why.object, why.offset,
+		       "writes have stopped until there is room: %s", why.text);
+	else
+		err_at(SHALE_READ_ONLY, why.object, why.offset,
+		       "writes have stopped, shale_resume() may help: %s", why.text);
 	err_last()->sys_errno = why.sys_errno;
-	return SHALE_READ_ONLY;
+	return err_last()->status;
 }
 
 /* Seal what is full. SHALE_MORE with *full: no room for another sealed memtable. */
@@ -58,6 +62,8 @@ static shale_status seal_full(shale_db *db, struct commit *c, shale_cf **full)
 static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 				  struct wal_slot *slot)
 {
+	bool admitted = false;
+
 	for (;;) {
 		shale_cf *full = NULL;
 		struct wal *wal;
@@ -65,6 +71,16 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 
 		if (unlikely(atomic_load_explicit(&db->write_stopped, memory_order_relaxed)))
 			return stopped(db);
+		if (unlikely(atomic_load_explicit(&db->space_short, memory_order_relaxed)) &&
+		    !admitted) {
+			mutex_unlock(&db->commit_mu);
+			rc = space_wait(db, c->frees);
+			mutex_lock(&db->commit_mu);
+			if (rc < 0)
+				return rc;
+			admitted = true;
+			continue;
+		}
 		if (unlikely(db->next_ticket -
 				     atomic_load_explicit(&db->published, memory_order_acquire) >=
 			     RING_SIZE)) {
@@ -158,6 +174,7 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	if (unlikely(ticket % 1024 == 0 || db->since_look > db->memtables_max / 64)) {
 		db->since_look = 0;
 		seal_for_memory(db);
+		space_written(db);
 		for (size_t i = 0; i < c->target_count; i++)
 			stall_look(db, c->targets[i].cf);
 		if (logged && wal_wants_segment(wal))
@@ -236,7 +253,7 @@ static shale_status write_one(shale_db *db, const shale_write_options *o, struct
 	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
 	uint64_t began = latency_begin(&db->pace.latency, db->env);
 	uint64_t expiry = op->type == OP_PUT ? expiry_of(db, cf, o) : 0;
-	struct commit c = { .count = 1, .target_count = 1 };
+	struct commit c = { .count = 1, .target_count = 1, .frees = op->type != OP_PUT };
 	size_t size;
 	shale_status rc;
 
@@ -342,7 +359,7 @@ static shale_status batch_targets(shale_db *db, const shale_batch *b, struct com
 
 shale_status shale_write(shale_db *db, const shale_write_options *o, shale_batch *b)
 {
-	struct commit c = { .count = (uint32_t)b->count };
+	struct commit c = { .count = (uint32_t)b->count, .frees = b->puts == 0 };
 	const uint8_t *bytes = b->bytes.data;
 	size_t size = b->bytes.size;
 	struct buf expiring;

@@ -8,6 +8,7 @@
  *   install.c           a result becomes the state: manifest, version, view
  *   background.c        which of it comes first
  *   stall.c pace.c      writers wait when background work falls behind; merges for writers
+ *   space.c garbage.c   room on the disk; files that nothing refers to
  *   read.c iterate.c    gets and scans over a view
  *   snapshot.c holders.c family.c maintain.c figures.c   the rest of the interface
  *   history.c           what the background did, and who had to wait for it
@@ -74,6 +75,15 @@ struct view {
 	struct version *version;
 };
 
+/* Merges that failed for want of room (merge_room.c). */
+struct misfits {
+	uint64_t changes, snapshot;             /* of the stack; the oldest: when they were tried */
+	bool sure;                              /* one that seemed to fit in */
+	uint32_t hopes;                         /* so many that might have */
+	uint32_t rounds;                        /* so often those were tried once more */
+	uint64_t sure_again_ns, hopes_again_ns; /* when they are next */
+};
+
 /* A column family; the public handle is a counted reference to it. */
 struct shale_cf {
 	shale_db *db;
@@ -103,6 +113,8 @@ struct shale_cf {
 	size_t sealed_count;
 	unsigned merging; /* jobs that run */
 	struct turn turn;
+	uint64_t changes; /* of version, by this process */
+	struct misfits misfits;
 	bool exclusive;    /* a compaction that was asked for keeps the others out */
 	uint64_t debt;     /* bytes that merges owe */
 	uint32_t pressure; /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
@@ -113,6 +125,10 @@ struct ring_slot {
 	_Alignas(64) _Atomic uint64_t done; /* ticket + 1 */
 	uint64_t last_seq, log_end;         /* valid once done */
 	bool failed;
+};
+
+struct garbage {
+	uint64_t number, bytes;
 };
 
 struct live_log {
@@ -184,6 +200,8 @@ struct shale_db {
 	_Atomic uint32_t next_counter; /* object numbers */
 	_Atomic uint64_t next_run;
 	_Atomic bool write_stopped; /* stop_error tells why; guarded by mu */
+	_Atomic bool space_short;   /* no room for writes but deletes (space.c) */
+	_Atomic bool space_low;     /* not much: merges see to more */
 
 	/* Visibility (publish.c). */
 	_Alignas(64) _Atomic uint64_t visible;   /* newest published sequence */
@@ -235,9 +253,21 @@ struct shale_db {
 	size_t snapshot_count;
 	struct holder_stripe holders[HOLDER_STRIPES];
 
-	struct mutex garbage_mu; /* numbers of tables to delete */
-	uint64_t *garbage;
+	/* Room (space.c). */
+	_Atomic uint64_t disk_free, disk_total; /* as last seen; free UINT64_MAX: not known */
+	_Atomic uint64_t disk_asked_ns, disk_asked_used; /* when, and what the store took then */
+	_Atomic uint64_t table_most;    /* of the families' tables, as their policies are set */
+	_Atomic uint64_t merging_bytes; /* that merges under way may write; changed under mu */
+	_Atomic uint64_t space_refused;
+	/* Guarded by mu. */
+	uint32_t space_tried; /* times nothing was found to merge that frees some */
+	bool merge_blocked;   /* one is due that there is no room for */
+
+	struct mutex garbage_mu; /* tables to delete (garbage.c) */
+	struct garbage *garbage;
 	size_t garbage_count, garbage_capacity;
+	uint64_t garbage_bytes;
+	uint64_t delete_ns; /* the time up to which deletes have been let through */
 	_Atomic size_t garbage_pending;
 
 	_Atomic uint64_t pace_ns; /* the time up to which writes have been let through */
@@ -343,6 +373,7 @@ struct commit {
 	shale_slice payload; /* operations, as in the log */
 	uint32_t crc;        /* of the payload */
 	uint32_t count;
+	bool frees; /* nothing but deletes: may use the reserve */
 	size_t target_count;
 	struct commit_target *targets;
 	struct commit_target inline_targets[COMMIT_TARGETS_INLINE];
@@ -404,12 +435,35 @@ shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf);
 /* What it has come to, by cause. */
 void stall_sums(const shale_db *db, shale_stats *out);
 
+/* ---- space ---- */
+
+/* Set space_short by what was last seen; under commit_mu or mu. */
+void space_look(shale_db *db);
+/* The same when some was written, and have the disk asked now and then; under commit_mu. */
+void space_written(shale_db *db);
+/* Where space_short is set: wait for room a little, or SHALE_NO_SPACE. No lock held. */
+shale_status space_wait(shale_db *db, bool frees);
+/* Of a table, at most. */
+uint64_t space_table_bytes(const shale_db *db);
+/* Bytes that a merge may write now; under mu. */
+uint64_t space_room(const shale_db *db);
+/* Why a merge that is due cannot run; under mu. */
+shale_status space_blocked(shale_db *db);
+/* Ask the disk. */
+void space_ask(shale_db *db);
+/* See to room, from time to time; bounds *wait_ns. Background only. */
+void space_poll(shale_db *db, uint64_t *wait_ns);
+void space_figures(shale_db *db, shale_stats *s);
+void garbage_figures(shale_db *db, shale_stats *s);
+
 /* ---- background ---- */
 
 bool background_step(void *db, unsigned worker, uint64_t *wait_ns);
 bool background_log_step(void *db, unsigned worker, uint64_t *wait_ns);
 /* All of background_step() but merges. True: something was done. */
 bool background_tidy(shale_db *db, uint64_t *wait_ns);
+/* Writes that a full disk stopped are let go on when there is room; true: they are. */
+bool resume_some(shale_db *db, uint64_t *wait_ns);
 /* One flush, if one is owed. */
 bool flush_some(shale_db *db);
 /* One may be owed now. Any thread, also with locks held. */
@@ -429,10 +483,10 @@ shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count);
 uint64_t snapshots_oldest(shale_db *db);
 /* Let adaptive families see what was asked since the last look, now and then. No lock held. */
 void adapt_some(shale_db *db, uint64_t *wait_ns);
-/* Delete files that nothing refers to; true if there were any. */
-bool garbage_some(shale_db *db);
+/* Delete some that nothing refers to; false: nothing now. wait_ns NULL: whatever the pace. */
+bool garbage_some(shale_db *db, uint64_t *wait_ns);
 /* table_meta.collect */
-void garbage_add(void *arg, uint64_t number);
+void garbage_add(void *arg, uint64_t number, uint64_t bytes);
 
 /* ---- the pace of merges ---- */
 

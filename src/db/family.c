@@ -31,7 +31,19 @@ void mem_discard(struct mem *m)
 
 void family_set_policy(shale_cf *cf)
 {
-	cf->policy = policy_options_of(&cf->options.compaction, cf->db->options.memtable_bytes);
+	shale_db *db = cf->db;
+	uint64_t most = atomic_load_explicit(&db->table_most, memory_order_relaxed);
+
+	cf->policy = policy_options_of(&cf->options.compaction, db->options.memtable_bytes);
+	/* A merge needs room for the tables that it writes. */
+	if (cf->policy.table_bytes > space_table_bytes(db))
+		cf->policy.table_bytes = space_table_bytes(db);
+	/* Relaxed: a figure. */
+	while (cf->policy.table_bytes > most &&
+	       !atomic_compare_exchange_weak_explicit(&db->table_most, &most,
+						      cf->policy.table_bytes, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
 	cf->adapt = (struct adapt){ .settings = cf->policy };
 }
 

@@ -140,6 +140,7 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.discarded_tail_offset = db->recovered.discarded_offset;
 	s.orphans_removed = db->orphans_removed;
 	pace_figures(db, &s);
+	space_figures(db, &s);
 	stall_sums(db, &s);
 	sum_tables(db, &s);
 	s.struct_size = size < sizeof(s) ? size : sizeof(s);

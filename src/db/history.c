@@ -19,6 +19,7 @@ const char *shale_reason_name(shale_reason reason)
 		[SHALE_MERGE_ASKED] = "asked for",       [SHALE_MERGE_WINDOW] = "window is over",
 		[SHALE_MERGE_EXPIRED] = "expired",       [SHALE_MERGE_MAX_BYTES] = "over max_bytes",
 		[SHALE_MERGE_TOMBSTONES] = "tombstones", [SHALE_MERGE_DEADLINE] = "delete deadline",
+		[SHALE_MERGE_SPACE] = "room is short",   [SHALE_FLUSH_SPACE] = "no room",
 	};
 
 	return (unsigned)reason < SHALE_REASONS ? names[reason] : names[SHALE_REASON_OTHER];
@@ -84,7 +85,7 @@ static shale_reason reason_of(const struct pick *p)
 		[PICK_MANUAL] = SHALE_MERGE_ASKED,      [PICK_LEVEL_RUNS] = SHALE_MERGE_LEVEL_RUNS,
 		[PICK_WINDOW] = SHALE_MERGE_WINDOW,     [PICK_EXPIRED] = SHALE_MERGE_EXPIRED,
 		[PICK_OLDEST] = SHALE_MERGE_MAX_BYTES,  [PICK_DELETED] = SHALE_MERGE_TOMBSTONES,
-		[PICK_LATE] = SHALE_MERGE_DEADLINE,
+		[PICK_LATE] = SHALE_MERGE_DEADLINE,     [PICK_SPACE] = SHALE_MERGE_SPACE,
 	};
 
 	return reasons[p->reason];

@@ -321,6 +321,7 @@ shale_status install_run(shale_db *db, const struct install *in)
 	mutex_lock(&db->mu);
 	old = cf->version;
 	cf->version = next;
+	cf->changes++;
 	next = NULL; /* moved */
 	if (in->flushed != NULL)
 		unlink_flushed(db, cf, in->flushed);

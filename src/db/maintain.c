@@ -179,6 +179,8 @@ shale_status shale_wait_idle(shale_db *db)
 		rc = background_failure(db);
 		if (rc >= 0)
 			rc = unflushable(db);
+		if (rc >= 0 && db->merge_blocked && !work_is_left(db))
+			rc = space_blocked(db);
 		if (rc < 0)
 			break;
 		/* What came due by time, or when a snapshot went, nobody was told of. */
@@ -268,12 +270,10 @@ static shale_status fresh_log(shale_db *db)
 	return rc;
 }
 
-shale_status shale_resume(shale_db *db)
+static shale_status resume(shale_db *db)
 {
-	shale_status rc = db_writable(db);
+	shale_status rc;
 
-	if (rc < 0)
-		return rc;
 	if (atomic_load(&db->publish_broken))
 		return err_new(
 			SHALE_READ_ONLY,
@@ -288,6 +288,29 @@ shale_status shale_resume(shale_db *db)
 	rc = atomic_load(&db->write_stopped) ? fresh_log(db) : shale_flush(db, NULL);
 	mutex_unlock(&db->log_mu);
 	return rc;
+}
+
+shale_status shale_resume(shale_db *db)
+{
+	shale_status rc = db_writable(db);
+
+	return rc < 0 ? rc : resume(db);
+}
+
+bool resume_some(shale_db *db, uint64_t *wait_ns)
+{
+	bool want;
+
+	mutex_lock(&db->mu);
+	want = atomic_load(&db->write_stopped) && db->stop_error.status == SHALE_NO_SPACE;
+	mutex_unlock(&db->mu);
+	if (!want)
+		return false;
+	if (resume(db) >= 0)
+		return true;
+	if (*wait_ns > WORK_RETRY_NS)
+		*wait_ns = WORK_RETRY_NS;
+	return false;
 }
 
 static shale_status check_version(shale_db *db, const struct version *v,

@@ -59,7 +59,11 @@ shale_status merge_pause(void *arg)
 	shale_db *db = p->merge->db;
 	uint64_t any = UINT64_MAX;
 	bool on = part_goes_on(p);
+	shale_status rc;
 
+	rc = merge_pause_hope(p->merge);
+	if (rc < 0)
+		return rc;
 	memory_balance_some(db);
 	if (on)
 		merge_yield(p);
@@ -106,6 +110,11 @@ void merge_begin(struct merge *t)
 	history_of_pick(&t->history, t->cf->id, &t->pick, t->base);
 	history_begin(&t->db->history, &t->history);
 	t->bytes = t->history.info.bytes_in;
+	t->promised = pick_bytes(t->base, &t->pick);
+	if (t->hope && t->promised > space_room(t->db))
+		t->promised = space_room(t->db);
+	t->changes = t->cf->changes;
+	atomic_fetch_add(&t->db->merging_bytes, t->promised);
 	t->cf->merging++;
 	t->db->merging++;
 	t->db->crew.asked += t->asked != NULL;
@@ -118,6 +127,11 @@ void merge_end(struct merge *t, shale_status rc)
 
 	mutex_lock(&db->mu);
 	mark(t, false);
+	atomic_fetch_sub(&db->merging_bytes, t->promised);
+	if (t->pick.cut != NULL && rc >= 0)
+		merge_has_cut(t);
+	if (rc == SHALE_NO_SPACE && merge_had_no_room(t))
+		rc = JOB_CANCELLED;
 	t->cf->merging--;
 	db->merging--;
 	db->crew.asked -= t->asked != NULL;
@@ -194,6 +208,7 @@ shale_status merge_run(struct merge *t)
 {
 	shale_status rc = carry_out(t);
 
-	history_end(&t->db->history, &t->history, rc, rc == JOB_CANCELLED);
+	history_end(&t->db->history, &t->history, rc,
+		    rc == JOB_CANCELLED || (rc == SHALE_NO_SPACE && t->hope));
 	return rc;
 }

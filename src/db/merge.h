@@ -29,6 +29,10 @@ struct merge {
 	const shale_compact_options *asked;
 	uint64_t bytes; /* of all inputs */
 	_Atomic bool told_to_end;
+	uint64_t promised; /* bytes it may write */
+	uint64_t changes;  /* of the family's stack, when it began */
+	uint64_t oldest_snapshot;
+	bool hope; /* it may not fit in: then nothing is wrong */
 };
 
 /* A stretch of the keys of a merge: the work of one thread. */
@@ -104,5 +108,19 @@ shale_status merge_tables(struct merge *t);
 shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign);
 /* All parts, in this thread and those that help; the outputs of all go to `whole`. */
 shale_status merge_parts_run(struct merge_work *w, struct job *whole);
+
+/* ---- merges for room (merge_room.c) ---- */
+
+/* What the family's policy asks for, or what frees room where that is low. Under mu. */
+bool merge_pick(struct merge *t, const struct policy_now *now);
+/* It may come to nothing, or to little: of use where no family has anything else. */
+bool merge_is_last_resort(const struct merge *t);
+/* While it runs: SHALE_NO_SPACE when it had hope, and has written more than it may. */
+shale_status merge_pause_hope(const struct merge *t);
+/* It has ended: there was no room (true: no failure, it had only hope); it cut. Under mu. */
+bool merge_had_no_room(struct merge *t);
+void merge_has_cut(struct merge *t);
+/* When what is due is tried again; UINT64_MAX: nothing waits for that. Under mu. */
+uint64_t merge_again_ns(const shale_cf *cf);
 
 #endif

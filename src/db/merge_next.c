@@ -1,9 +1,12 @@
 /*
  * The next merge: every family's policy is asked, and the one whose turn it is
  * (compact/turn.h) has its answer taken. A policy is a pure function of the family's stack,
- * so nothing is remembered between two looks but the turns.
+ * so nothing is remembered between two looks but the turns, and what merges did not fit in
+ * (merge_room.c).
  */
 #include "db/merge.h"
+
+#define AGAIN_LEAST_NS UINT64_C(10000000)
 
 struct policy_now merge_now(shale_db *db, uint64_t oldest_snapshot)
 {
@@ -21,16 +24,6 @@ unsigned merge_threads_left(const shale_db *db)
 	return taken < most ? most - taken : 0;
 }
 
-static uint64_t bytes_read(const struct version *v, const struct pick *p)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < p->input_count && !p->move && !p->drop; i++)
-		for (size_t t = 0; t < p->inputs[i].count; t++)
-			bytes += v->runs[p->inputs[i].run]->tables[p->inputs[i].first + t]->size;
-	return bytes;
-}
-
 static struct claim claim_of(const struct merge *t, const struct policy_now *now)
 {
 	const shale_cf *cf = t->cf;
@@ -38,11 +31,18 @@ static struct claim claim_of(const struct merge *t, const struct policy_now *now
 	bool holds = cause == SHALE_STALL_DEBT || t->pick.reason == PICK_TOP_RUNS;
 
 	return (struct claim){
-		.bytes = bytes_read(cf->version, &t->pick),
+		.bytes = pick_bytes(cf->version, &t->pick),
 		.score = t->pick.score,
 		.held = holds ? (double)cf->pressure / PACE_PRESSURE_MAX : 0,
 		.lateness = pick_lateness(&t->pick, now->wall_ms),
 	};
+}
+
+static bool is_better(const struct merge *a, double place_a, const struct merge *b, double place_b)
+{
+	if (merge_is_last_resort(a) != merge_is_last_resort(b))
+		return merge_is_last_resort(b);
+	return place_a < place_b;
 }
 
 /*
@@ -58,6 +58,7 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 	if (merges_are_paused(db) || (!urgent && merge_threads_left(db) == 0))
 		return SHALE_END;
 	turns_look(&db->crew.turns);
+	db->merge_blocked = false;
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
 		struct merge t = { .db = db, .cf = cf, .within = urgent };
@@ -71,11 +72,11 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 				return err_memory("a merge");
 			break;
 		}
-		due = policy_pick(&cf->policy, cf->version, &now, t.inputs, &t.pick);
+		due = merge_pick(&t, &now);
 		if (due) {
 			claim = claim_of(&t, &now);
 			place = turn_wait(&db->crew.turns, &cf->turn, &claim);
-			due = (best->inputs == NULL || place < least) &&
+			due = (best->inputs == NULL || is_better(&t, place, best, least)) &&
 			      (!urgent || merge_is_urgent(&t, &claim));
 		}
 		if (due) {
@@ -87,8 +88,14 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 			mem_free(db->env, t.inputs);
 		}
 	}
-	if (best->inputs == NULL)
+	if (best->inputs == NULL) {
+		if (urgent)
+			return SHALE_END;
+		db->space_tried++;
+		if (atomic_load(&db->space_short))
+			cond_broadcast(&db->changed, db->env);
 		return SHALE_END;
+	}
 	turn_take(&db->crew.turns, &best->cf->turn, &taken);
 	atomic_fetch_add(&db->next_run, 1);
 	merge_begin(best);
@@ -137,7 +144,7 @@ bool merge_urgent(shale_db *db)
 
 void merge_wake(shale_db *db, uint64_t *wait_ns)
 {
-	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX;
+	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX, again = UINT64_MAX, now;
 
 	if (merges_are_paused(db))
 		return;
@@ -147,8 +154,15 @@ void merge_wake(shale_db *db, uint64_t *wait_ns)
 		uint64_t each = policy_wake_ms(&cf->policy, cf->version, now_ms);
 
 		at = each < at ? each : at;
+		each = merge_again_ns(cf);
+		again = each < again ? each : again;
 	}
 	mutex_unlock(&db->mu);
+	if (again != UINT64_MAX) {
+		now = env_now_ns(db->env);
+		again = again > now + AGAIN_LEAST_NS ? again - now : AGAIN_LEAST_NS;
+		*wait_ns = again < *wait_ns ? again : *wait_ns;
+	}
 	if (at == UINT64_MAX)
 		return;
 	at = at > now_ms ? at - now_ms : 1;

@@ -36,6 +36,12 @@ static shale_status pick_range(struct merge *t, bool *some)
 		return err_memory("a compaction");
 	*some = policy_pick_range(&cf->policy, cf->version, t->asked->lower, t->asked->upper, &now,
 				  t->inputs, &t->pick);
+	/* On a full disk what is merged may still fit in; space_max is kept. */
+	if (*some && t->db->options.space_max != 0 &&
+	    pick_bytes(cf->version, &t->pick) > space_room(t->db)) {
+		*some = false;
+		return space_blocked(t->db);
+	}
 	if (*some) {
 		atomic_fetch_add(&t->db->next_run, 1);
 		merge_begin(t);

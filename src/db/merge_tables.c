@@ -195,7 +195,8 @@ shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 		.expected_entries = UINT64_MAX, /* of all parts together */
 		.ranges = w->ranges,
 		.beneath = beneath(t),
-		.guards = guard_run(&t->policy, t->base),
+		.guards = t->pick.cut != NULL ? t->pick.cut : guard_run(&t->policy, t->base),
+		.every_guard = t->pick.cut != NULL,
 		.new_number = new_number,
 		.pause = merge_pause,
 		.arg = p,

@@ -44,6 +44,7 @@ static void init(shale_db *db)
 	holders_init(db);
 	codec_pool_init(&db->codecs);
 	db->budget.total = db->options.memory_budget;
+	atomic_init(&db->disk_free, UINT64_MAX);
 	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
 						     : NULL;
 }
@@ -100,7 +101,7 @@ static void release(shale_db *db)
 		family_unref(db->families[i]);
 	epoch_fini(&db->readers);
 	history_fini(&db->history);
-	while (db->store != NULL && !db->options.read_only && garbage_some(db))
+	while (db->store != NULL && !db->options.read_only && garbage_some(db, NULL))
 		;
 	cache_free(db->cache);
 	store_close(db->store);
@@ -111,6 +112,20 @@ static void release(shale_db *db)
 	codec_pool_fini(&db->codecs);
 	page_pool_fini(&db->pages);
 	mem_free(db->pages.under, db);
+}
+
+/* Owning a store takes some bytes, and what its log holds goes to tables. */
+static shale_status no_room_to_open(const shale_options *o)
+{
+	shale_error why = *err_last();
+
+	if (o->read_only)
+		return SHALE_NO_SPACE;
+	err_at(SHALE_NO_SPACE, why.object, why.offset,
+	       "there is no room to open the store for writing; with read_only it can be read: %s",
+	       why.text);
+	err_last()->sys_errno = why.sys_errno;
+	return SHALE_NO_SPACE;
 }
 
 static shale_status open_with(const char *path, const shale_options *options, bool peek,
@@ -137,10 +152,14 @@ static shale_status open_with(const char *path, const shale_options *options, bo
 		rc = err_new(SHALE_NOT_FOUND, "there is no store in %s", path);
 	if (rc == SHALE_OK)
 		rc = make_cache(db);
+	if (rc == SHALE_OK) /* tables are small on small disks */
+		space_ask(db);
 	if (rc == SHALE_OK)
 		rc = recover(db);
 	if (rc == SHALE_OK && !options->read_only)
 		rc = start(db);
+	if (rc == SHALE_NO_SPACE)
+		rc = no_room_to_open(options);
 	if (rc != SHALE_OK) {
 		shale_error error = *err_last();
 

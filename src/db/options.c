@@ -103,6 +103,28 @@ shale_status rate_sanitise(const shale_rate *in, shale_rate *out)
 	return rc;
 }
 
+static shale_status sanitise_space(shale_options *out)
+{
+	if (out->space_max != 0 && out->space_max < 4u << 20)
+		return out_of_range("space_max", out->space_max, "4194304 (4 MiB) or more");
+	if (out->space_max != 0 && out->memtable_bytes > out->space_max / 16)
+		return err_new(SHALE_INVALID,
+			       "option memtable_bytes is %" PRIu64 "; allowed is at most a 16th of "
+			       "space_max, which is %" PRIu64,
+			       out->memtable_bytes, out->space_max);
+	if (out->space_max != 0 && out->space_reserve > out->space_max / 2)
+		return err_new(SHALE_INVALID,
+			       "option space_reserve is %" PRIu64 "; allowed is at most half of "
+			       "space_max, which is %" PRIu64,
+			       out->space_reserve, out->space_max);
+	if (out->delete_bytes_per_s == 0)
+		out->delete_bytes_per_s = 256u << 20;
+	if (out->delete_bytes_per_s < 1u << 20)
+		return out_of_range("delete_bytes_per_s", out->delete_bytes_per_s,
+				    "1048576 (1 MiB) or more");
+	return SHALE_OK;
+}
+
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out)
 {
 	static const shale_options defaults = SHALE_OPTIONS_INIT;
@@ -137,6 +159,8 @@ shale_status options_sanitise(const shale_env *env, const shale_options *in, sha
 		out->memtable_bytes = out->memory_budget / 8;
 		if (out->memtable_bytes > 64ull << 20)
 			out->memtable_bytes = 64ull << 20;
+		if (out->space_max >= 4u << 20 && out->memtable_bytes > out->space_max / 16)
+			out->memtable_bytes = out->space_max / 16;
 	}
 	if (out->memtable_bytes < 16384 || out->memtable_bytes > 4ull << 30)
 		return out_of_range("memtable_bytes", out->memtable_bytes, "16384 to 4294967296");
@@ -145,8 +169,14 @@ shale_status options_sanitise(const shale_env *env, const shale_options *in, sha
 			       "option memtable_bytes is %" PRIu64 "; allowed is at most half of "
 			       "memory_budget, which is %" PRIu64,
 			       out->memtable_bytes, out->memory_budget);
-	if (out->log_bytes_max == 0)
+	rc = sanitise_space(out);
+	if (rc < 0)
+		return rc;
+	if (out->log_bytes_max == 0) {
 		out->log_bytes_max = 8 * out->memtable_bytes;
+		if (out->space_max != 0 && out->log_bytes_max > out->space_max / 8)
+			out->log_bytes_max = out->space_max / 8;
+	}
 	if (out->log_bytes_max < out->memtable_bytes)
 		return err_new(SHALE_INVALID,
 			       "option log_bytes_max is %" PRIu64 "; allowed is at least "

@@ -412,6 +412,20 @@ static shale_status remove_orphans(shale_db *db)
 	return rc;
 }
 
+/* From here on the store keeps the account. */
+static void count_space(shale_db *db)
+{
+	uint64_t used = db->manifest != NULL ? manifest_size(db->manifest) : 0;
+
+	for (size_t i = 0; i < db->family_count; i++)
+		for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+			used += db->families[i]->version->level[l].bytes;
+	store_set_used(db->store, used);
+	store_set_limit(db->store, db->options.space_max);
+	space_ask(db);
+	space_look(db);
+}
+
 /* ---- a new store ---- */
 
 struct leftovers {
@@ -555,6 +569,8 @@ shale_status recover(shale_db *db)
 		if (rc >= 0)
 			rc = remove_orphans(db);
 	}
+	if (rc >= 0)
+		count_space(db);
 	db->recovery_ns = env_now_ns(db->env) - start;
 	return rc;
 }

@@ -12,7 +12,7 @@
  * something is sealed: with nothing to flush there is nothing to wait for, however
  * large an active memtable may become.
  */
-#include "db/db.h"
+#include "db/work.h"
 
 enum {
 	SLOW_RUNS = 3,          /* times top_runs: delays begin */
@@ -212,6 +212,8 @@ static shale_status wait_for_room(shale_db *db, shale_cf *cf)
 			*err_last() = db->soft_error;
 			return db->soft_status;
 		}
+		if (db->merge_blocked && !work_is_left(db))
+			return space_blocked(db);
 		if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))
 			break;
 		cond_wait_ns(&db->changed, &db->mu, STOP_POLL_NS);

@@ -37,6 +37,7 @@ void db_log_failed(shale_db *db, const struct wal *wal)
 	if (atomic_load(&db->wal) == wal)
 		stop_writes(db);
 	mutex_unlock(&db->mu);
+	scheduler_kick(db->keeper); /* to go on when there is room, where that was missing */
 }
 
 void db_soft_failure(shale_db *db, shale_status rc)
@@ -134,46 +135,4 @@ void work_count(shale_db *db, const shale_job *j)
 	stats_add(s, STAT_COMPACTION_WRITTEN, j->bytes_out);
 	atomic_fetch_add(&db->level_read[j->level_out], read);
 	atomic_fetch_add(&db->level_written[j->level_out], j->bytes_out);
-}
-
-void garbage_add(void *arg, uint64_t number)
-{
-	shale_db *db = arg;
-
-	mutex_lock(&db->garbage_mu);
-	if (db->garbage_count == db->garbage_capacity) {
-		size_t capacity = db->garbage_capacity != 0 ? 2 * db->garbage_capacity : 64;
-		uint64_t *more = mem_realloc(db->env, db->garbage, capacity * sizeof(*more));
-
-		if (more == NULL) {
-			/* The file stays until the next open finds it an orphan. */
-			mutex_unlock(&db->garbage_mu);
-			return;
-		}
-		db->garbage = more;
-		db->garbage_capacity = capacity;
-	}
-	db->garbage[db->garbage_count++] = number;
-	atomic_store(&db->garbage_pending, db->garbage_count);
-	mutex_unlock(&db->garbage_mu);
-	scheduler_kick(db->scheduler);
-}
-
-bool garbage_some(shale_db *db)
-{
-	uint64_t number = 0;
-	bool some;
-
-	if (atomic_load(&db->garbage_pending) == 0)
-		return false;
-	mutex_lock(&db->garbage_mu);
-	some = db->garbage_count != 0;
-	if (some)
-		number = db->garbage[--db->garbage_count];
-	atomic_store(&db->garbage_pending, db->garbage_count);
-	mutex_unlock(&db->garbage_mu);
-	/* A file that cannot be deleted now is an orphan at the next open. */
-	if (some && store_delete(db->store, OBJECT_TABLE, number) >= 0)
-		stats_add(&db->stats, STAT_FILES_DELETED, 1);
-	return some;
 }

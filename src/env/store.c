@@ -47,6 +47,37 @@ shale_status store_writable(const struct store *s, const char *name)
 	return SHALE_OK;
 }
 
+void store_grew(struct store *s, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&s->used, bytes, memory_order_relaxed);
+}
+
+/* Never below zero: what was there before is told of late. */
+void store_shrank(struct store *s, uint64_t bytes)
+{
+	uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&s->used, &used,
+						      used > bytes ? used - bytes : 0,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+uint64_t store_used(const struct store *s)
+{
+	return atomic_load_explicit(&s->used, memory_order_relaxed);
+}
+
+void store_set_used(struct store *s, uint64_t bytes)
+{
+	atomic_store_explicit(&s->used, bytes, memory_order_relaxed);
+}
+
+void store_set_limit(struct store *s, uint64_t bytes)
+{
+	s->limit = bytes;
+}
+
 shale_status store_sync_names(const struct store *s, const char *name)
 {
 	int rc = fs_sync_dir(s->env, s->path);

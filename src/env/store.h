@@ -95,6 +95,20 @@ shale_status store_list(struct store *s,
 			shale_status (*each)(void *arg, enum object_kind kind, uint64_t number),
 			void *arg);
 shale_status store_space(struct store *s, uint64_t *free_bytes, uint64_t *total_bytes);
+/*
+ * Bytes of all objects: what store_set_used() told, and what was made and deleted
+ * since. ROOT and LOCK do not count.
+ */
+uint64_t store_used(const struct store *s);
+void store_set_used(struct store *s, uint64_t bytes);
+/* Objects grow no further than to that many bytes in all, SHALE_NO_SPACE; 0: no bound. */
+void store_set_limit(struct store *s, uint64_t bytes);
+/*
+ * Delete an object that takes long to delete, in steps: at most `step` bytes at a
+ * time. *left is what is still to be done; 0: it is gone.
+ */
+shale_status store_delete_some(struct store *s, enum object_kind kind, uint64_t number,
+			       uint64_t step, uint64_t *left);
 
 /* ---- logs ---- */
 

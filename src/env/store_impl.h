@@ -14,6 +14,9 @@ struct store {
 	bool read_only;
 	shale_file_lock *lock; /* NULL when read-only */
 
+	_Atomic uint64_t used; /* see store_used(); relaxed: a figure */
+	uint64_t limit;        /* set before others know of the store; 0: none */
+
 	struct mutex root_mu; /* rank STORE: one compare-and-swap of the root at a time */
 };
 
@@ -26,6 +29,10 @@ void store_path_to(const struct store *s, const char *name, struct store_path *o
 
 /* SHALE_READ_ONLY naming `name`, or OK. */
 shale_status store_writable(const struct store *s, const char *name);
+
+/* An object grew, or `bytes` of some are gone. */
+void store_grew(struct store *s, uint64_t bytes);
+void store_shrank(struct store *s, uint64_t bytes);
 
 /* Make the creations, deletions and renames so far durable; `name` is whose it was. */
 shale_status store_sync_names(const struct store *s, const char *name);

@@ -8,8 +8,10 @@
 
 struct log_file {
 	const shale_env *env;
+	struct store *store; /* for its account */
 	shale_file *file;
-	void *map; /* of map_size bytes; NULL: not mapped */
+	uint64_t end; /* of the file, where that is made here; else UINT64_MAX */
+	void *map;    /* of map_size bytes; NULL: not mapped */
 	uint64_t map_size;
 	struct object_name name;
 };
@@ -21,7 +23,9 @@ static shale_status log_new(struct store *s, struct object_name name, struct log
 	if (f == NULL)
 		return err_memory("a log");
 	f->env = s->env;
+	f->store = s;
 	f->name = name;
+	f->end = UINT64_MAX;
 	*out = f;
 	return SHALE_OK;
 }
@@ -41,12 +45,15 @@ static shale_status log_reserve(struct log_file *f, uint64_t capacity)
 {
 	int err;
 
+	f->end = 0;
 	if (capacity == 0)
 		return SHALE_OK;
 	err = f->env->fs.ops->allocate(f->env->fs.self, f->file, 0, capacity);
 	if (err < 0)
 		return err_sys(-err, f->name.text, "cannot reserve %" PRIu64 " bytes for %s",
 			       capacity, f->name.text);
+	f->end = capacity;
+	store_grew(f->store, capacity);
 	return log_file_sync(f);
 }
 
@@ -55,9 +62,12 @@ static void log_discard(struct log_file *f, const char *path)
 {
 	const shale_env *env = f->env;
 	shale_error first = *err_last();
+	uint64_t end = f->end != UINT64_MAX ? f->end : 0;
+	struct store *store = f->store;
 
 	log_file_close(f);
-	(void)fs_unlink(env, path);
+	if (fs_unlink(env, path) >= 0)
+		store_shrank(store, end);
 	*err_last() = first;
 }
 
@@ -185,6 +195,10 @@ shale_status log_file_write(struct log_file *f, uint64_t offset, const void *dat
 
 	if (err < 0)
 		return store_fail_at(err, f->name.text, offset, "write", n);
+	if (offset + n > f->end) {
+		store_grew(f->store, offset + n - f->end);
+		f->end = offset + n;
+	}
 	return SHALE_OK;
 }
 

@@ -132,19 +132,60 @@ void object_close(struct object *o)
 	mem_free(o->env, o);
 }
 
+/* What an object takes, for the account; 0 where that cannot be told. */
+static uint64_t size_of(struct store *s, const struct store_path *path)
+{
+	uint64_t size;
+	bool is_dir;
+
+	return fs_stat(s->env, path->text, &size, &is_dir) >= 0 ? size : 0;
+}
+
 shale_status store_delete(struct store *s, enum object_kind kind, uint64_t number)
 {
 	struct object_name name = object_name(kind, number);
 	struct store_path path;
 	shale_status rc = store_writable(s, name.text);
+	uint64_t size;
 	int err;
 
 	if (rc != SHALE_OK)
 		return rc;
 	store_path_to(s, name.text, &path);
+	size = size_of(s, &path);
 	err = fs_unlink(s->env, path.text);
 	if (err < 0)
 		return err_sys(-err, name.text, "cannot delete %s", path.text);
+	store_shrank(s, size);
+	return SHALE_OK;
+}
+
+shale_status store_delete_some(struct store *s, enum object_kind kind, uint64_t number,
+			       uint64_t step, uint64_t *left)
+{
+	struct object_name name = object_name(kind, number);
+	shale_status rc = store_writable(s, name.text);
+	struct store_path path;
+	shale_file *f = NULL;
+	uint64_t size;
+	int err;
+
+	*left = 0;
+	if (rc != SHALE_OK)
+		return rc;
+	store_path_to(s, name.text, &path);
+	size = size_of(s, &path);
+	if (size <= step)
+		return store_delete(s, kind, number);
+	err = fs_open(s->env, path.text, SHALE_FILE_WRITE, &f);
+	if (err >= 0) {
+		err = s->env->fs.ops->truncate(s->env->fs.self, f, size - step);
+		fs_close(s->env, f);
+	}
+	if (err < 0) /* then as a whole */
+		return store_delete(s, kind, number);
+	store_shrank(s, step);
+	*left = size - step;
 	return SHALE_OK;
 }
 

@@ -120,16 +120,30 @@ static shale_status writer_push(struct store_writer *w)
 	return SHALE_OK;
 }
 
+static shale_status over_limit(struct store_writer *w, size_t n)
+{
+	const struct store *s = w->store;
+
+	return writer_failed(w, err_at(SHALE_NO_SPACE, w->name.text, w->written,
+				       "cannot write %zu bytes of %s: the files in %s take %" PRIu64
+				       " of the %" PRIu64 " bytes that they may",
+				       n, w->name.text, s->path, store_used(s), s->limit));
+}
+
 static shale_status writer_write(struct store_writer *w, const void *data, size_t n)
 {
 	const shale_env *env = w->store->env;
 	int err;
+
+	if (unlikely(w->store->limit != 0 && store_used(w->store) + n > w->store->limit))
+		return over_limit(w, n);
 
 	rate_take(w->rate, n, 1);
 	err = fs_write(env, w->file, data, n, w->written);
 	if (err < 0)
 		return writer_failed(w, store_fail_at(err, w->name.text, w->written, "write", n));
 	w->written += n;
+	store_grew(w->store, n);
 	if (w->written - w->synced >= SYNC_BYTES)
 		return writer_sync(w);
 	return w->written - w->started >= WRITEBACK_BYTES ? writer_push(w) : SHALE_OK;
@@ -213,6 +227,7 @@ void store_writer_abort(struct store_writer *w)
 	fs_close(w->store->env, w->file);
 	store_path_to(w->store, w->name.text, &path);
 	/* If this fails the object is an orphan, which the next open removes. */
-	(void)fs_unlink(w->store->env, path.text);
+	if (fs_unlink(w->store->env, path.text) >= 0)
+		store_shrank(w->store, w->written);
 	writer_free(w);
 }

@@ -50,7 +50,7 @@ void table_meta_unref(struct table_meta *m)
 		return;
 	/* Set while a reference was held: the decrements above order it. */
 	if (atomic_load_explicit(&m->obsolete, memory_order_relaxed) && m->collect != NULL)
-		m->collect(m->collector, m->number);
+		m->collect(m->collector, m->number, m->size);
 	table_unref(atomic_load_explicit(&m->table, memory_order_relaxed));
 	mem_free(m->env, m);
 }

@@ -27,7 +27,7 @@ struct table_meta {
 	/* Set when an edit that removes it is durable: at the last unref the file can go. */
 	_Atomic bool obsolete;
 	/* Called at the last unref of an obsolete one, just before it is freed. */
-	void (*collect)(void *collector, uint64_t number);
+	void (*collect)(void *collector, uint64_t number, uint64_t size);
 	void *collector;
 
 	/* Guarded by the database's lock: part of a running job. */

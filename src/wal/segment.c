@@ -84,6 +84,14 @@ static bool spare_keep(struct wal *w, uint64_t number)
 	return kept;
 }
 
+void wal_drop_spares(struct wal *w)
+{
+	uint64_t number;
+
+	while (spare_take(w, &number))
+		(void)store_delete(w->config.store, OBJECT_LOG, number);
+}
+
 static shale_status file_new(struct wal *w, struct wal_segment *s)
 {
 	uint64_t from;

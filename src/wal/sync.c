@@ -29,10 +29,11 @@ shale_status wal_poison_status(struct wal *w)
 {
 	const shale_error *e = &w->poison_error; /* written once, before `poisoned` */
 
-	err_at(SHALE_READ_ONLY, e->object, e->offset, "the log failed and takes no more: %s",
-	       e->text);
+	shale_status rc = e->status == SHALE_NO_SPACE ? SHALE_NO_SPACE : SHALE_READ_ONLY;
+
+	err_at(rc, e->object, e->offset, "the log failed and takes no more: %s", e->text);
 	err_last()->sys_errno = e->sys_errno;
-	return SHALE_READ_ONLY;
+	return rc;
 }
 
 /* ---- leadership ---- */

@@ -113,6 +113,9 @@ bool wal_take_sealed(struct wal *w, struct wal_sealed *out, shale_status *rc);
 /* Nothing in segments numbered below `number` is needed (and the manifest says so). */
 void wal_release(struct wal *w, uint64_t number);
 
+/* Delete the logs kept for reuse: their room is wanted. Any. */
+void wal_drop_spares(struct wal *w);
+
 /* Bytes in segments that are not released. Any. */
 uint64_t wal_live_bytes(const struct wal *w);
 

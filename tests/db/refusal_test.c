@@ -37,6 +37,9 @@ static void absurd_options_are_refused_by_name(void **state)
 		CASE(default_cf.compaction.top_runs, 65, "1 to 64"),
 		CASE(default_cf.compaction.table_bytes, 4095, "4096 to 4294967296"),
 		CASE(default_cf.compaction.table_bytes, UINT64_C(1) << 33, "4096 to 4294967296"),
+		CASE(space_max, 1, "4194304"),
+		CASE(space_max, 4194303, "4194304"),
+		CASE(delete_bytes_per_s, 1048575, "1048576"),
 #undef CASE
 	};
 

@@ -7,6 +7,10 @@
  * Not tried is a log mapped into memory (PROCESS) on a full btrfs: a store into such a
  * page can wait in the kernel for as long as the disk stays full.
  *
+ * To fill a disk takes seconds of waiting for it. So a plain run does each kind of test on
+ * one file system, in the optimised build only; SHALE_TEST_SCALE above 100 does all of them
+ * in every build.
+ *
  * A write that failed is tried again with the same number until it is acknowledged,
  * so that a batch that was written and not acknowledged changes nothing.
  */
@@ -186,18 +190,33 @@ static void die_full(struct full *f)
 	disk_mount(&f->disk);
 }
 
-static void fill(const char *fs, shale_durability durability)
-{
-	const char *why = disks_unavailable(fs);
-	bool opened;
-	struct full f;
-	char *base;
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SLOW_BUILD = true };
+#else
+enum { SLOW_BUILD = false };
+#endif
 
+/* Skips, with the reason; a test that is not `always` done where there is time for it. */
+static void skip_unless(const char *fs, bool always)
+{
+	const char *why;
+
+	if (test_scale(100) <= 100 && (SLOW_BUILD || !always))
+		why = "SHALE_TEST_SCALE is not above 100";
+	else
+		why = disks_unavailable(fs);
 	if (why != NULL) {
 		print_message("SKIPPED: %s\n", why);
 		skip();
 	}
-	base = disk_base_new();
+}
+
+static void fill(const char *fs, shale_durability durability)
+{
+	char *base = disk_base_new();
+	bool opened;
+	struct full f;
+
 	setup(&f, base, fs, durability);
 	write_until_full(&f);
 	check_all(&f);
@@ -218,6 +237,11 @@ static void fill(const char *fs, shale_durability durability)
 		check_all(&f);
 		close_full(&f);
 	}
+	f.options.read_only = true;
+	crew_open(f.store, &f.options, &f.s);
+	check_all(&f);
+	crew_close(&f.s);
+	f.options.read_only = false;
 	die_full(&f);
 	opened = reopen(&f);
 	disk_unfill(&f.disk, "filler");
@@ -235,22 +259,124 @@ static void fill(const char *fs, shale_durability durability)
 	test_dir_remove(base);
 }
 
-#define FULL(fs, class)                                                                            \
+/* One more key, whose value is no run of zeros. */
+static shale_status put_one(struct full *f, uint32_t n)
+{
+	uint32_t words[256];
+	char key[32];
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i] = (n + 1) * 2654435761u * (uint32_t)(i + 1);
+	snprintf(key, sizeof(key), "again%08" PRIu32, n);
+	return shale_put(f->s.db, NULL, shale_str(key), shale_bytes(words, sizeof(words)));
+}
+
+/* It may have to wait for a flush that is on its way. */
+static void delete_all(struct full *f, const shale_write_options *o)
+{
+	uint32_t waited = 0;
+
+	while (shale_delete_range(f->s.db, o, shale_str(""), shale_str("\xff")) < 0) {
+		expect_no_space(shale_last_error()->status, "delete");
+		waited += TRY_MS;
+		if (waited > PATIENCE_MS)
+			fail_msg("deletes are refused: %s", shale_last_error()->text);
+		pause_ms(TRY_MS);
+	}
+}
+
+/* Nobody else gives room: what deletes free below the reserve is used again. */
+static void delete_and_go_on(const char *fs, shale_durability durability, bool quota)
+{
+	shale_write_options second = SHALE_WRITE_OPTIONS_INIT;
+	shale_stats stats = SHALE_STATS_INIT;
+	uint32_t waited = 0, refused;
+	shale_value v;
+	struct full f;
+	char *base = disk_base_new();
+
+	setup(&f, base, fs, durability);
+	if (quota) {
+		crew_close(&f.s);
+		disk_unfill(&f.disk, "filler");
+		f.options.space_max = ROOM;
+	} else {
+		crew_close(&f.s);
+		/* XFS refuses to write before it says that nothing is left. */
+		f.options.space_reserve = ROOM / 4;
+	}
+	crew_open(f.store, &f.options, &f.s);
+	write_until_full(&f);
+	check_all(&f);
+	assert_ok(shale_stats_get(f.s.db, &stats));
+	refused = (uint32_t)stats.space_refused;
+	assert_int_not_equal(refused, 0);
+	if (quota)
+		assert_true(stats.space_used <= ROOM);
+	else
+		assert_true(disk_free(&f.disk) > 0);
+	second.cf = f.s.second;
+	delete_all(&f, NULL);
+	delete_all(&f, &second);
+	for (uint32_t i = 0; i < 1500;) {
+		if (put_one(&f, i) >= 0) {
+			i++;
+			continue;
+		}
+		expect_no_space(shale_last_error()->status, "put");
+		waited += TRY_MS;
+		if (waited > PATIENCE_MS)
+			fail_msg("all is deleted, but: %s", shale_last_error()->text);
+		pause_ms(TRY_MS);
+	}
+	assert_ok(shale_check(f.s.db, NULL, NULL, NULL));
+	crew_close(&f.s);
+	crew_open(f.store, &f.options, &f.s);
+	assert_ok(shale_get(f.s.db, NULL, shale_str("again00001499"), &v));
+	shale_value_release(&v);
+	crew_close(&f.s);
+	teardown(&f);
+	test_dir_remove(base);
+}
+
+#define DELETE(fs, class, what, quota, always)                                                     \
+	static void deletes_make_room_##what##_##fs(void **state)                                  \
+	{                                                                                          \
+		(void)state;                                                                       \
+		skip_unless(#fs, always);                                                          \
+		delete_and_go_on(#fs, SHALE_##class, quota);                                       \
+	}
+
+DELETE(ext4, DURABLE, on_a_full, false, false)
+DELETE(xfs, PROCESS, on_a_full, false, true)
+DELETE(btrfs, DURABLE, on_a_full, false, false)
+DELETE(ext4, PROCESS, within_a_quota_on, true, false)
+DELETE(xfs, DURABLE, within_a_quota_on, true, false)
+DELETE(btrfs, DURABLE, within_a_quota_on, true, true)
+
+#define FULL(fs, class, always)                                                                    \
 	static void a_full_##fs##_loses_nothing_##class(void **state)                              \
 	{                                                                                          \
 		(void)state;                                                                       \
+		skip_unless(#fs, always);                                                          \
 		fill(#fs, SHALE_##class);                                                          \
 	}
 
-FULL(ext4, DURABLE)
-FULL(ext4, PROCESS)
-FULL(xfs, DURABLE)
-FULL(xfs, PROCESS)
-FULL(btrfs, DURABLE)
+FULL(ext4, DURABLE, true)
+FULL(ext4, PROCESS, false)
+FULL(xfs, DURABLE, false)
+FULL(xfs, PROCESS, false)
+FULL(btrfs, DURABLE, false)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(deletes_make_room_on_a_full_ext4),
+		cmocka_unit_test(deletes_make_room_on_a_full_xfs),
+		cmocka_unit_test(deletes_make_room_on_a_full_btrfs),
+		cmocka_unit_test(deletes_make_room_within_a_quota_on_ext4),
+		cmocka_unit_test(deletes_make_room_within_a_quota_on_xfs),
+		cmocka_unit_test(deletes_make_room_within_a_quota_on_btrfs),
 		cmocka_unit_test(a_full_ext4_loses_nothing_DURABLE),
 		cmocka_unit_test(a_full_ext4_loses_nothing_PROCESS),
 		cmocka_unit_test(a_full_xfs_loses_nothing_DURABLE),

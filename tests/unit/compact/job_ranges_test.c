@@ -1,6 +1,35 @@
 /* Range tombstones in a merge: cut where outputs are, and continued in the next. */
 #include "unit/compact/job_bench.h"
 
+/* A run whose tables begin every `step` keys, at which a table is to be cut. */
+static struct version *run_of_step(struct bench *b, unsigned step)
+{
+	const char *ends[64];
+	char keys[63][16];
+	size_t n = 0;
+
+	for (unsigned i = 0; n < 63 && i < 520; i += step, n++)
+		ends[n] = (const char *)numbered(keys[n], i).data;
+	ends[n] = NULL;
+	return bench_run(b, ends, true);
+}
+
+static void assert_cut_at(const struct bench *b, const struct run *guards)
+{
+	for (size_t i = 0; i < b->job.output_count; i++) {
+		const struct table_props *p = &b->job.outputs[i].props;
+
+		assert_true(slice_cmp(p->smallest, p->largest) < (p->largest_excluded ? 0 : 1));
+		for (size_t g = 1; g < guards->count; g++) {
+			shale_slice at = guards->tables[g]->props.smallest;
+			int c = slice_cmp(at, p->largest);
+
+			assert_false(slice_cmp(p->smallest, at) < 0 &&
+				     (c < 0 || (c == 0 && !p->largest_excluded)));
+		}
+	}
+}
+
 /* Every key, there or not, is covered after the merge by what covered it before. */
 static void range_tombstones_are_cut_and_continued(void **state)
 {
@@ -15,6 +44,7 @@ static void range_tombstones_are_cut_and_continued(void **state)
 		struct oracle got = { 0 };
 		struct bench b;
 		size_t n = 1 + rand_below(&r, 40);
+		struct version *cut = NULL;
 
 		bench_init(&b);
 		b.older = bench_run(&b, everywhere, true);
@@ -32,7 +62,14 @@ static void range_tombstones_are_cut_and_continued(void **state)
 		bench_ranges(&b, list, n);
 		b.job.keep.snapshots = snapshots;
 		b.job.keep.snapshot_count = 2;
+		if (round % 2 != 0) {
+			cut = run_of_step(&b, 10 + (unsigned)rand_below(&r, 100));
+			b.job.guards = cut->runs[0];
+			b.job.every_guard = true;
+		}
 		assert_ok(bench_try(&b));
+		if (cut != NULL)
+			assert_cut_at(&b, cut->runs[0]);
 		read_outputs(&b, &got);
 		for (unsigned k = 0; k < 510; k++) {
 			char key[16];
@@ -46,6 +83,7 @@ static void range_tombstones_are_cut_and_continued(void **state)
 			}
 		}
 		oracle_fini(&got);
+		version_unref(cut);
 		bench_fini(&b);
 	}
 }

@@ -26,7 +26,8 @@ struct model {
 	struct contents *contents[TABLES];
 	uint64_t next_table, next_run;
 	uint32_t seq;
-	bool leveled; /* and never anything else */
+	bool leveled;  /* and never anything else */
+	bool settling; /* only what is due */
 	struct model_job {
 		bool running;
 		struct version *base;
@@ -208,18 +209,37 @@ static void model_reclaim(const struct model *m, const struct model_job *j, stru
 	}
 }
 
+/* What is due, or now and then what there is room for. */
+static bool model_pick(struct model *m, struct model_job *j)
+{
+	uint64_t room = rand_below(&m->r, 4 * ENTRY * KEYS);
+
+	switch (m->settling ? 9 : rand_below(&m->r, 16)) {
+	case 0:
+		return policy_pick_fitting(&m->o, m->v, room, 0, j->inputs, &j->pick);
+	case 1:
+		return policy_pick_hopeful(&m->o, m->v, room, 0, j->inputs, &j->pick);
+	case 2:
+		return policy_pick_hopeful_nth(&m->o, m->v, room, (uint32_t)rand_below(&m->r, 4),
+					       j->inputs, &j->pick);
+	case 3:
+		return policy_pick_cut(&m->o, m->v, room, j->inputs, &j->pick);
+	default:
+		return policy_pick(&m->o, m->v, &m->now, j->inputs, &j->pick) && j->pick.score >= 1;
+	}
+}
+
 static bool model_start(struct model *m, struct model_job *j)
 {
 	j->inputs = calloc(m->v->run_count, sizeof(*j->inputs));
 	m->now.next_run = m->next_run;
-	if (!policy_pick(&m->o, m->v, &m->now, j->inputs, &j->pick)) {
+	if (!model_pick(m, j)) {
 		free(j->inputs);
 		return false;
 	}
 	m->next_run++;
 	j->running = true;
 	j->base = version_ref(m->v);
-	assert_true(j->pick.score >= 1);
 	if (j->pick.drop)
 		assert_bottom(j);
 	else
@@ -355,6 +375,7 @@ static void model_round(uint64_t seed, struct model *sum)
 		if (rand_below(&m->r, 50) == 0)
 			m->o.base_bytes = ENTRY * (1 + rand_below(&m->r, 60));
 	}
+	m->settling = true;
 	do { /* until it is settled */
 		assert_true(steps++ < 20000);
 	} while (model_start_some(m) || model_end_some(m));

@@ -490,6 +490,58 @@ static void picks_as_it_should(void **state)
 	version_unref(v);
 }
 
+/* What fits into `room`, by `how`: 'f' for sure, 'h' with hope, '0' the first of those and so on,
+   'c' the table to cut. */
+static void check_room(const char *shape, char how, uint64_t room, const char *want)
+{
+	struct version *v = shape_parse(shape);
+	struct pick_input *inputs = calloc(v->run_count + 1, sizeof(*inputs));
+	char got[1024] = "nothing";
+	struct pick p;
+	bool some;
+
+	if (how == 'c')
+		some = policy_pick_cut(&usual, v, room, inputs, &p);
+	else if (how == 'f')
+		some = policy_pick_fitting(&usual, v, room, 0, inputs, &p);
+	else if (how == 'h')
+		some = policy_pick_hopeful(&usual, v, room, 0, inputs, &p);
+	else
+		some = policy_pick_hopeful_nth(&usual, v, room, (uint32_t)(how - '0'), inputs, &p);
+
+	if (some)
+		print_pick(v, &p, got, sizeof(got));
+	assert_string_equal(got, want);
+	free(inputs);
+	version_unref(v);
+}
+
+static void what_is_merged_where_room_is_short_fits_in(void **state)
+{
+	const char *crossing = "L1#2 a-c d-g; L7#1 a-b:300 c-e:300 f-h:300";
+	const char *cut = "L1#2 a-b c-c d-e f-g; L7#1 a-b:300 c-e:300 f-h:300";
+
+	(void)state;
+	check_room(crossing, 'f', 1099, "nothing");
+	check_room(crossing, 'f', 1100, "space: L1#2 a-c d-g + L7#1 a-b c-e f-h -> L7#1");
+	check_room(crossing, 'c', 99, "nothing");
+	check_room(crossing, 'c', 100, "space: L1#2 a-c -> L1#2");
+	check_room(cut, 'c', 1000, "nothing");
+	check_room(cut, 'f', 400, "space: L1#2 a-b + L7#1 a-b -> L7#1");
+	/* As many tombstones as may delete it all. */
+	check_room("L1#2 a-c~:300; L7#1 a-c:300", 'f', 500, "nothing");
+	check_room("L1#2 a-c~:300; L7#1 a-c:300", 'h', 0, "space: L1#2 a-c + L7#1 a-c -> L7#1");
+	check_room("L1#2 a-c:100; L7#1 a-c:300", 'h', 299, "nothing");
+	check_room("L1#2 a-c:100; L7#1 a-c:300", 'h', 300, "space: L1#2 a-c + L7#1 a-c -> L7#1");
+	check_room("L1#2 a-c*:100; L7#1 a-c:300", 'h', 300, "nothing");
+	/* One after the other, however little may be dead. */
+	check_room("L1#2 a-c~:300 d-e~; L7#1 a-c:300 d-e", '0', 0,
+		   "space: L1#2 a-c + L7#1 a-c -> L7#1");
+	check_room("L1#2 a-c~:300 d-e~; L7#1 a-c:300 d-e", '1', 0,
+		   "space: L1#2 d-e + L7#1 d-e -> L7#1");
+	check_room("L1#2 a-c~:300 d-e~; L7#1 a-c:300 d-e", '2', 0, "nothing");
+}
+
 static void defaults_follow_the_memtable(void **state)
 {
 	shale_compaction c = { .policy = SHALE_LEVELED };
@@ -599,7 +651,7 @@ static void guards_are_few_and_those_of_a_longer_run_were_there_before(void **st
 int main(void)
 {
 	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
-	struct CMUnitTest tests[CASES + 4];
+	struct CMUnitTest tests[CASES + 5];
 
 	for (size_t i = 0; i < CASES; i++)
 		tests[i] = (struct CMUnitTest){ cases[i].name, picks_as_it_should, NULL, NULL,
@@ -609,5 +661,7 @@ int main(void)
 	tests[CASES + 2] = (struct CMUnitTest)cmocka_unit_test(debt_is_what_exceeds_the_targets);
 	tests[CASES + 3] = (struct CMUnitTest)cmocka_unit_test(
 		guards_are_few_and_those_of_a_longer_run_were_there_before);
+	tests[CASES + 4] =
+		(struct CMUnitTest)cmocka_unit_test(what_is_merged_where_room_is_short_fits_in);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

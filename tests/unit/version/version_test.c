@@ -202,10 +202,11 @@ struct gone {
 	uint64_t number;
 };
 
-static void collect(void *collector, uint64_t number)
+static void collect(void *collector, uint64_t number, uint64_t size)
 {
 	struct gone *g = collector;
 
+	(void)size;
 	g->count++;
 	g->number = number;
 }

@@ -402,6 +402,9 @@ static void the_first_failure_stays(void **state)
 	(void)state;
 	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
 		struct log *l = log_new(cases[k].sink);
+		/* A full disk is told from one that fails: the owner goes on by itself. */
+		shale_status later =
+			cases[k].status == SHALE_NO_SPACE ? SHALE_NO_SPACE : SHALE_READ_ONLY;
 		struct sim_fault fault = {
 			.op = cases[k].op, .name_ends = ".log", .err = cases[k].err, .clean = true
 		};
@@ -423,17 +426,17 @@ static void the_first_failure_stays(void **state)
 		err_new(SHALE_INVALID, "something else");
 		for (int i = 0; i < 3; i++) {
 			/* The next sync would succeed; it must not be tried. */
-			assert_status(log_sync(l), SHALE_READ_ONLY);
+			assert_status(log_sync(l), later);
 			assert_non_null(strstr(shale_last_error()->text, text));
 			assert_int_equal(shale_last_error()->sys_errno, cases[k].err);
-			assert_status(log_put(l, &slot), SHALE_READ_ONLY);
+			assert_status(log_put(l, &slot), later);
 			assert_non_null(strstr(shale_last_error()->text, text));
-			assert_status(wal_prepare(l->w, 99, 1, 0), SHALE_READ_ONLY);
+			assert_status(wal_prepare(l->w, 99, 1, 0), later);
 			assert_false(wal_wants_segment(l->w));
 		}
 		assert_int_equal(sim_fs_calls(l->disk.fs, SIM_SYNC), syncs);
 		assert_int_equal(wal_durable_lsn(l->w), durable);
-		assert_status(wal_close(l->w, &s), SHALE_READ_ONLY);
+		assert_status(wal_close(l->w, &s), later);
 		wal_rotate(l->w);
 		wal_release(l->w, l->next_number); /* does not hang */
 		l->live_count = 0;
