@@ -236,7 +236,9 @@ static void settle(struct sim *s)
 	struct pick p;
 
 	for (;;) {
-		struct policy_now now = { s->wall_ms, UINT64_MAX, s->next_run };
+		struct policy_now now = { .wall_ms = s->wall_ms,
+					  .oldest_snapshot = UINT64_MAX,
+					  .next_run = s->next_run };
 
 		check(s->v->run_count <= RUNS_MAX, "runs");
 		if (!policy_pick(&s->o, s->v, &now, inputs, &p))

@@ -598,7 +598,8 @@ typedef enum shale_reason {
 	SHALE_FLUSH_LOG = 2,         /* it kept more log alive than log_bytes_max */
 	SHALE_FLUSH_MEMORY = 3,      /* all families' memtables together were too large */
 	SHALE_FLUSH_ASKED = 4,       /* shale_flush(), shale_compact(), shale_resume(); or a scan
-					passed many tombstones and the memtable is full of them */
+					passed many dead entries and half of the memtable are
+					tombstones */
 	SHALE_FLUSH_OPEN = 5,        /* it was recovered from the log */
 	SHALE_FLUSH_CLOSE = 6,       /* a store without a log was closed */
 	SHALE_MERGE_TOP_RUNS = 7,    /* level 0 had top_runs runs */

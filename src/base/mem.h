@@ -40,6 +40,18 @@ static inline void *mem_aligned(const shale_env *env, size_t align, size_t n)
 
 enum { MEM_PAGES = 2 << 20 }; /* mem_pages() counts in these */
 
+/* Address sanitizers watch the heap only: for them nothing is cut from pages. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEM_PAGES_HIDE_ERRORS true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEM_PAGES_HIDE_ERRORS true
+#endif
+#endif
+#ifndef MEM_PAGES_HIDE_ERRORS
+#define MEM_PAGES_HIDE_ERRORS false
+#endif
+
 static inline void *mem_pages(const shale_env *env, size_t n)
 {
 	if (env->allocator.ops->pages != NULL)

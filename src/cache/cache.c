@@ -482,18 +482,6 @@ bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data,
 
 /* ---- life of the cache ---- */
 
-/* Address sanitizers watch the heap only: items stay there for them. */
-#if defined(__SANITIZE_ADDRESS__)
-#define FRAMES_HIDE_ERRORS true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FRAMES_HIDE_ERRORS true
-#endif
-#endif
-#ifndef FRAMES_HIDE_ERRORS
-#define FRAMES_HIDE_ERRORS false
-#endif
-
 shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_bytes,
 		       struct budget *budget, struct cache **out)
 {
@@ -514,7 +502,7 @@ shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_byte
 	}
 	memset(c->slots, 0, slots * sizeof(struct slot));
 	c->env = env;
-	frames_init(&c->frames, env, FRAMES_HIDE_ERRORS || capacity < FRAMES_FROM);
+	frames_init(&c->frames, env, MEM_PAGES_HIDE_ERRORS || capacity < FRAMES_FROM);
 	c->budget = budget;
 	c->mask = slots - 1;
 	c->occupied_max = slots - slots / 8;
@@ -566,5 +554,5 @@ uint64_t cache_used(const struct cache *c)
 
 uint64_t cache_slack(struct cache *c)
 {
-	return c->frames.heap_only ? 0 : frames_slack(&c->frames);
+	return frames_slack(&c->frames);
 }

@@ -76,7 +76,7 @@ struct cache_item cache_again(struct cache *c, const struct cache_item *item);
 void cache_set_capacity(struct cache *c, uint64_t capacity);
 /* Bytes of all items, with what their places in memory lose. */
 uint64_t cache_used(const struct cache *c);
-/* What the cache holds beside: room that items left, where no other fits in. */
+/* What the cache holds beside: bytes of its pages that no item takes. */
 uint64_t cache_slack(struct cache *c);
 
 #endif

@@ -203,11 +203,12 @@ static shale_status pass_ranges(struct merge *m, shale_slice key)
 
 	for (; m->ahead < set->count; m->ahead++) {
 		const struct rangedel_fragment *f = &set->fragments[m->ahead];
+		/* Keys are below `upper`: only behind the last one it matters. */
+		shale_slice end = key.data != NULL ? key : m->job->upper;
+		int c = end.data != NULL ? slice_cmp(f->lo, end) : -1;
 		uint64_t bytes;
 
-		if (key.data != NULL && slice_cmp(f->lo, key) > 0)
-			break;
-		if (m->job->upper.data != NULL && slice_cmp(f->lo, m->job->upper) >= 0)
+		if (c > 0 || (c == 0 && key.data == NULL))
 			break;
 		bytes = fragment_bytes(m, f);
 		if (bytes == 0)

@@ -68,8 +68,9 @@ bool policy_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
 	return reclaim_pick_expired(v, now, inputs, out) ||
-	       reclaim_pick_late(o, v, now, inputs, out) || pick_by_shape(o, v, now, inputs, out) ||
-	       reclaim_pick_dense(o, v, now, inputs, out);
+	       (reclaim_pick_late(o, v, now, inputs, out) && pick_is_free(v, now, out)) ||
+	       pick_by_shape(o, v, now, inputs, out) ||
+	       (reclaim_pick_dense(o, v, now, inputs, out) && pick_is_free(v, now, out));
 }
 
 uint64_t policy_debt(const struct policy_options *o, const struct version *v)
@@ -281,6 +282,33 @@ void pick_span(const struct version *v, const struct pick *p, shale_slice *lo, s
 	pick_bounds(v, &p->inputs[0], lo, hi, hi_excluded);
 	for (size_t i = 1; i < p->input_count; i++)
 		widen(v, &p->inputs[i], lo, hi, hi_excluded);
+}
+
+struct pick_claim policy_claim(const struct version *v, const struct pick *p)
+{
+	struct pick_claim c = { .run = p->output_run };
+
+	pick_span(v, p, &c.lo, &c.hi, &c.hi_excluded);
+	return c;
+}
+
+/* Whether [.., hi] ends before lo. */
+static bool ends_before(shale_slice hi, bool excluded, shale_slice lo)
+{
+	int c = slice_cmp(hi, lo);
+
+	return c < 0 || (c == 0 && excluded);
+}
+
+bool pick_is_free(const struct version *v, const struct policy_now *now, const struct pick *p)
+{
+	struct pick_claim mine = policy_claim(v, p);
+
+	for (const struct pick_claim *c = now->claims; c != NULL; c = c->next)
+		if (c->run == mine.run && !ends_before(c->hi, c->hi_excluded, mine.lo) &&
+		    !ends_before(mine.hi, mine.hi_excluded, c->lo))
+			return false;
+	return true;
 }
 
 bool pick_add_top(const struct version *v, size_t first, struct pick *p)

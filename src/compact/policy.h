@@ -36,10 +36,22 @@ struct policy_options {
 };
 
 /* What a pick needs beside the stack. */
+/*
+ * What a job that runs puts into a run: its outputs may lie anywhere between its smallest
+ * and its largest key, in gaps between its inputs as well. So nothing else goes there.
+ */
+struct pick_claim {
+	uint64_t run; /* id */
+	shale_slice lo, hi;
+	bool hi_excluded;
+	struct pick_claim *next;
+};
+
 struct policy_now {
 	uint64_t wall_ms;
-	uint64_t oldest_snapshot; /* sequence; UINT64_MAX: none */
-	uint64_t next_run;        /* id for a run that does not exist yet */
+	uint64_t oldest_snapshot;        /* sequence; UINT64_MAX: none */
+	uint64_t next_run;               /* id for a run that does not exist yet */
+	const struct pick_claim *claims; /* of the jobs that run on the stack */
 };
 
 enum pick_reason {
@@ -83,11 +95,14 @@ struct pick {
 struct policy_options policy_options_of(const shale_compaction *c, uint64_t memtable_bytes);
 
 /*
- * The most urgent job that no busy table stands in the way of. False when none is
- * owed, or all that are wait. `inputs` has room for v->run_count.
+ * The most urgent job that no busy table and no claim stands in the way of. False when
+ * none is owed, or all that are wait. `inputs` has room for v->run_count.
  */
 bool policy_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+
+/* The claim of a pick while it runs; the keys are the version's. */
+struct pick_claim policy_claim(const struct version *v, const struct pick *p);
 
 /* All tables of all runs that meet [lo, hi), closed under overlap, to the deepest level that
    has any. False when there is nothing to do. Busy tables are not looked at. */
@@ -100,7 +115,8 @@ uint64_t pick_bytes(const struct version *v, const struct pick *p);
 
 /*
  * A merge, owed or not, of which a share of `least` may be dead at best, and whose result
- * fits into `room` bytes.
+ * fits into `room` bytes. Of this and the next ones the caller asks pick_is_free(), unless
+ * no job runs.
  */
 bool policy_pick_fitting(const struct policy_options *o, const struct version *v, uint64_t room,
 			 double least, struct pick_input *inputs, struct pick *out);
@@ -191,6 +207,8 @@ bool pick_is_disjoint(const struct version *v, const struct pick *p);
 /* Whether nothing at `level` or beneath overlaps a table that lies above. */
 bool pick_is_bottom(const struct version *v, size_t run, size_t table, uint32_t level);
 bool pick_is_busy(const struct version *v, const struct pick_input *in);
+/* Whether no claim is in the way of what the pick puts where it goes. */
+bool pick_is_free(const struct version *v, const struct policy_now *now, const struct pick *p);
 /* Smallest and largest key of a stretch of tables. */
 void pick_bounds(const struct version *v, const struct pick_input *in, shale_slice *lo,
 		 shale_slice *hi, bool *hi_excluded);

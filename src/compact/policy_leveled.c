@@ -221,7 +221,7 @@ bool leveled_pick(const struct policy_options *o, const struct version *v,
 			found = pick_runs(v, top, out);
 		else
 			found = pick_level(v, top, now, out);
-		if (found)
+		if (found && pick_is_free(v, now, out))
 			return true;
 		score[top] = 0; /* busy: try the next level */
 	}

@@ -18,7 +18,7 @@
  * level is the newest run there as long as that has nothing in the stretch.
  *
  * Jobs at once: tables are busy, and a stretch with a busy table waits, so what a
- * job leaves above it is newer. Level 0 goes down as a whole, one job at a time.
+ * job leaves above it is newer; and what a job claims of a run is left to it. Level 0 goes down as a whole, one job at a time.
  */
 #include "compact/policy.h"
 
@@ -201,7 +201,7 @@ bool tiered_pick(const struct policy_options *o, const struct version *v,
 			found = pick_last(v, now, out);
 		else
 			found = pick_tier(o, v, top, now, out);
-		if (found)
+		if (found && pick_is_free(v, now, out))
 			return true;
 		score[top] = 0; /* busy, or its runs are beside each other */
 	}

@@ -113,9 +113,10 @@ bool window_pick(const struct policy_options *o, const struct version *v,
 			end++;
 		*out = (struct pick){ .inputs = inputs, .score = 1 };
 		if (window >= now->wall_ms / o->window_ms) {
-			if (pick_similar(o, v, first, end, out))
+			if (pick_similar(o, v, first, end, out) && pick_is_free(v, now, out))
 				return true;
-		} else if (end - first > 1 && pick_collapse(v, first, end, out)) {
+		} else if (end - first > 1 && pick_collapse(v, first, end, out) &&
+			   pick_is_free(v, now, out)) {
 			out->reason = PICK_WINDOW;
 			return true;
 		}

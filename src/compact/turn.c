@@ -1,7 +1,7 @@
 /*
  * Start-time fair queueing (Goyal, Vin and Cheng, 1996): what a family has due starts at
  * the family's clock, or at that of the one furthest behind where this is later, and the
- * clock goes on from there by the cost of the merge when it is done. So whoever begins to
+ * clock goes on from there by the cost of the merge when it is begun. So whoever begins to
  * wait is no further behind than others, and no further ahead than by what it was given.
  */
 #include "compact/turn.h"

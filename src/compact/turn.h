@@ -5,8 +5,9 @@
  * Every family has a clock, which its merges move on: by the bytes that they read, and the
  * slower the more the family owes. The one whose clock is furthest behind is next, so that
  * a family that always has something due cannot keep another from its turn: who begins to
- * wait, waits for one merge of each of the others at most. What a family did not use while
- * nothing was due is not saved up.
+ * wait and had no merge lately waits for one merge of each of the others at most; who had,
+ * until they have had as much. What a family did not use while nothing was due is not
+ * saved up.
  *
  * Urgency is a head start, in bytes: writers that are held up for a merge, and a deadline
  * that comes near. It has a bound, and with it what others wait for; but a merge that is
@@ -43,7 +44,7 @@ struct claim {
 void turns_look(struct turns *all);
 /* One has this due. The least number of all is next; equal ones in the order asked. */
 double turn_wait(struct turns *all, struct turn *t, const struct claim *c);
-/* All were asked, and it is done now. */
+/* All were asked, and this one is begun now. */
 void turn_take(struct turns *all, struct turn *t, const struct claim *c);
 
 /* How much of the time for a pick with a deadline is over: 0 when it came due, 1 at the

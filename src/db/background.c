@@ -1,8 +1,8 @@
 /*
  * The order of background work: a flush before anything, since memory waits for
  * it; then what costs little; merges last, which make way for the others on their
- * way (merge_yield.c). The log has a thread of its own, so
- * that no writer waits for a segment while the others are busy with tables.
+ * way (merge_yield.c). The log has a thread of its own, so that no writer waits for a
+ * segment while the others are busy with tables.
  */
 #include "db/work.h"
 
@@ -28,7 +28,7 @@ static bool do_some(shale_db *db, uint64_t *wait_ns)
 	if (background_tidy(db, wait_ns))
 		return true;
 	/* What was begun is ended first. The thread kept for flushes is there in need, too. */
-	if (!work_must_wait(db, wait_ns) && (merge_help(db) || merge_some(db) || merge_urgent(db)))
+	if (!work_must_wait(db, wait_ns) && (merge_help(db) || merge_some(db)))
 		return true;
 	merge_wake(db, wait_ns);
 	return false;

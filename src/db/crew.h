@@ -20,15 +20,16 @@ struct crew {
 	_Atomic uint64_t look_ns;   /* when one was looked for last */
 };
 
-/* One merge, if one is owed and not too many run. No lock held, as in the next two. */
+/* One merge, if one is owed and not too many run, or it cannot wait (merge_yield.c). No lock
+   held, as in the next three. */
 bool merge_some(shale_db *db);
 /* A part of one that others have begun, if there is any. */
 bool merge_help(shale_db *db);
-/* One that cannot wait, however many run (merge_yield.c). */
+/* One that cannot wait, however many run; for a thread that stands still for it. */
 bool merge_urgent(shale_db *db);
 /* Bound the wait by when a merge may come due though nothing is written. */
 void merge_wake(shale_db *db, uint64_t *wait_ns);
-/* The stacks have changed: whether there may be merges that cannot wait; under mu. */
-void merge_look(shale_db *db);
+/* Whether a family may have one that cannot wait; under mu. For stall_sum(). */
+bool merge_may_be_urgent(const struct shale_cf *cf);
 
 #endif

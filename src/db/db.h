@@ -44,6 +44,7 @@ enum {
 	SEALED_MAX = 32,     /* sealed memtables of a family */
 	PASSED_MANY = 10000, /* dead entries, in vain for a scan */
 	JOB_CANCELLED = -99, /* a merge that was told to end */
+	LOG_SEGMENT_MIN = 64 << 10,
 	LOG_SEGMENT_MAX = 16 << 20,
 	LARGE_BLOCKS_FROM = 32 << 20, /* a smaller budget is better off with a heap alone */
 };
@@ -111,7 +112,8 @@ struct shale_cf {
 	/* Guarded by mu. */
 	struct mem *oldest, *newest; /* sealed */
 	size_t sealed_count;
-	unsigned merging; /* jobs that run */
+	unsigned merging;          /* jobs that run */
+	struct pick_claim *claims; /* of these */
 	struct turn turn;
 	uint64_t changes; /* of version, by this process */
 	struct misfits misfits;
@@ -170,7 +172,7 @@ struct shale_snapshot {
 struct shale_db {
 	/* Set by open, then constant. */
 	const shale_env *env;   /* of pages: the options' one, and a pool */
-	struct page_pool pages; /* memtables take theirs from it */
+	struct page_pool pages; /* of all memory but the cache's */
 	shale_options options;  /* sanitised */
 	bool peek;              /* read-only, and the log is left alone */
 	const uint32_t *alive;
@@ -244,7 +246,8 @@ struct shale_db {
 	bool compacting;               /* one shale_compact() at a time */
 	_Atomic uint32_t pauses;       /* of merges; changed under mu */
 	_Atomic uint64_t sealed_bytes; /* changed under mu */
-	_Atomic uint64_t active_bytes; /* of all active memtables when last looked at */
+	_Atomic uint64_t active_bytes; /* of all active memtables when last looked at, less what was
+					  sealed since; changed under commit_mu */
 	_Atomic uint64_t longest_stop_ns;
 	_Atomic uint64_t level_read[SHALE_LEVELS_MAX], level_written[SHALE_LEVELS_MAX];
 
@@ -272,10 +275,10 @@ struct shale_db {
 
 	_Atomic uint64_t pace_ns; /* the time up to which writes have been let through */
 
-	struct rate rate;               /* of merges */
-	_Atomic uint64_t debt;          /* of all families; changed under mu */
-	_Atomic uint32_t pressure;      /* the greatest of all families; changed under mu */
-	_Atomic uint64_t merge_look_ns; /* when their limits are looked at again */
+	struct rate rate;              /* of merges */
+	_Atomic uint64_t debt;         /* of all families; changed under mu */
+	_Atomic uint32_t pressure;     /* the greatest of all families; changed under mu */
+	_Atomic uint64_t pace_look_ns; /* when their limits are looked at again */
 	struct mutex pace_mu;
 	struct pace pace; /* guarded by pace_mu, but for `latency` */
 	shale_cf *default_cf;
@@ -311,10 +314,10 @@ void memory_fit(shale_db *db);
 /* Have memory_beyond set, and the background kicked, when others took so much that it must. */
 void memory_watch(shale_db *db);
 uint64_t memory_used(shale_db *db);              /* everything, bytes */
-uint64_t memory_log_segment(const shale_db *db); /* the most that one should take */
+uint64_t memory_log_segment(const shale_db *db); /* bytes of one */
 /* Whether the memtables need more than their share: kick the background. */
 bool memory_is_short(const shale_db *db);
-/* Shift between memtables and cache as need be; bounds *wait_ns. Background only. */
+/* Shift between memtables and cache as need be; bounds *wait_ns. No lock held. */
 void memory_balance(shale_db *db, uint64_t *wait_ns);
 /* The same where it is due; for long work in the background, on its way. */
 void memory_balance_some(shale_db *db);
@@ -398,7 +401,8 @@ bool publish_wait(shale_db *db, uint64_t ticket);
 shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why);
 /* Seal the families whose data holds the oldest log, when the log outgrew its bound. */
 shale_status seal_for_log(shale_db *db);
-/* Seal the family's memtable if it is mostly tombstones; a scan has passed PASSED_MANY. No lock held. */
+/* A scan has passed PASSED_MANY: seal the family's memtable if it is mostly tombstones. No lock
+   held. */
 void seal_for_scans(shale_db *db, shale_cf *cf);
 /* Seal the largest memtables when many families together hold too much. Under commit_mu. */
 void seal_for_memory(shale_db *db);
@@ -428,7 +432,8 @@ void stall_sum(shale_db *db);
 void stall_look(shale_db *db, shale_cf *cf);
 /* Wait until something was flushed; the background failure if that stands in the way. */
 shale_status stall_stop(shale_db *db, shale_cf *cf);
-/* Whether the sealed memtables of many families fill what all may take; under mu or commit_mu. */
+/* Whether the memtables of many families, some of them sealed, fill what all may take; under mu
+   or commit_mu. */
 bool stall_is_full_of_others(const shale_db *db);
 /* Why a family may not seal another memtable now; 0: it may. Under mu. */
 shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf);

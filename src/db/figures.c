@@ -112,11 +112,11 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	history_sums(&db->history, &s);
 	for (size_t i = 0; i < db->family_count; i++)
 		add_family(db->families[i], &s);
-	mutex_unlock(&db->mu);
 	for (size_t l = 0; l < SHALE_LEVELS_MAX; l++) {
 		s.level[l].read_bytes = atomic_load(&db->level_read[l]);
 		s.level[l].written_bytes = atomic_load(&db->level_written[l]);
 	}
+	mutex_unlock(&db->mu);
 	mutex_lock(&db->snapshots_mu);
 	s.snapshots = db->snapshot_count;
 	s.oldest_snapshot = db->snapshot_count != 0 ? db->snapshots.next->seq : 0;
@@ -129,7 +129,7 @@ shale_status shale_stats_get(shale_db *db, shale_stats *out)
 	s.memory_tables = budget_used(&db->budget, BUDGET_TABLES);
 	s.memory_log = budget_used(&db->budget, BUDGET_LOG);
 	s.memory_used = s.memory_memtables + s.memory_cache + s.memory_tables + s.memory_log;
-	/* What the parts have grown by since they were asked is not in the sum yet. */
+	/* A part may have shrunk since it was asked: no less than nothing is left for the rest. */
 	s.memory_other = memory_used(db);
 	s.memory_other -= s.memory_used < s.memory_other ? s.memory_used : s.memory_other;
 	s.memory_used += s.memory_other;

@@ -20,7 +20,7 @@ struct get {
 shale_status get_memtables(struct get *g, shale_value *out);
 /* Whether the table may have the key; otherwise how to go on is in *rc. */
 bool get_filter(struct get *g, const struct table *t, shale_status *rc);
-/* What table_get() or table_probe_find() returned, as an answer. */
+/* What table_get() or table_probe_found() returned, as an answer. */
 shale_status get_found(struct get *g, shale_status rc, struct table_lookup *found,
 		       shale_value *out);
 /* All of it. */

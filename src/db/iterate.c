@@ -223,8 +223,7 @@ void shale_iter_free(shale_iter *it)
 	if (it == NULL)
 		return;
 	holder_remove(&it->holder);
-	if (it->merged != NULL)
-		note_passed(it);
+	note_passed(it);
 	count_moves(it);
 	iter_free(it->merged);
 	rangedel_free(it->ranges);

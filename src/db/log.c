@@ -5,15 +5,11 @@
  */
 #include "db/recover.h"
 
-enum {
-	SEGMENT_MIN = 64 << 10,
-	RECYCLE_LEAST = 4,
-};
+enum { RECYCLE_LEAST = 4 };
 
 shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 {
 	bool staged = db->options.durability == SHALE_DURABLE;
-	uint64_t bytes = memory_log_segment(db);
 	struct wal_config config = {
 		.store = db->store,
 		.stats = &db->stats,
@@ -21,14 +17,9 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 		.sink = staged ? WAL_STAGED : WAL_MAPPED,
 		.store_id = db->store_id,
 		.first_lsn = first_lsn,
+		.segment_bytes = memory_log_segment(db) & ~(uint64_t)(LOG_PAGE - 1),
 	};
 
-	/* A small memtable turns over in small segments. */
-	if (bytes > db->options.memtable_bytes)
-		bytes = db->options.memtable_bytes;
-	if (bytes < SEGMENT_MIN)
-		bytes = SEGMENT_MIN;
-	config.segment_bytes = bytes & ~(uint64_t)(LOG_PAGE - 1);
 	/* A flush gives back the segments of one memtable, which the next one will need. */
 	config.recycle_max = (unsigned)(db->options.memtable_bytes / config.segment_bytes) + 1;
 	if (config.recycle_max < RECYCLE_LEAST)

@@ -1,6 +1,7 @@
 /*
  * One budget for all memory. Tables, log and the buffers of merges have what they
- * need, which the pool between the store and its heap counts (env/page_pool.h);
+ * need, which the pool between the store and its heap counts (env/page_pool.h), a mapped
+ * log aside;
  * memtables and the block cache share the rest, and that share moves: a store
  * that is written to may fill several memtables before a flush ends, one that is
  * only read needs none, and the cache has what they leave.
@@ -42,14 +43,9 @@ static uint64_t margin(uint64_t budget)
 	return budget / 24 > some ? budget / 24 : some;
 }
 
-static uint64_t least_cache(uint64_t budget)
-{
-	return budget / 32;
-}
-
 static uint64_t left_of(uint64_t budget, uint64_t taken)
 {
-	uint64_t least = least_cache(budget);
+	uint64_t least = budget / 32;
 
 	return budget > taken + least ? budget - taken : least;
 }
@@ -58,13 +54,18 @@ uint64_t memory_log_segment(const shale_db *db)
 {
 	uint64_t bytes = db->options.memory_budget / 32;
 
-	return bytes < LOG_SEGMENT_MAX ? bytes : LOG_SEGMENT_MAX;
+	/* A small memtable turns over in small segments. */
+	if (bytes > db->options.memtable_bytes)
+		bytes = db->options.memtable_bytes;
+	if (bytes > LOG_SEGMENT_MAX)
+		bytes = LOG_SEGMENT_MAX;
+	return bytes > LOG_SEGMENT_MIN ? bytes : LOG_SEGMENT_MIN;
 }
 
 /* The one in use, the one before it, and those made ready. */
 static uint64_t log_most(const shale_db *db)
 {
-	return 4 * memory_log_segment(db);
+	return db->options.read_only ? 0 : 4 * memory_log_segment(db);
 }
 
 uint64_t memory_cache_most(const shale_db *db)
@@ -98,7 +99,7 @@ static uint64_t memtables_now(shale_db *db)
 	return pages > listed ? pages : listed;
 }
 
-void memory_fit(shale_db *db)
+static void fit(shale_db *db)
 {
 	uint64_t budget = db->options.memory_budget;
 	uint64_t share = atomic_load_explicit(&db->memtables_share, memory_order_relaxed);
@@ -126,7 +127,7 @@ void memory_fit(shale_db *db)
 		page_pool_set_limit(&db->pages, share > lack ? share - lack : 0);
 }
 
-/* Of the pool: more is held than memory_fit() saw. Any thread, any lock. */
+/* Of the pool: more is held than fit() saw. Any thread, any lock. */
 static void beyond(void *arg)
 {
 	shale_db *db = arg;
@@ -140,10 +141,31 @@ void memory_watch(shale_db *db)
 	page_pool_tell(&db->pages, beyond, db);
 }
 
+/* One at a time, or the older figures may be set last. Acquire and release as of a lock. */
+static bool alone(shale_db *db)
+{
+	return !atomic_exchange_explicit(&db->memory_busy, true, memory_order_acquire);
+}
+
+static void alone_no_more(shale_db *db)
+{
+	atomic_store_explicit(&db->memory_busy, false, memory_order_release);
+}
+
+void memory_fit(shale_db *db)
+{
+	if (!alone(db)) {
+		beyond(db); /* again, when the other one has ended */
+		return;
+	}
+	fit(db);
+	alone_no_more(db);
+}
+
 static void give(shale_db *db, uint64_t memtables)
 {
 	atomic_store_explicit(&db->memtables_share, memtables, memory_order_relaxed);
-	memory_fit(db);
+	fit(db);
 }
 
 /* What the memtables hold, and a start. */
@@ -176,18 +198,17 @@ static void balance(shale_db *db, uint64_t *wait_ns)
 	if (need > share || now - since >= CALM_NS)
 		give(db, need);
 	else if (atomic_load_explicit(&db->memory_beyond, memory_order_relaxed))
-		memory_fit(db);
+		fit(db);
 	if (need < share && now - since<CALM_NS && * wait_ns> CALM_NS - (now - since))
 		*wait_ns = CALM_NS - (now - since);
 }
 
 void memory_balance(shale_db *db, uint64_t *wait_ns)
 {
-	/* One at a time; the others have nothing to add. Acquire and release as of a lock. */
-	if (atomic_exchange_explicit(&db->memory_busy, true, memory_order_acquire))
-		return;
+	if (!alone(db))
+		return; /* nothing to add */
 	balance(db, wait_ns);
-	atomic_store_explicit(&db->memory_busy, false, memory_order_release);
+	alone_no_more(db);
 }
 
 void memory_balance_some(shale_db *db)

@@ -39,7 +39,7 @@ static bool go_on(struct merge *t, bool foreign)
 
 static bool part_goes_on(struct merge_part *p)
 {
-	return !atomic_load(&p->work->failed) && go_on(p->merge, p->foreign);
+	return !atomic_load(&p->work->failed) && go_on(p->work->merge, p->foreign);
 }
 
 bool merge_wait(struct merge *t, bool foreign)
@@ -56,12 +56,12 @@ bool merge_wait(struct merge *t, bool foreign)
 shale_status merge_pause(void *arg)
 {
 	struct merge_part *p = arg;
-	shale_db *db = p->merge->db;
+	shale_db *db = p->work->merge->db;
 	uint64_t any = UINT64_MAX;
 	bool on = part_goes_on(p);
 	shale_status rc;
 
-	rc = merge_pause_hope(p->merge);
+	rc = merge_pause_hope(p->work->merge);
 	if (rc < 0)
 		return rc;
 	memory_balance_some(db);
@@ -72,9 +72,9 @@ shale_status merge_pause(void *arg)
 			continue;
 		mutex_lock(&db->mu);
 		if (merges_are_paused(db))
-			on = merge_wait(p->merge, p->foreign);
+			on = merge_wait(p->work->merge, p->foreign);
 		mutex_unlock(&db->mu);
-		on = on && part_goes_on(p);
+		on = on && !atomic_load_explicit(&p->work->failed, memory_order_relaxed);
 	}
 	return on ? SHALE_OK : JOB_CANCELLED;
 }
@@ -83,8 +83,8 @@ bool merge_poll(void *arg)
 {
 	struct merge_part *p = arg;
 
-	pace_some(p->merge->db);
-	merge_yield_to_flush(p->merge->db, p->foreign);
+	pace_some(p->work->merge->db);
+	merge_yield_to_flush(p->work->merge->db, p->foreign);
 	return part_goes_on(p);
 }
 
@@ -115,10 +115,22 @@ void merge_begin(struct merge *t)
 		t->promised = space_room(t->db);
 	t->changes = t->cf->changes;
 	atomic_fetch_add(&t->db->merging_bytes, t->promised);
+	t->claim = policy_claim(t->base, &t->pick);
+	t->claim.next = t->cf->claims;
+	t->cf->claims = &t->claim;
 	t->cf->merging++;
 	t->db->merging++;
 	t->db->crew.asked += t->asked != NULL;
 	t->threads = 1 + merge_threads_left(t->db);
+}
+
+static void unclaim(struct merge *t)
+{
+	struct pick_claim **p = &t->cf->claims;
+
+	while (*p != &t->claim)
+		p = &(*p)->next;
+	*p = t->claim.next;
 }
 
 void merge_end(struct merge *t, shale_status rc)
@@ -132,6 +144,7 @@ void merge_end(struct merge *t, shale_status rc)
 		merge_has_cut(t);
 	if (rc == SHALE_NO_SPACE && merge_had_no_room(t))
 		rc = JOB_CANCELLED;
+	unclaim(t);
 	t->cf->merging--;
 	db->merging--;
 	db->crew.asked -= t->asked != NULL;

@@ -19,11 +19,12 @@ struct merge {
 	struct version *base;
 	struct pick pick;
 	struct pick_input *inputs;
+	struct pick_claim claim;      /* in the family's list, from begin to end */
 	struct policy_options policy; /* as it was when picked */
 	uint64_t created_ms;          /* of the outputs */
 	struct history_job history;
 	unsigned threads; /* that were free for it when it began, with its own */
-	bool within;      /* another one stands still for it, in this thread */
+	bool urgent;      /* one more than there are threads for: makes way for flushes only */
 
 	/* Who is told how far it is (data of shale_compact()); NULL: nobody. */
 	const shale_compact_options *asked;
@@ -37,7 +38,6 @@ struct merge {
 
 /* A stretch of the keys of a merge: the work of one thread. */
 struct merge_part {
-	struct merge *merge;
 	struct merge_work *work;
 	struct job job;
 	struct rate_user rate;
@@ -60,7 +60,7 @@ struct merge_work {
 	_Atomic bool failed; /* some part: the others need not go on */
 	/* Guarded by db->mu. */
 	size_t begun, helped; /* parts; and those of them that other threads are at */
-	shale_status rc;      /* of what failed first; error tells why */
+	shale_status rc;      /* of what failed first, but for an order to end; error tells why */
 	shale_error error;
 	struct merge_work *next;
 };

@@ -55,13 +55,14 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 	struct claim claim, taken = { .bytes = 0 };
 	double place, least = 0;
 
-	if (merges_are_paused(db) || (!urgent && merge_threads_left(db) == 0))
+	if (merges_are_paused(db) ||
+	    (urgent && !atomic_load_explicit(&db->crew.may_be_urgent, memory_order_relaxed)))
 		return SHALE_END;
 	turns_look(&db->crew.turns);
 	db->merge_blocked = false;
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
-		struct merge t = { .db = db, .cf = cf, .within = urgent };
+		struct merge t = { .db = db, .cf = cf, .urgent = urgent };
 		bool due;
 
 		if (cf->exclusive || cf->version->run_count == 0)
@@ -72,6 +73,7 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 				return err_memory("a merge");
 			break;
 		}
+		now.claims = cf->claims;
 		due = merge_pick(&t, &now);
 		if (due) {
 			claim = claim_of(&t, &now);
@@ -102,6 +104,14 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 	return SHALE_OK;
 }
 
+static bool carry_out(struct merge *t)
+{
+	shale_status rc = merge_run(t);
+
+	merge_end(t, rc);
+	return rc >= 0;
+}
+
 bool merge_some(shale_db *db)
 {
 	struct merge t = { .inputs = NULL };
@@ -109,18 +119,14 @@ bool merge_some(shale_db *db)
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	rc = choose(db, oldest_snapshot, false, &t);
+	rc = choose(db, oldest_snapshot, merge_threads_left(db) == 0, &t);
 	/* What failed before is not owed any more. */
 	if (rc == SHALE_END && !work_is_left(db))
 		work_succeeded(db);
 	mutex_unlock(&db->mu);
 	if (rc < 0)
 		db_soft_failure(db, rc);
-	if (rc != SHALE_OK)
-		return false;
-	rc = merge_run(&t);
-	merge_end(&t, rc);
-	return rc >= 0;
+	return rc == SHALE_OK && carry_out(&t);
 }
 
 bool merge_urgent(shale_db *db)
@@ -129,17 +135,11 @@ bool merge_urgent(shale_db *db)
 	uint64_t oldest_snapshot = snapshots_oldest(db);
 	shale_status rc;
 
-	if (!atomic_load_explicit(&db->crew.may_be_urgent, memory_order_relaxed))
-		return false;
 	mutex_lock(&db->mu);
 	rc = choose(db, oldest_snapshot, true, &t);
 	mutex_unlock(&db->mu);
 	/* Without memory for a look nothing is owed: it is looked for again. */
-	if (rc != SHALE_OK)
-		return false;
-	rc = merge_run(&t);
-	merge_end(&t, rc);
-	return rc >= 0;
+	return rc == SHALE_OK && carry_out(&t);
 }
 
 void merge_wake(shale_db *db, uint64_t *wait_ns)

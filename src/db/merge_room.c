@@ -134,7 +134,8 @@ static bool pick(struct merge *t, const struct policy_now *now)
 		return false;
 	short_of = atomic_load(&db->space_short) || (due && bytes > room);
 	least = short_of ? 0 : SPACE_LEAST;
-	if (sure && policy_pick_fitting(o, v, room, least, t->inputs, &t->pick))
+	if (sure && policy_pick_fitting(o, v, room, least, t->inputs, &t->pick) &&
+	    pick_is_free(v, now, &t->pick))
 		return true;
 	if (sure && due && bytes <= room)
 		return policy_pick(o, v, now, t->inputs, &t->pick);

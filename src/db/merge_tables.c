@@ -93,7 +93,7 @@ static shale_status source_new(struct merge_part *p, const struct version *input
 			       struct iter **out)
 {
 	static const struct table_read read = { .no_fill_cache = true };
-	shale_db *db = p->merge->db;
+	shale_db *db = p->work->merge->db;
 	struct iter **children = mem_array(db->env, inputs->run_count, sizeof(*children));
 	shale_status rc = children != NULL ? SHALE_OK : err_memory("a merge");
 	size_t n = 0;
@@ -115,7 +115,7 @@ static shale_status source_new(struct merge_part *p, const struct version *input
 
 static uint64_t new_number(void *arg)
 {
-	return work_new_number(((struct merge_part *)arg)->merge->db);
+	return work_new_number(((struct merge_part *)arg)->work->merge->db);
 }
 
 /* The run below the output, whose boundaries the outputs are cut at. */
@@ -254,10 +254,8 @@ static shale_status prepare_parts(struct merge_work *w)
 	if (w->part == NULL)
 		return err_memory("the parts of a merge");
 	w->count = w->cuts.count + 1;
-	for (size_t i = 0; i < w->count; i++) {
-		w->part[i].merge = t;
+	for (size_t i = 0; i < w->count; i++)
 		w->part[i].work = w;
-	}
 	return SHALE_OK;
 }
 

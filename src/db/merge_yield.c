@@ -8,7 +8,7 @@
  *
  * A merge that cannot wait is one of the top level when that has twice the runs that make a
  * merge due, which is before writers are delayed, and one of which half the time to its
- * deadline is over.
+ * deadline is over. Of a family, only the merge that its policy puts first is looked at.
  */
 #include "db/merge.h"
 
@@ -43,26 +43,18 @@ bool merge_is_urgent(const struct merge *t, const struct claim *c)
 	       c->lateness >= URGENT_LATENESS;
 }
 
-void merge_look(shale_db *db)
+bool merge_may_be_urgent(const shale_cf *cf)
 {
-	bool urgent = false;
-
-	mutex_assert_held(&db->mu);
-	for (size_t i = 0; i < db->family_count; i++) {
-		const shale_cf *cf = db->families[i];
-
-		urgent |= has_many_runs(cf) || cf->policy.delete_within_ms != 0;
-	}
-	atomic_store_explicit(&db->crew.may_be_urgent, urgent, memory_order_relaxed);
+	return has_many_runs(cf) || cf->policy.delete_within_ms != 0;
 }
 
 void merge_yield(const struct merge_part *p)
 {
-	shale_db *db = p->merge->db;
+	shale_db *db = p->work->merge->db;
 	uint64_t any = UINT64_MAX, now;
 
 	merge_yield_to_flush(db, p->foreign);
-	if (p->merge->within || !merge_is_needed(db, p->foreign) ||
+	if (p->work->merge->urgent || !merge_is_needed(db, p->foreign) ||
 	    !atomic_load_explicit(&db->crew.may_be_urgent, memory_order_relaxed))
 		return;
 	/* To ask all policies takes a while. */

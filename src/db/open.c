@@ -60,8 +60,8 @@ static shale_status make_cache(shale_db *db)
 	if (db->ring == NULL)
 		return err_memory("the commit ring");
 	memset(db->ring, 0, RING_SIZE * sizeof(*db->ring));
-	memory_fit(db);
 	memory_watch(db);
+	memory_fit(db);
 	db->table_env = (struct table_env){ .env = db->env,
 					    .store = db->store,
 					    .cache = db->cache,
@@ -80,6 +80,10 @@ static shale_status start(shale_db *db)
 		return rc;
 	atomic_store(&db->wal, wal);
 	db->crew.turns.unit = db->options.memtable_bytes;
+	mutex_lock(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++)
+		stall_update(db, db->families[i]);
+	mutex_unlock(&db->mu);
 	rc = scheduler_start(db->env, db->options.background_threads, background_step, db,
 			     &db->scheduler);
 	if (rc >= 0 && db->options.durability != SHALE_EPHEMERAL)

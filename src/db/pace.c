@@ -30,7 +30,7 @@ static struct pace_limits look(shale_db *db)
 	struct pace_limits to;
 
 	mutex_assert_held(&db->pace_mu);
-	atomic_store_explicit(&db->merge_look_ns, now_ns + LOOK_NS, memory_order_relaxed);
+	atomic_store_explicit(&db->pace_look_ns, now_ns + LOOK_NS, memory_order_relaxed);
 	l.flushed = stats_sum(&db->stats, STAT_FLUSH_BYTES);
 	l.merged = atomic_load_explicit(&db->rate.bytes, memory_order_relaxed);
 	l.debt = atomic_load_explicit(&db->debt, memory_order_relaxed);
@@ -44,7 +44,7 @@ static struct pace_limits look(shale_db *db)
 
 void pace_some(shale_db *db)
 {
-	if (env_now_ns(db->env) < atomic_load_explicit(&db->merge_look_ns, memory_order_relaxed) ||
+	if (env_now_ns(db->env) < atomic_load_explicit(&db->pace_look_ns, memory_order_relaxed) ||
 	    !mutex_trylock(&db->pace_mu))
 		return;
 	(void)look(db);

@@ -78,7 +78,7 @@ static shale_status put_off(struct replay *r, shale_cf *cf, uint64_t seq, const 
 	return ++r->count == GROUP ? insert_group(r) : SHALE_OK;
 }
 
-/* Let *payload stay until the group is inserted; false: it is too long for that. */
+/* Let *payload stay until the group is inserted; *kept is false where it is too long for that. */
 static shale_status keep_payload(struct replay *r, shale_slice *payload, bool *kept)
 {
 	shale_status rc = SHALE_OK;
@@ -167,7 +167,7 @@ shale_status replay_logs(shale_db *db)
 	shale_status rc = SHALE_OK;
 
 	if (live == NULL || r.text == NULL)
-		rc = err_memory("the list of log segments");
+		rc = err_memory("reading the log");
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		live[i] = (struct wal_live){ db->logs[i].number, db->logs[i].sealed,
 					     db->logs[i].length, db->logs[i].last_seq };

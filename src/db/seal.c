@@ -1,6 +1,7 @@
 /*
- * Sealing: a memtable that is full, or that keeps old log alive, is set aside
- * for the flush and a fresh one takes its place. Only inside the ordered step.
+ * Sealing: a memtable that is full, keeps old log alive, is too much with the others, or is
+ * mostly tombstones, is set aside for the flush and a fresh one takes its place. Only under
+ * commit_mu.
  */
 #include "db/db.h"
 
@@ -85,14 +86,15 @@ void seal_for_scans(shale_db *db, shale_cf *cf)
 {
 	shale_error before = *err_last();
 
-	mutex_lock(&db->commit_mu);
 	if (db_writable(db) >= 0) {
-		uint64_t dead = memtable_tombstones(cf->active->table);
+		uint64_t dead;
 
+		mutex_lock(&db->commit_mu);
+		dead = memtable_tombstones(cf->active->table);
 		if (dead >= PASSED_MANY && 2 * dead >= memtable_count(cf->active->table))
 			(void)seal_family(db, cf, SHALE_FLUSH_ASKED);
+		mutex_unlock(&db->commit_mu);
 	}
-	mutex_unlock(&db->commit_mu);
 	*err_last() = before;
 }
 

@@ -91,6 +91,7 @@ void stall_sum(shale_db *db)
 {
 	uint32_t pressure = 0, before;
 	uint64_t debt = 0;
+	bool urgent = false;
 
 	mutex_assert_held(&db->mu);
 	for (size_t i = 0; i < db->family_count; i++) {
@@ -98,13 +99,14 @@ void stall_sum(shale_db *db)
 
 		debt += cf->debt;
 		pressure = cf->pressure > pressure ? cf->pressure : pressure;
+		urgent |= merge_may_be_urgent(cf);
 	}
-	merge_look(db);
 	/* Relaxed: whoever looks at a limit a moment late does so again soon. */
 	atomic_store_explicit(&db->debt, debt, memory_order_relaxed);
+	atomic_store_explicit(&db->crew.may_be_urgent, urgent, memory_order_relaxed);
 	before = atomic_exchange_explicit(&db->pressure, pressure, memory_order_relaxed);
 	if (before != pressure)
-		atomic_store_explicit(&db->merge_look_ns, 0, memory_order_relaxed);
+		atomic_store_explicit(&db->pace_look_ns, 0, memory_order_relaxed);
 }
 
 void stall_update(shale_db *db, shale_cf *cf)

@@ -11,6 +11,7 @@ void large_init(struct large *l, const shale_env *env)
 
 void large_fini(struct large *l)
 {
+	DEBUG_ASSERT(l->count == 0);
 	mem_free(l->env, l->pieces);
 	l->pieces = NULL;
 }
@@ -124,20 +125,22 @@ size_t large_size(const struct large *l, const void *p)
 	return piece->bytes > MEM_PAGES ? piece->bytes : (size_t)units * LARGE_UNIT;
 }
 
-void *large_give(struct large *l, void *p, size_t *bytes)
+bool large_give(struct large *l, void *p, void **memory, size_t *bytes)
 {
 	unsigned at, units;
 	struct large_piece *piece = find(l, p, &at, &units);
-	void *memory;
 
+	*memory = NULL;
 	*bytes = 0;
+	if (piece == NULL)
+		return false;
 	piece->used &= ~(ones(units) << at);
 	piece->last &= ~(UINT64_C(1) << (at + units - 1));
 	if (piece->used != 0)
-		return NULL;
-	memory = piece->memory;
+		return true;
+	*memory = piece->memory;
 	*bytes = piece->bytes;
 	l->count--;
 	memmove(piece, piece + 1, (l->count - (size_t)(piece - l->pieces)) * sizeof(l->pieces[0]));
-	return memory;
+	return true;
 }

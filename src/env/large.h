@@ -14,6 +14,7 @@
 #define ENV_LARGE_H
 
 #include "base/mem.h"
+#include "base/status.h"
 
 enum {
 	LARGE_UNIT = MEM_PAGES / 64,
@@ -44,7 +45,8 @@ bool large_add(struct large *l, void *memory, size_t bytes);
 void *large_take(struct large *l, size_t n);
 /* What the block at p takes; 0: there is none. */
 size_t large_size(const struct large *l, const void *p);
-/* Give back the block at p. A piece that becomes empty is removed: *bytes of it, else 0. */
-void *large_give(struct large *l, void *p, size_t *bytes);
+/* Give back the block at p; false: there is none. A piece that becomes empty is removed and
+   stored at *memory and *bytes, else NULL. */
+bool large_give(struct large *l, void *p, void **memory, size_t *bytes);
 
 #endif

@@ -1,17 +1,5 @@
 #include "env/page_pool.h"
 
-/* Address sanitizers watch the heap only: all blocks stay there for them. */
-#if defined(__SANITIZE_ADDRESS__)
-#define HIDES_ERRORS true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HIDES_ERRORS true
-#endif
-#endif
-#ifndef HIDES_ERRORS
-#define HIDES_ERRORS false
-#endif
-
 /* Before a small block, at its end. */
 struct head {
 	size_t bytes;  /* that were asked for */
@@ -28,8 +16,9 @@ _Static_assert(sizeof(struct head) <= HEAD, "a block stays aligned to 16");
 
 static void hold(struct page_pool *p, uint64_t bytes)
 {
-	uint64_t before = atomic_fetch_add_explicit(&p->used, bytes, memory_order_relaxed);
-	uint64_t limit = atomic_load_explicit(&p->limit, memory_order_relaxed);
+	/* In one order with page_pool_tell_at(): one of the two sees what the other did. */
+	uint64_t before = atomic_fetch_add(&p->used, bytes);
+	uint64_t limit = atomic_load(&p->limit);
 
 	if (unlikely(before <= limit && before + bytes > limit) && p->beyond != NULL)
 		p->beyond(p->arg);
@@ -95,7 +84,8 @@ static void *block_new(struct page_pool *p, size_t n)
 	if (memory == NULL)
 		return NULL;
 	mutex_lock(&p->mu);
-	if (large_add(&p->large, memory, bytes)) {
+	block = large_take(&p->large, n); /* others may have made room meanwhile */
+	if (block == NULL && large_add(&p->large, memory, bytes)) {
 		block = large_take(&p->large, n);
 		memory = NULL;
 	}
@@ -115,9 +105,7 @@ static bool block_free(struct page_pool *p, void *block)
 	if (!p->blocks || (uintptr_t)block % LARGE_UNIT != 0)
 		return false;
 	mutex_lock(&p->mu);
-	found = large_size(&p->large, block) != 0;
-	if (found)
-		memory = large_give(&p->large, block, &bytes);
+	found = large_give(&p->large, block, &memory, &bytes);
 	if (memory != NULL && bytes == MEM_PAGES && kept_add(p, memory))
 		memory = NULL;
 	mutex_unlock(&p->mu);
@@ -292,7 +280,7 @@ void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes,
 	bool pages = under->allocator.ops->pages != NULL;
 
 	*p = (struct page_pool){ .under = under, .env = *under };
-	p->blocks = blocks && pages && !HIDES_ERRORS;
+	p->blocks = blocks && pages && !MEM_PAGES_HIDE_ERRORS;
 	p->max = pieces_in(p, bytes);
 	atomic_init(&p->used, 0);
 	atomic_init(&p->limit, UINT64_MAX);
@@ -333,7 +321,10 @@ void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void *arg)
 
 void page_pool_tell_at(struct page_pool *p, uint64_t limit)
 {
-	atomic_store_explicit(&p->limit, limit, memory_order_relaxed);
+	atomic_store(&p->limit, limit);
+	/* What was taken before that was compared with another limit. */
+	if (atomic_load(&p->used) > limit && p->beyond != NULL)
+		p->beyond(p->arg);
 }
 
 uint64_t page_pool_pages(struct page_pool *p)
@@ -342,16 +333,6 @@ uint64_t page_pool_pages(struct page_pool *p)
 
 	mutex_lock(&p->mu);
 	bytes = (uint64_t)(p->count + p->out) * MEM_PAGES;
-	mutex_unlock(&p->mu);
-	return bytes;
-}
-
-uint64_t page_pool_kept(struct page_pool *p)
-{
-	uint64_t bytes;
-
-	mutex_lock(&p->mu);
-	bytes = (uint64_t)p->count * MEM_PAGES;
 	mutex_unlock(&p->mu);
 	return bytes;
 }

@@ -52,8 +52,6 @@ void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void *arg);
 void page_pool_tell_at(struct page_pool *p, uint64_t limit);
 /* Bytes of pages that are in use, but for those of large blocks, or kept for it. */
 uint64_t page_pool_pages(struct page_pool *p);
-/* Of them, those that are kept. */
-uint64_t page_pool_kept(struct page_pool *p);
 
 static inline uint64_t page_pool_used(const struct page_pool *p)
 {

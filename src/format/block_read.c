@@ -195,17 +195,6 @@ size_t block_sample_bound(const struct block *b, const uint64_t *sample, shale_s
 	return from;
 }
 
-size_t block_lower_bound_from(const struct block *b, size_t from, shale_slice key)
-{
-	struct block_target t;
-	size_t i;
-
-	if (block_prefix_tells(b, key, &i))
-		return i;
-	t = block_target(key, b->prefix_size);
-	return block_tail_search(b, heads_lower_from(b->heads, b->count, from, t.head), &t, 0);
-}
-
 /* Where piece i of n, which fill [data, end), is if all are of one size. */
 static inline const uint8_t *block_guess(const uint8_t *data, const uint8_t *end, size_t i,
 					 size_t n)
@@ -250,6 +239,13 @@ size_t block_lower_bound_at(const struct block *b, size_t at, shale_slice key)
 		return i;
 	t = block_target(key, b->prefix_size);
 	return block_tail_search(b, at, &t, 0);
+}
+
+size_t block_lower_bound_from(const struct block *b, size_t from, shale_slice key)
+{
+	if (likely(key.size >= b->prefix_size))
+		from = heads_lower_from(b->heads, b->count, from, key_head(key, b->prefix_size));
+	return block_lower_bound_at(b, from, key);
 }
 
 bool block_key_equals(const struct block *b, size_t i, shale_slice key)

@@ -10,9 +10,10 @@
 #include "table/impl.h"
 
 enum {
-	PREFETCH_LINES =
-		12, /* of a block, for a get: its columns, which lie in front, and some keys */
-	FRONT_LINES = 16, /* at most, of many blocks together: what describes it, and the heads */
+	/* Of a block, for a get: its columns, which lie in front, and some keys. */
+	PREFETCH_LINES = 12,
+	/* At most, of many blocks together: what describes it, and the heads. */
+	FRONT_LINES = 16,
 };
 
 void table_filter_prefetch(const struct table *t, uint64_t hash)

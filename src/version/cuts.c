@@ -37,7 +37,7 @@ static bool sample_table(struct samples *s, struct table_meta *m, const struct t
 		if (s->count == SAMPLES)
 			return false;
 		if (!table_key_at(t, *at, s->bytes))
-			continue; /* nothing but range tombstones */
+			continue; /* nothing but range tombstones, or no memory */
 		s->end[s->count++] = s->bytes->size;
 	}
 	*at -= m->size;
@@ -72,22 +72,17 @@ static size_t rank_of(const struct samples *s, size_t i)
 	return rank;
 }
 
-/* The sample that ends part number `part` of n goes behind the keys there are, if it is new. */
-static void add_cut(struct cuts *c, const struct samples *s, const uint8_t *rank, size_t part,
-		    size_t n)
+/* A key goes behind those there are, if it is new. */
+static void add_cut(struct cuts *c, shale_slice key)
 {
-	size_t wanted = part * s->count / n, i = 0;
-
-	while (i + 1 < s->count && rank[i] != wanted)
-		i++;
-	if (c->count == 0 || slice_cmp(c->keys[c->count - 1], sample(s, i)) < 0)
-		c->keys[c->count++] = sample(s, i);
+	if (c->count == 0 || slice_cmp(c->keys[c->count - 1], key) < 0)
+		c->keys[c->count++] = key;
 }
 
 shale_status cuts_init(struct cuts *c, struct version *v, const struct table_env *te, size_t n)
 {
 	struct samples s = { .bytes = &c->bytes };
-	uint8_t rank[SAMPLES];
+	uint8_t order[SAMPLES]; /* the samples by key */
 
 	*c = (struct cuts){ .count = 0 };
 	buf_init(&c->bytes, te->env);
@@ -100,9 +95,9 @@ shale_status cuts_init(struct cuts *c, struct version *v, const struct table_env
 	if (s.count < n)
 		return SHALE_OK;
 	for (size_t i = 0; i < s.count; i++)
-		rank[i] = (uint8_t)rank_of(&s, i);
+		order[rank_of(&s, i)] = (uint8_t)i;
 	for (size_t part = 1; part < n; part++)
-		add_cut(c, &s, rank, part, n);
+		add_cut(c, sample(&s, order[part * s.count / n]));
 	return SHALE_OK;
 }
 

@@ -104,8 +104,9 @@ uint64_t version_live_bytes(struct version *v);
 
 /*
  * Keys that cut a version's bytes into about n equal parts, by what the fence indexes of
- * its tables say; each behind the one before. There may be fewer than n - 1, or none: when
- * there are few blocks, or a table cannot be opened. The keys are in `bytes`.
+ * its tables say; each behind the one before. There may be fewer than n - 1, or none, when
+ * there are few blocks; and the parts are less equal when a table cannot be opened, since
+ * those behind it are not sampled. The keys are in `bytes`.
  */
 struct cuts {
 	size_t count;

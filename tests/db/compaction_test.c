@@ -6,14 +6,6 @@
 
 #include "base/lock.h"
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static uint64_t table_bytes(shale_db *db)
 {
 	shale_stats s = stats_of(db);

@@ -233,8 +233,6 @@ static void an_explanation_knows_ranges_and_time(void **state)
 	put_text(f, NULL, "cx", "above the range");
 	assert_ok(shale_put(f->db, &w, shale_str("expired"), shale_str("v")));
 	usleep(5000);
-	/* A merge, whenever it came, would drop the tombstones. */
-	assert_ok(shale_pause_compaction(f->db));
 	for (int in_table = 0; in_table < 2; in_table++) {
 		expect_outcome(f, "covered", SHALE_KEY_DELETED, in_table == 0);
 		expect_outcome(f, "cold", SHALE_KEY_DELETED, in_table == 0);

@@ -75,14 +75,6 @@ static const shale_job *last_of(shale_reason reason)
 	return NULL;
 }
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static void add(shale_work_stats *to, const shale_work_stats *w)
 {
 	to->jobs += w->jobs;

@@ -11,14 +11,6 @@
 
 enum { VALUE = 1000, KEYS = 200 };
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static shale_options with_threads(struct sim *sim, uint32_t threads)
 {
 	shale_options o = small_options(sim);
@@ -31,6 +23,17 @@ static shale_options with_threads(struct sim *sim, uint32_t threads)
 	o.default_cf.compaction.top_runs = 4;
 	o.default_cf.compaction.table_bytes = 64 << 10;
 	return o;
+}
+
+static uint32_t threads; /* of the run that is on */
+
+/* With each seed, and 1 to `most` threads by turns. */
+static void run_with_threads(uint64_t seeds, unsigned most, void (*fn)(void *sim))
+{
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
+		threads = 1 + (uint32_t)(seed % most);
+		run_sim(seed, fn);
+	}
 }
 
 /* Runs of all keys, one flush each. */
@@ -199,15 +202,13 @@ static void memtables_of_all_families_are_flushed_in_the_order_they_were_sealed(
 
 /* ---- making way ---- */
 
-static uint32_t threads;
-
 /* A merge of minutes is under way; runs of another family pile up. */
 static void make_way(void *arg)
 {
 	struct sim *sim = arg;
 	shale_options o = with_threads(sim, threads);
 	shale_cf_options few = o.default_cf;
-	uint64_t first, compactions;
+	uint64_t first, flushes;
 	shale_cf *other;
 	struct seen s;
 	shale_db *db;
@@ -230,9 +231,9 @@ static void make_way(void *arg)
 	need(s.id != 0 && s.jobs == 0);
 	need(look_for(db, NULL, SHALE_JOB_MERGE, SHALE_REASON_OTHER, first).id == 0);
 	/* And so do flushes. */
-	compactions = stats_of(db).flushes;
+	flushes = stats_of(db).flushes;
 	add_runs(db, other, 2, 4);
-	need(stats_of(db).flushes == compactions + 2);
+	need(stats_of(db).flushes == flushes + 2);
 	need(look_for(db, NULL, SHALE_JOB_MERGE, SHALE_REASON_OTHER, first).id == 0);
 	limit(db, 0);
 	need_ok(shale_wait_idle(db));
@@ -248,10 +249,7 @@ static void make_way(void *arg)
 static void a_long_merge_makes_way_for_what_holds_writers_up(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 9; seed++) {
-		threads = 1 + seed % 3;
-		run_sim(seed, make_way);
-	}
+	run_with_threads(9, 3, make_way);
 }
 
 struct asked {
@@ -306,18 +304,18 @@ static void make_way_when_asked(void *arg)
 static void a_merge_that_was_asked_for_takes_no_thread_from_others_for_good(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 6; seed++) {
-		threads = 1 + seed % 3;
-		run_sim(seed, make_way_when_asked);
-	}
+	run_with_threads(6, 3, make_way_when_asked);
 }
 
 /* ---- deadlines ---- */
 
-enum { HOUR_MS = 3600000 };
+enum {
+	HOUR_MS = 3600000,
+	SLOW = 10000, /* bytes a second: 32 MB in, 8 out; a piece is half a minute */
+};
 
 /* One family's merge takes more than an hour; another's deletes must be gone in one. */
-static void meet_the_deadline(void *arg)
+static void meet_the_deadline(void *arg, bool opened_anew)
 {
 	struct sim *sim = arg;
 	shale_options o = with_threads(sim, threads);
@@ -343,9 +341,17 @@ static void meet_the_deadline(void *arg)
 			put(db, NULL, i, 16000);
 		need_ok(shale_flush(db, NULL));
 	}
-	limit(db, 10000); /* 32 MB in, 8 out; a piece is half a minute */
 	first = next_id(db);
-	need_ok(shale_resume_compaction(db));
+	if (opened_anew) {
+		shale_cf_release(cf);
+		need_ok(shale_close(db));
+		o.rate.bytes_per_s = SLOW;
+		need_ok(shale_open(DIR, &o, &db));
+		need_ok(shale_cf_open(db, "hurry", &cf));
+	} else {
+		limit(db, SLOW);
+		need_ok(shale_resume_compaction(db));
+	}
 	for (unsigned minute = 0; minute < 60; minute++)
 		env_sleep_ns(sim_env(sim), 60 * SECOND);
 	s = look_for(db, cf, SHALE_JOB_MERGE, SHALE_MERGE_DEADLINE, first);
@@ -357,13 +363,22 @@ static void meet_the_deadline(void *arg)
 	need_ok(shale_close(db));
 }
 
+static void with_what_is_open(void *sim)
+{
+	meet_the_deadline(sim, false);
+}
+
+/* Nothing is written that would have the store look for what is urgent. */
+static void with_what_is_opened(void *sim)
+{
+	meet_the_deadline(sim, true);
+}
+
 static void a_deadline_is_met_though_all_threads_are_in_long_merges(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 4; seed++) {
-		threads = 1 + seed % 2;
-		run_sim(seed, meet_the_deadline);
-	}
+	run_with_threads(4, 2, with_what_is_open);
+	run_with_threads(4, 2, with_what_is_opened);
 }
 
 /* ---- several threads ---- */
@@ -454,10 +469,7 @@ static void share(void *arg)
 static void one_merge_is_done_by_several_threads_and_comes_out_the_same(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 8; seed++) {
-		threads = 1 + seed % 4;
-		run_sim(seed, share);
-	}
+	run_with_threads(8, 4, share);
 }
 
 /* A part fails: so does the merge, nothing stays, and the next try succeeds. */

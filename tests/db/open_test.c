@@ -2,6 +2,7 @@
 #include "db/fixture.h"
 
 #include "base/crc32c.h"
+#include "db/db.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -63,6 +64,37 @@ static void a_second_owner_is_kept_out(void **state)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	put_text(f, NULL, "still", "works");
+}
+
+/* One that has passed so much that the next move would have it flushed, as a writer forks. */
+static void an_inherited_iterator_does_not_wait_for_a_lock(void **state)
+{
+	enum { DEAD = 12000 };
+	struct fixture *f = *state;
+	shale_iter *it;
+	char key[16];
+	int status;
+	pid_t pid;
+
+	assert_ok(shale_pause_compaction(f->db));
+	for (int i = 0; i < DEAD; i++) {
+		snprintf(key, sizeof(key), "%08d", i);
+		assert_ok(shale_delete(f->db, NULL, shale_str(key)));
+	}
+	assert_ok(shale_iter_new(f->db, NULL, &it));
+	assert_status(shale_iter_first(it), SHALE_END);
+	fflush(NULL);
+	mutex_lock(&f->db->commit_mu);
+	pid = fork();
+	if (pid == 0) {
+		alarm(30);
+		_exit(shale_iter_first(it) == SHALE_FORKED ? 0 : 1);
+	}
+	mutex_unlock(&f->db->commit_mu);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	shale_iter_free(it);
 }
 
 /* Names and contents of a directory's files but the lock, in no order. */
@@ -171,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(missing_and_existing_stores_are_told_apart),
 		TEST(a_second_owner_is_kept_out),
+		TEST(an_inherited_iterator_does_not_wait_for_a_lock),
 		TEST(a_read_only_store_is_read_and_not_changed),
 		TEST(a_store_can_be_destroyed),
 	};

@@ -11,14 +11,6 @@
 
 enum { KEYS = 400, VALUE = 1000 };
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static uint64_t now_ns(struct sim *sim)
 {
 	return sim_get_stats(sim).now_ns;

@@ -10,14 +10,6 @@
 
 enum { MB = 1 << 20, MINUTE_MS = 60000, VALUE = 4000 };
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static uint64_t now_ns(struct sim *sim)
 {
 	return sim_get_stats(sim).now_ns;

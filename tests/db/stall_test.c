@@ -7,14 +7,6 @@
 
 #include "base/lock.h"
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static void slow_down(struct sim *sim, enum sim_op op, uint64_t ns)
 {
 	struct sim_latency slow = { 0 };

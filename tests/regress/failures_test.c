@@ -365,16 +365,6 @@ static void a_flush_does_not_fail_for_the_logs_sake(void **state)
 			run_sim(100 + i, stale);
 }
 
-/* A wait may end for no reason. */
-static void sleep_ns(const shale_env *env, uint64_t ns)
-{
-	uint64_t until = env_now_ns(env) + ns, now;
-	uint32_t word = 0;
-
-	while ((now = env_now_ns(env)) < until)
-		env->executor.ops->wait(env->executor.self, &word, 0, until - now);
-}
-
 static void starve(void *arg)
 {
 	struct sim *sim = arg;
@@ -392,13 +382,13 @@ static void starve(void *arg)
 	fault(sim, SIM_OPEN, ".sst", true, false);
 	fo.no_wait = true;
 	need_ok(shale_flush(db, &fo));
-	sleep_ns(env, 2000000000);
+	env_sleep_ns(env, 2000000000);
 	/* Taken before the write: the log's thread may be there at once. */
 	need_ok(shale_stats_get(db, &stats));
 	before = stats.log_syncs;
 	put(db, NULL, 2, 1000);
 	/* Ten intervals, less than background work waits after a failure. */
-	sleep_ns(env, 100000000);
+	env_sleep_ns(env, 100000000);
 	need_ok(shale_stats_get(db, &stats));
 	need(stats.log_syncs > before);
 	sim_fs_faults_clear(sim_get_fs(sim));

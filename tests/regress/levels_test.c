@@ -24,7 +24,7 @@ static void mark(const struct version *v, const struct pick *p)
 static void two_merges_into_an_empty_level_do_not_make_two_runs_of_it(void **state)
 {
 	shale_compaction c = { .policy = SHALE_LEVELED, .base_bytes = 1 << 20 };
-	struct policy_now now = { 0, UINT64_MAX, 10 };
+	struct policy_now now = { .oldest_snapshot = UINT64_MAX, .next_run = 10 };
 	struct policy_options o = policy_options_of(&c, 1 << 20);
 	struct table_meta *a = table(1, "a", "c", 40 << 20), *b = table(2, "m", "p", 40 << 20);
 	struct version_builder *builder = NULL;

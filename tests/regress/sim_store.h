@@ -34,6 +34,14 @@ static inline shale_options small_options(struct sim *sim)
 	return o;
 }
 
+static inline shale_stats stats_of(shale_db *db)
+{
+	shale_stats s = SHALE_STATS_INIT;
+
+	need_ok(shale_stats_get(db, &s));
+	return s;
+}
+
 /* Calls of one kind take `ns` from now on, others nothing. */
 static inline void slow_calls(struct sim *sim, enum sim_op op, uint64_t ns)
 {

@@ -1,14 +1,6 @@
 /* Writers are held back by what flushes and merges have yet to do, and by nothing else. */
 #include "regress/sim_store.h"
 
-static shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 /* One memtable may have all of the memtables' share of the budget. */
 static void fill_one(void *arg)
 {

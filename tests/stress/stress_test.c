@@ -473,13 +473,15 @@ static void run(void **state, shale_durability durability, uint64_t ms)
 	}
 	nanosleep(&pause, NULL);
 	/* On a busy machine it may be that none of them has run yet. */
-	while (atomic_load(&s.operations) == 0 || atomic_load(&s.views) == 0)
+	for (int i = 0;
+	     i < 60000 && (atomic_load(&s.operations) == 0 || atomic_load(&s.views) == 0); i++)
 		usleep(1000);
 	atomic_store(&s.done, true);
 	for (int i = 0; i < PARTS; i++)
 		pthread_join(threads[i], NULL);
 	printf("%" PRIu64 " operations, %" PRIu64 " views\n", atomic_load(&s.operations),
 	       atomic_load(&s.views));
+	assert_true(atomic_load(&s.operations) > 0 && atomic_load(&s.views) > 0);
 	assert_ok(shale_wait_idle(s.f->db));
 	assert_ok(shale_stats_get(s.f->db, &stats));
 	printf("%" PRIu64 " flushes, %" PRIu64 " merges\n", stats.flushes, stats.compactions);

@@ -33,6 +33,7 @@ struct model {
 		struct version *base;
 		struct pick pick;
 		struct pick_input *inputs;
+		struct pick_claim claim;
 	} job[JOBS];
 	unsigned moves, merges, drops;
 };
@@ -209,28 +210,49 @@ static void model_reclaim(const struct model *m, const struct model_job *j, stru
 	}
 }
 
+/* Those of all jobs that run. */
+static const struct pick_claim *model_claims(struct model *m)
+{
+	struct pick_claim *all = NULL;
+
+	for (unsigned i = 0; i < JOBS; i++)
+		if (m->job[i].running) {
+			m->job[i].claim = policy_claim(m->job[i].base, &m->job[i].pick);
+			m->job[i].claim.next = all;
+			all = &m->job[i].claim;
+		}
+	return all;
+}
+
 /* What is due, or now and then what there is room for. */
 static bool model_pick(struct model *m, struct model_job *j)
 {
 	uint64_t room = rand_below(&m->r, 4 * ENTRY * KEYS);
+	bool some;
 
 	switch (m->settling ? 9 : rand_below(&m->r, 16)) {
 	case 0:
-		return policy_pick_fitting(&m->o, m->v, room, 0, j->inputs, &j->pick);
+		some = policy_pick_fitting(&m->o, m->v, room, 0, j->inputs, &j->pick);
+		break;
 	case 1:
-		return policy_pick_hopeful(&m->o, m->v, room, 0, j->inputs, &j->pick);
+		some = policy_pick_hopeful(&m->o, m->v, room, 0, j->inputs, &j->pick);
+		break;
 	case 2:
-		return policy_pick_hopeful_nth(&m->o, m->v, room, (uint32_t)rand_below(&m->r, 4),
+		some = policy_pick_hopeful_nth(&m->o, m->v, room, (uint32_t)rand_below(&m->r, 4),
 					       j->inputs, &j->pick);
+		break;
 	case 3:
-		return policy_pick_cut(&m->o, m->v, room, j->inputs, &j->pick);
+		some = policy_pick_cut(&m->o, m->v, room, j->inputs, &j->pick);
+		break;
 	default:
 		return policy_pick(&m->o, m->v, &m->now, j->inputs, &j->pick) && j->pick.score >= 1;
 	}
+	return some && pick_is_free(m->v, &m->now, &j->pick);
 }
 
 static bool model_start(struct model *m, struct model_job *j)
 {
+	m->now.claims = model_claims(m);
 	j->inputs = calloc(m->v->run_count, sizeof(*j->inputs));
 	m->now.next_run = m->next_run;
 	if (!model_pick(m, j)) {

@@ -63,6 +63,7 @@ struct policy_case {
 	uint64_t snapshot;              /* the oldest one */
 	const char *lo, *hi;            /* asked for by hand: [lo, hi) */
 	bool manual;
+	const char *claimed_lo, *claimed_hi; /* of run 1, by a job that runs: [lo, hi] */
 };
 
 #define NEXT_RUN 77
@@ -102,6 +103,16 @@ static const struct policy_case cases[] = {
 	  .want = "nothing" },
 	{ .name = "top runs do not wait for a busy table beside them",
 	  .shape = "L0#5 c-f; L0#4 e-k; L7#1 a-b*",
+	  .want = "top runs: L0#5 c-f + L0#4 e-k -> L7#1" },
+	{ .name = "top runs wait for what another job claims, though no table is there",
+	  .shape = "L0#5 c-f; L0#4 e-k; L7#1 a-b* x-y*",
+	  .claimed_lo = "a",
+	  .claimed_hi = "y",
+	  .want = "nothing" },
+	{ .name = "top runs do not wait for a claim that ends before them",
+	  .shape = "L0#5 c-f; L0#4 e-k; L7#1 a-b* x-y",
+	  .claimed_lo = "a",
+	  .claimed_hi = "b",
 	  .want = "top runs: L0#5 c-f + L0#4 e-k -> L7#1" },
 	{ .name = "top runs stop at a level that holds data above the base",
 	  .shape = "L0#7 c-f; L0#6 c-f; L5#3 x-z*:10; L7#1 a-z:5000",
@@ -273,6 +284,12 @@ static const struct policy_case cases[] = {
 	  .o = &tiered,
 	  .shape = "L7#5 a-c; L7#4 b-d; L7#3 c-f x-z",
 	  .want = "level runs: L7#5 a-c + L7#4 b-d + L7#3 c-f -> L7#3" },
+	{ .name = "tiered: but not into a gap that another job claims",
+	  .o = &tiered,
+	  .shape = "L1#5 m-n; L1#4 o-p; L1#3 q-r; L1#1 a-c* x-z*",
+	  .claimed_lo = "a",
+	  .claimed_hi = "z",
+	  .want = "nothing" },
 	{ .name = "tiered: many runs beside each other are moved together",
 	  .o = &tiered,
 	  .shape = "L1#9 k-l; L1#8 i-j; L1#7 g-h; L1#6 e-f; L1#5 c-d; L1#4 a-b",
@@ -396,8 +413,8 @@ static const struct policy_case cases[] = {
 	{ .name = "deleted: also where that is much, if the tombstones may hide most of it",
 	  .o = &tiered,
 	  .snapshot = UINT64_MAX,
-	  .shape = "L6#2 a-c~:200; L7#1 a-b:400 x-y",
-	  .want = "deleted: L6#2 a-c + L7#1 a-b -> L7#1" },
+	  .shape = "L0#2 a-c~:200; L7#1 a-b:400 x-y",
+	  .want = "deleted: L0#2 a-c + L7#1 a-b -> L7#1" },
 	{ .name = "deleted: but not with more than they may hide twice over",
 	  .o = &tiered,
 	  .snapshot = UINT64_MAX,
@@ -476,10 +493,17 @@ static void picks_as_it_should(void **state)
 	shale_slice hi = c->hi != NULL ? shale_str(c->hi) : slice_from(NULL, 0);
 	const struct policy_options *o = c->o != NULL ? c->o : &usual;
 	struct policy_now at = now;
+	struct pick_claim claim;
 	struct pick p;
 	char got[1024] = "nothing";
 
 	at.oldest_snapshot = c->snapshot;
+	if (c->claimed_lo != NULL) {
+		claim = (struct pick_claim){ .run = 1,
+					     .lo = shale_str(c->claimed_lo),
+					     .hi = shale_str(c->claimed_hi) };
+		at.claims = &claim;
+	}
 	inputs[v->run_count] = (struct pick_input){ 4711, 4711, 4711 };
 	if (c->manual ? policy_pick_range(o, v, lo, hi, &at, inputs, &p)
 		      : policy_pick(o, v, &at, inputs, &p))

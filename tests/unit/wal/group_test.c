@@ -6,8 +6,6 @@
 #include "unit/base/tasks.h"
 #include "unit/wal/fixture.h"
 
-enum { SYNC_US = 100 };
-
 /* As test_scale(), within what the fixture's manifest can hold. */
 static uint64_t scaled(uint64_t n)
 {
@@ -159,11 +157,12 @@ static void janitor(void *arg)
 
 static void slow_sync(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
 {
-	(void)arg;
+	const uint64_t *ns = arg;
+
 	(void)fs;
 	(void)name;
 	if (op == SIM_SYNC)
-		env_sleep_ns(shale_env_default(), SYNC_US * 1000);
+		env_sleep_ns(shale_env_default(), *ns);
 }
 
 static void check_all_read(struct log *l)
@@ -175,33 +174,44 @@ static void check_all_read(struct log *l)
 	assert_int_equal(r.next, l->next_seq);
 }
 
+/* Eight writers wait for each commit; how many syncs a thousand commits took. */
+static uint64_t syncs_of_writers(bool staged, uint64_t sync_ns)
+{
+	struct log *l = log_new(staged ? WAL_STAGED : WAL_MAPPED);
+	struct tasks tasks;
+	struct front f;
+	uint64_t syncs;
+
+	l->config.segment_bytes = 1 << 20;
+	wal_free(l->w);
+	log_start(l, 0);
+	sim_fs_on_call(l->disk.fs, slow_sync, &sync_ns);
+	front_init(&f, l, &l->disk.env, scaled(150), 1);
+	tasks_start(&tasks, 8, writer, &f);
+	tasks_join(&tasks);
+	syncs = stats_sum(&l->stats, STAT_LOG_SYNCS);
+	assert_int_equal(atomic_load(&f.failed), 0);
+	assert_int_equal(atomic_load(&f.synced), 8 * f.rounds);
+	print_message("%" PRIu64 " syncs for %" PRIu64 " commits\n", syncs,
+		      atomic_load(&f.commits));
+	assert_int_equal(wal_durable_lsn(l->w), wal_completed_lsn(l->w));
+	assert_int_equal(wal_durable_seq(l->w), l->next_seq - 1);
+	check_all_read(l);
+	syncs = 1000 * syncs / atomic_load(&f.commits);
+	log_free(l);
+	return syncs;
+}
+
 static void one_sync_serves_all_who_wait(void **state)
 {
 	(void)state;
 	for (int k = 0; k < 2; k++) {
-		struct log *l = log_new(k ? WAL_STAGED : WAL_MAPPED);
-		struct tasks tasks;
-		struct front f;
-		uint64_t syncs;
+		uint64_t sync_ns = 100000, syncs = 1000;
 
-		l->config.segment_bytes = 1 << 20;
-		wal_free(l->w);
-		log_start(l, 0);
-		sim_fs_on_call(l->disk.fs, slow_sync, NULL);
-		front_init(&f, l, &l->disk.env, scaled(150), 1);
-		tasks_start(&tasks, 8, writer, &f);
-		tasks_join(&tasks);
-		syncs = stats_sum(&l->stats, STAT_LOG_SYNCS);
-		assert_int_equal(atomic_load(&f.failed), 0);
-		assert_int_equal(atomic_load(&f.synced), 8 * f.rounds);
-		print_message("%" PRIu64 " syncs for %" PRIu64 " commits\n", syncs,
-			      atomic_load(&f.commits));
-		/* Of 8 writers nearly all wait while one leads. */
-		assert_true(syncs * 2 < atomic_load(&f.commits));
-		assert_int_equal(wal_durable_lsn(l->w), wal_completed_lsn(l->w));
-		assert_int_equal(wal_durable_seq(l->w), l->next_seq - 1);
-		check_all_read(l);
-		log_free(l);
+		/* Nearly all wait while one leads, if a sync takes as long as they need to come. */
+		for (int i = 0; i < 3 && syncs >= 500; i++, sync_ns *= 10)
+			syncs = syncs_of_writers(k != 0, sync_ns);
+		assert_true(syncs < 500);
 	}
 }
 
@@ -253,10 +263,11 @@ static void a_failure_reaches_every_writer(void **state)
 		struct sim_fault fault = {
 			.op = SIM_SYNC, .name_ends = ".log", .nth = 20, .err = EIO
 		};
+		uint64_t sync_ns = 100000;
 		struct tasks tasks;
 		struct front f;
 
-		sim_fs_on_call(l->disk.fs, slow_sync, NULL);
+		sim_fs_on_call(l->disk.fs, slow_sync, &sync_ns);
 		sim_fs_fault(l->disk.fs, &fault);
 		front_init(&f, l, &l->disk.env, 100000, 1);
 		tasks_start(&tasks, 8, writer, &f);
