@@ -25,14 +25,6 @@ static inline uint64_t schedules(void)
 	return SLOW_BUILD ? 1 : test_scale(2);
 }
 
-static inline shale_stats stats_of(shale_db *db)
-{
-	shale_stats s = SHALE_STATS_INIT;
-
-	need_ok(shale_stats_get(db, &s));
-	return s;
-}
-
 static inline void sleep_ms(struct sim *sim, uint64_t ms)
 {
 	const shale_env *env = sim_env(sim);
