@@ -19,6 +19,9 @@
 
 enum { KEY = 16, VALUE = 100, ROUNDS = 3 };
 
+static char dir[512], store[520];
+static pid_t owner; /* of both */
+
 static void check(shale_status rc, const char *what)
 {
 	if (rc < 0) {
@@ -53,7 +56,7 @@ static uint64_t mix(uint64_t x)
 }
 
 /* In a process of its own, which ends without a word. */
-static void write_and_die(const char *dir, uint64_t records, uint64_t group)
+static void write_and_die(uint64_t records, uint64_t group)
 {
 	shale_options o = SHALE_OPTIONS_INIT;
 	char key[KEY + 1], value[VALUE];
@@ -64,7 +67,7 @@ static void write_and_die(const char *dir, uint64_t records, uint64_t group)
 	o.memtable_bytes = UINT64_C(2) << 30;
 	o.durability = SHALE_PROCESS;
 	o.error_if_exists = true;
-	check(shale_open(dir, &o, &db), "open to write");
+	check(shale_open(store, &o, &db), "open to write");
 	check(shale_batch_new(&b), "batch");
 	memset(value, 'v', sizeof(value));
 	for (uint64_t i = 0; i < records; i++) {
@@ -80,7 +83,7 @@ static void write_and_die(const char *dir, uint64_t records, uint64_t group)
 	_exit(0);
 }
 
-static void reopen(const char *dir, bool read_only, uint64_t records)
+static void reopen(bool read_only, uint64_t records)
 {
 	shale_options o = SHALE_OPTIONS_INIT;
 	shale_stats s = SHALE_STATS_INIT;
@@ -92,7 +95,7 @@ static void reopen(const char *dir, bool read_only, uint64_t records)
 	o.read_only = read_only;
 	wall = wall_s();
 	cpu = cpu_s();
-	check(shale_open(dir, &o, &db), "open");
+	check(shale_open(store, &o, &db), "open");
 	wall = wall_s() - wall;
 	cpu = cpu_s() - cpu;
 	check(shale_stats_get(db, &s), "stats");
@@ -103,29 +106,43 @@ static void reopen(const char *dir, bool read_only, uint64_t records)
 	check(shale_close(db), "close");
 }
 
+/* However the program ends; a child leaves it to its parent. */
+static void remove_store(void)
+{
+	if (getpid() != owner)
+		return;
+	(void)shale_destroy(store, NULL);
+	if (rmdir(dir) != 0)
+		perror(dir);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000000;
 	const char *base = argc > 2 ? argv[2] : "/tmp";
 	uint64_t group = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
-	char dir[512], store[520];
 	int status = 1;
 	pid_t child;
 
-	snprintf(dir, sizeof(dir), "%s/replay.XXXXXX", base);
-	if (records == 0 || group == 0 || mkdtemp(dir) == NULL) {
+	if (records == 0 || group == 0) {
 		fprintf(stderr, "usage: replay [records [directory [batch]]]\n");
 		return 2;
 	}
+	snprintf(dir, sizeof(dir), "%s/replay.XXXXXX", base);
+	if (mkdtemp(dir) == NULL) {
+		perror(dir);
+		return 1;
+	}
 	snprintf(store, sizeof(store), "%s/store", dir);
+	owner = getpid();
+	atexit(remove_store);
 	child = fork();
 	if (child == 0)
-		write_and_die(store, records, group);
+		write_and_die(records, group);
 	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
 		return 1;
 	for (int i = 0; i < ROUNDS; i++)
-		reopen(store, true, records);
-	reopen(store, false, records);
-	check(shale_destroy(store, NULL), "destroy");
-	return rmdir(dir) != 0;
+		reopen(true, records);
+	reopen(false, records);
+	return 0;
 }
