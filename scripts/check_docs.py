@@ -2,6 +2,7 @@
 """Checks the documentation against the tree.
 
   - relative links in *.md lead to a file, and to a heading of it where they say so
+  - a decision has a number of its own, and its heading says it
   - a C program in README.md (a block with main) is, letter for letter, a file of
     examples/, which the tests compile and run
 
@@ -57,10 +58,21 @@ def example_faults(root):
             yield f"README.md: no file of examples/ is the program beginning {body[:40]!r}"
 
 
+def decision_faults(root):
+    seen = {}
+    for path in sorted((root / "docs" / "decisions").glob("[0-9]*.md")):
+        number = path.name.partition("-")[0]
+        if number in seen:
+            yield f"{path.relative_to(root)}: has the number of {seen[number]}"
+        seen[number] = path.name
+        if not path.read_text().startswith(f"# {int(number)}. "):
+            yield f"{path.relative_to(root)}: its heading does not begin with {int(number)}"
+
+
 def main():
     default = pathlib.Path(__file__).resolve().parent.parent
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    found = [*link_faults(root), *example_faults(root)]
+    found = [*link_faults(root), *decision_faults(root), *example_faults(root)]
     for fault in found:
         print(fault)
     print(f"check_docs: {len(found)} faults")
