@@ -348,8 +348,9 @@ typedef struct shale_compact_options {
  * read_only it opens.
  *
  * A file that a merge has freed is deleted in steps, no faster than
- * delete_bytes_per_s on average, but faster where that would take over a minute,
- * and at once without room or at shale_close().
+ * delete_bytes_per_s on average, but faster where that would take over a minute, and at
+ * once where more waits than 16 MiB and an eighth of the other files, without room, or
+ * at shale_close().
  */
 
 /* ---- a store ------------------------------------------------------------ */

@@ -2,8 +2,9 @@
  * Files that nothing refers to any more. To free the blocks of a large file takes a
  * file system long, and others wait meanwhile, so files go at a bounded rate, large
  * ones cut shorter step by step. What waits is not without bound: the rate is at
- * least one that would end it in a minute. Where there is no room, and when the
- * store is closed, everything goes at once.
+ * least one that would end it in a minute, and what exceeds an eighth of all other
+ * files does not wait, or a store that is written to would take twice its room. Where
+ * there is no room, and when the store is closed, everything goes at once.
  *
  * A file that cannot be deleted is an orphan at the next open, as is one that was
  * cut short when the process died: the manifest names neither.
@@ -14,6 +15,8 @@ enum {
 	BURST_NS = 125000000, /* of deleting ahead of the rate */
 	STEPS_PER_S = 8,
 	MINUTE_S = 60,
+	WAITING_SHARE = 8,        /* of the other files' bytes */
+	WAITING_LEAST = 16 << 20, /* bytes that may wait in any store */
 };
 
 /* Under garbage_mu. Without memory the file stays until the next open. */
@@ -43,13 +46,22 @@ void garbage_add(void *arg, uint64_t number, uint64_t bytes)
 	scheduler_kick(db->scheduler);
 }
 
+/* Under garbage_mu. */
+static bool too_much_waits(const shale_db *db)
+{
+	uint64_t all = store_used(db->store), waiting = db->garbage_bytes;
+	uint64_t others = all > waiting ? all - waiting : 0;
+
+	return waiting > WAITING_LEAST && waiting > others / WAITING_SHARE;
+}
+
 /* Bytes to delete now; 0: not yet. Under garbage_mu. */
 static uint64_t step_now(shale_db *db, uint64_t bytes, uint64_t *wait_ns)
 {
 	uint64_t rate = db->options.delete_bytes_per_s, now, ahead, step;
 
 	if (wait_ns == NULL || rate == UINT64_MAX ||
-	    atomic_load_explicit(&db->space_short, memory_order_relaxed))
+	    atomic_load_explicit(&db->space_short, memory_order_relaxed) || too_much_waits(db))
 		return UINT64_MAX;
 	if (rate < db->garbage_bytes / MINUTE_S)
 		rate = db->garbage_bytes / MINUTE_S;

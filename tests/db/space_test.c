@@ -319,6 +319,36 @@ static void delete_slowly(void *arg)
 	need(files_bytes(sim) < 1 << 20);
 }
 
+/* Most of the store is deleted: that is more than may wait. */
+static void delete_much(void *arg)
+{
+	enum { PUTS = 40000 };
+	struct sim *sim = arg;
+	shale_options o = space_options(sim);
+	struct rand r;
+	shale_db *db;
+
+	rand_seed(&r, 6);
+	o.delete_bytes_per_s = 1 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < PUTS; i++)
+		need_ok(put_random(db, i, &r));
+	need_ok(shale_wait_idle(db));
+	need(stats_of(db).space_used > 24 << 20);
+	need_ok(shale_delete_range(db, NULL, shale_str("key"), shale_str("kez")));
+	need_ok(shale_compact(db, NULL));
+	sleep_ms(sim, 1000);
+	need(stats_of(db).garbage_bytes <= 16 << 20);
+	need(stats_of(db).garbage_bytes > 12 << 20);
+	need_ok(shale_close(db));
+}
+
+static void what_is_too_much_does_not_wait(void **state)
+{
+	(void)state;
+	run_sim(1, delete_much);
+}
+
 static void files_are_deleted_at_their_pace(void **state)
 {
 	(void)state;
@@ -334,6 +364,7 @@ int main(void)
 		cmocka_unit_test(deletes_in_a_full_store_let_writes_go_on_under_every_policy),
 		cmocka_unit_test(a_log_that_a_full_disk_cut_off_is_begun_anew),
 		cmocka_unit_test(files_are_deleted_at_their_pace),
+		cmocka_unit_test(what_is_too_much_does_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
