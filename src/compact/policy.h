@@ -35,7 +35,6 @@ struct policy_options {
 	uint64_t base_bytes, table_bytes, window_ms, max_bytes, delete_within_ms;
 };
 
-/* What a pick needs beside the stack. */
 /*
  * What a job that runs puts into a run: its outputs may lie anywhere between its smallest
  * and its largest key, in gaps between its inputs as well. So nothing else goes there.
@@ -47,6 +46,7 @@ struct pick_claim {
 	struct pick_claim *next;
 };
 
+/* What a pick needs beside the stack. */
 struct policy_now {
 	uint64_t wall_ms;
 	uint64_t oldest_snapshot;        /* sequence; UINT64_MAX: none */

@@ -143,21 +143,22 @@ static uint64_t size_of(struct store *s, const struct store_path *path)
 
 shale_status store_delete(struct store *s, enum object_kind kind, uint64_t number)
 {
-	struct object_name name = object_name(kind, number);
-	struct store_path path;
-	shale_status rc = store_writable(s, name.text);
-	uint64_t size;
-	int err;
+	uint64_t left;
 
-	if (rc != SHALE_OK)
-		return rc;
-	store_path_to(s, name.text, &path);
-	size = size_of(s, &path);
-	err = fs_unlink(s->env, path.text);
+	return store_delete_some(s, kind, number, UINT64_MAX, &left);
+}
+
+/* Cut off the last `step` bytes. False: it could not be. */
+static bool shorten(struct store *s, const struct store_path *path, uint64_t size, uint64_t step)
+{
+	shale_file *f = NULL;
+	int err = fs_open(s->env, path->text, SHALE_FILE_WRITE, &f);
+
 	if (err < 0)
-		return err_sys(-err, name.text, "cannot delete %s", path.text);
-	store_shrank(s, size);
-	return SHALE_OK;
+		return false;
+	err = s->env->fs.ops->truncate(s->env->fs.self, f, size - step);
+	fs_close(s->env, f);
+	return err >= 0;
 }
 
 shale_status store_delete_some(struct store *s, enum object_kind kind, uint64_t number,
@@ -166,7 +167,6 @@ shale_status store_delete_some(struct store *s, enum object_kind kind, uint64_t 
 	struct object_name name = object_name(kind, number);
 	shale_status rc = store_writable(s, name.text);
 	struct store_path path;
-	shale_file *f = NULL;
 	uint64_t size;
 	int err;
 
@@ -175,17 +175,15 @@ shale_status store_delete_some(struct store *s, enum object_kind kind, uint64_t 
 		return rc;
 	store_path_to(s, name.text, &path);
 	size = size_of(s, &path);
-	if (size <= step)
-		return store_delete(s, kind, number);
-	err = fs_open(s->env, path.text, SHALE_FILE_WRITE, &f);
-	if (err >= 0) {
-		err = s->env->fs.ops->truncate(s->env->fs.self, f, size - step);
-		fs_close(s->env, f);
+	if (size > step && shorten(s, &path, size, step)) {
+		store_shrank(s, step);
+		*left = size - step;
+		return SHALE_OK;
 	}
-	if (err < 0) /* then as a whole */
-		return store_delete(s, kind, number);
-	store_shrank(s, step);
-	*left = size - step;
+	err = fs_unlink(s->env, path.text);
+	if (err < 0)
+		return err_sys(-err, name.text, "cannot delete %s", path.text);
+	store_shrank(s, size);
 	return SHALE_OK;
 }
 

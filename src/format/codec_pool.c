@@ -57,6 +57,17 @@ static bool give(_Atomic(void *) *slots, void *context)
 	return false;
 }
 
+/* Keep a context of so many bytes; false: there are enough. */
+static bool keep(struct codec_pool *p, _Atomic(void *) *slots, void *context, size_t bytes)
+{
+	/* Counted before another can take it. */
+	count(p, (int64_t)bytes);
+	if (give(slots, context))
+		return true;
+	count(p, -(int64_t)bytes);
+	return false;
+}
+
 void *codec_pool_take_pack(struct codec_pool *p)
 {
 	void *context = p != NULL ? take(p->pack) : NULL;
@@ -69,16 +80,8 @@ void *codec_pool_take_pack(struct codec_pool *p)
 
 void codec_pool_give_pack(struct codec_pool *p, void *context)
 {
-	int64_t bytes = (int64_t)ZSTD_sizeof_CCtx(context);
-
-	/* Counted before another can take it. */
-	if (p != NULL)
-		count(p, bytes);
-	if (p != NULL && give(p->pack, context))
-		return;
-	if (p != NULL)
-		count(p, -bytes);
-	ZSTD_freeCCtx(context);
+	if (p == NULL || !keep(p, p->pack, context, ZSTD_sizeof_CCtx(context)))
+		ZSTD_freeCCtx(context);
 }
 
 void *codec_pool_take_unpack(struct codec_pool *p)
@@ -93,15 +96,8 @@ void *codec_pool_take_unpack(struct codec_pool *p)
 
 void codec_pool_give_unpack(struct codec_pool *p, void *context)
 {
-	int64_t bytes = (int64_t)ZSTD_sizeof_DCtx(context);
-
-	if (p != NULL)
-		count(p, bytes);
-	if (p != NULL && give(p->unpack, context))
-		return;
-	if (p != NULL)
-		count(p, -bytes);
-	ZSTD_freeDCtx(context);
+	if (p == NULL || !keep(p, p->unpack, context, ZSTD_sizeof_DCtx(context)))
+		ZSTD_freeDCtx(context);
 }
 
 void codec_pool_fini(struct codec_pool *p)

@@ -43,8 +43,7 @@ static void writes_leave_the_reserve_and_go_on_when_the_disk_has_room(void **sta
 {
 	(void)state;
 	for (durability = SHALE_EPHEMERAL; durability <= SHALE_DURABLE; durability++)
-		for (uint64_t seed = 1; seed <= schedules(); seed++)
-			run_sim(seed, keep_reserve);
+		run_schedules(keep_reserve);
 }
 
 /* Owning a store takes some bytes; reading it takes none. */
@@ -224,8 +223,7 @@ static void fail_once(void *arg)
 static void a_merge_that_frees_room_is_tried_again(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= schedules(); seed++)
-		run_sim(seed, fail_once);
+	run_schedules(fail_once);
 }
 
 /*
@@ -264,8 +262,7 @@ static void write_no_file(void *arg)
 static void where_no_file_can_be_written_a_merge_that_writes_none_frees_room(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= schedules(); seed++)
-		run_sim(seed, write_no_file);
+	run_schedules(write_no_file);
 }
 
 /* Every second stretch of 20 keys: ranges alone, all in one table, and half of what they
@@ -299,8 +296,7 @@ static void delete_stretches(void *arg)
 static void tombstones_of_ranges_are_cut_to_what_fits_in(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= schedules(); seed++)
-		run_sim(seed, delete_stretches);
+	run_schedules(delete_stretches);
 }
 
 /* What a snapshot still sees cannot go; once it is released it can. */
@@ -329,8 +325,7 @@ static void release_late(void *arg)
 static void what_a_snapshot_kept_makes_room_when_it_goes(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= schedules(); seed++)
-		run_sim(seed, release_late);
+	run_schedules(release_late);
 }
 
 /* Of one family nothing can be freed, whatever is tried; of the other all. */
@@ -364,8 +359,7 @@ static void help_the_other(void *arg)
 static void a_family_without_hope_does_not_hold_up_another(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= schedules(); seed++)
-		run_sim(seed, help_the_other);
+	run_schedules(help_the_other);
 }
 
 int main(void)
@@ -381,7 +375,5 @@ int main(void)
 		cmocka_unit_test(a_family_without_hope_does_not_hold_up_another),
 	};
 
-	if (getenv("T"))
-		cmocka_set_test_filter(getenv("T"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

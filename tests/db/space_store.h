@@ -19,10 +19,13 @@ enum { SLOW_BUILD = true };
 enum { SLOW_BUILD = false };
 #endif
 
-/* To fill a store takes a while: how often under different schedules. */
-static inline uint64_t schedules(void)
+/* To fill a store takes a while: few times, under different schedules. */
+static inline void run_schedules(void (*fn)(void *sim))
 {
-	return SLOW_BUILD ? 1 : test_scale(2);
+	uint64_t schedules = SLOW_BUILD ? 1 : test_scale(2);
+
+	for (uint64_t seed = 1; seed <= schedules; seed++)
+		run_sim(seed, fn);
 }
 
 static inline void sleep_ms(struct sim *sim, uint64_t ms)

@@ -57,8 +57,7 @@ static void a_store_keeps_its_quota_and_goes_on_when_there_is_room(void **state)
 	(void)state;
 	for (quota_durability = SHALE_EPHEMERAL; quota_durability <= SHALE_DURABLE;
 	     quota_durability++)
-		for (uint64_t seed = 1; seed <= schedules(); seed++)
-			run_sim(seed, keep_quota);
+		run_schedules(keep_quota);
 }
 
 static shale_policy overwrite_policy;
@@ -89,8 +88,7 @@ static void overwrites_stay_within_the_quota(void **state)
 {
 	(void)state;
 	for (overwrite_policy = SHALE_LEVELED; overwrite_policy <= SHALE_HYBRID; overwrite_policy++)
-		for (uint64_t seed = 1; seed <= schedules(); seed++)
-			run_sim(seed, overwrite);
+		run_schedules(overwrite);
 }
 
 /* ---- a full store, half of which is deleted ---- */
@@ -273,8 +271,7 @@ static void a_log_that_a_full_disk_cut_off_is_begun_anew(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		log_op = cases[i].op;
 		log_errno = cases[i].err;
-		for (uint64_t seed = 1; seed <= schedules(); seed++)
-			run_sim(seed, cut_off_log);
+		run_schedules(cut_off_log);
 	}
 }
 
@@ -352,8 +349,7 @@ static void what_is_too_much_does_not_wait(void **state)
 static void files_are_deleted_at_their_pace(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= schedules(); seed++)
-		run_sim(seed, delete_slowly);
+	run_schedules(delete_slowly);
 }
 
 int main(void)
