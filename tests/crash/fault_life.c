@@ -193,7 +193,7 @@ static void get_all(struct run *r, struct content *out)
 			out->unknown[f][k] = failed(r, rc);
 			if (rc != SHALE_OK)
 				continue;
-			out->id[f][k] = (uint32_t)strtoul(v.data, NULL, 10);
+			out->id[f][k] = (uint32_t)test_number(slice_from(v.data, v.size), 0);
 			CHECK(r,
 			      slice_eq(slice_from(v.data, v.size), make_value(want, out->id[f][k])),
 			      "key %zu holds what was never written", k);
@@ -218,12 +218,12 @@ static void scan_against(struct run *r, const struct content *got, bool back)
 		return;
 	rc = back ? shale_iter_last(it) : shale_iter_first(it);
 	for (; rc == SHALE_OK; rc = back ? shale_iter_prev(it) : shale_iter_next(it)) {
-		size_t k = strtoul((const char *)shale_iter_key(it).data + 3, NULL, 10);
-		shale_slice value;
+		shale_slice key = shale_iter_key(it), value;
+		size_t k = test_number(key, 3);
 
 		if (failed(r, shale_iter_value(it, &value)))
 			break;
-		CHECK(r, k < KEYS && got->id[0][k] == strtoul(value.data, NULL, 10),
+		CHECK(r, k < KEYS && got->id[0][k] == test_number(value, 0),
 		      "a scan sees another value of key %zu", k);
 		seen++;
 	}

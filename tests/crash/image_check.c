@@ -139,7 +139,7 @@ static void get_all(struct run *r, const shale_read_options *o, uint32_t *ids, s
 		      shale_status_name(rc));
 		if (rc == SHALE_NOT_FOUND)
 			continue;
-		ids[k] = (uint32_t)strtoul(v.data, NULL, 10);
+		ids[k] = (uint32_t)test_number(slice_from(v.data, v.size), 0);
 		CHECK(r, slice_eq(slice_from(v.data, v.size), make_value(want, ids[k])),
 		      "key %zu holds what was never written", k);
 		shale_value_release(&v);
@@ -165,10 +165,9 @@ static void scan_all(struct run *r, const shale_read_options *o, const uint32_t 
 		if (at.size != 6 || memcmp(at.data, "key", 3) != 0)
 			continue;
 		CHECK(r, shale_iter_value(it, &value) == SHALE_OK, "value");
-		k = strtoul((const char *)at.data + 3, NULL, 10);
+		k = test_number(at, 3);
 		CHECK(r,
-		      slice_eq(at, make_key(key, k)) && k < KEYS &&
-			      ids[k] == strtoul(value.data, NULL, 10),
+		      slice_eq(at, make_key(key, k)) && k < KEYS && ids[k] == test_number(value, 0),
 		      "a scan sees another entry at key %zu", k);
 		seen++;
 	}

@@ -21,6 +21,16 @@ uint64_t test_scale(uint64_t n)
 	return n != 0 ? n : 1;
 }
 
+uint64_t test_number(shale_slice text, size_t from)
+{
+	const char *digits = text.data;
+	uint64_t number = 0;
+
+	for (size_t i = from; i < text.size && digits[i] >= '0' && digits[i] <= '9'; i++)
+		number = number * 10 + (uint64_t)(digits[i] - '0');
+	return number;
+}
+
 char *test_dir_new(void)
 {
 	const char *base = getenv("TMPDIR");

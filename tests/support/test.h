@@ -31,6 +31,9 @@ void test_dir_remove(char *dir);
 void test_assert_status(shale_status rc, shale_status expected, const char *what, const char *file,
 			int line);
 
+/* The decimal number in text at byte `from`; a slice has no zero byte behind it for strtoul(). */
+uint64_t test_number(shale_slice text, size_t from);
+
 /* Slice equality with a readable failure. */
 #define assert_slice(s, text)                                                                      \
 	test_assert_slice((s), slice_from(text, strlen(text)), __FILE__, __LINE__)
