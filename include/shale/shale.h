@@ -367,7 +367,9 @@ typedef struct shale_compact_options {
 SHALE_API shale_status shale_open(const char *path, const shale_options *o, shale_db **out);
 
 /*
- * Stop background work, make what is in the log durable, release everything.
+ * Stop background work, write what is in memory to tables where it is more than 256 KiB
+ * (the next open would take long otherwise), make what is in the log durable, release
+ * everything.
  * The handle is gone whatever is returned; a failure says what could not be
  * made durable. All iterators, snapshots, values and families must have been
  * given back, no other call may be running. NULL is allowed.
@@ -602,7 +604,7 @@ typedef enum shale_reason {
 					passed many dead entries and half of the memtable are
 					tombstones */
 	SHALE_FLUSH_OPEN = 5,        /* it was recovered from the log */
-	SHALE_FLUSH_CLOSE = 6,       /* a store without a log was closed */
+	SHALE_FLUSH_CLOSE = 6,       /* the store was closed */
 	SHALE_MERGE_TOP_RUNS = 7,    /* level 0 had top_runs runs */
 	SHALE_MERGE_LEVEL_SIZE = 8,  /* a level was too large for the one beneath */
 	SHALE_MERGE_LEVEL_RUNS = 9,  /* a level had more runs than max_runs */

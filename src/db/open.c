@@ -3,7 +3,11 @@
 
 #include <errno.h>
 
-enum { PEEK_TRIES = 10, PEEK_MEMORY = 1 << 20 };
+enum {
+	PEEK_TRIES = 10,
+	PEEK_MEMORY = 1 << 20,
+	CLOSE_LEAVES = 256 << 10, /* bytes in the log: some milliseconds of replay */
+};
 
 /* "file:" names the local store, the only kind so far; another scheme is refused. */
 static shale_status local_path(const char *path, const char **out)
@@ -235,24 +239,53 @@ shale_status shale_peek(const char *path, const shale_options *o,
 	return rc;
 }
 
-/* Without a log, a clean end still keeps the data. */
-static shale_status flush_unlogged(shale_db *db)
+static uint64_t unflushed_bytes(const shale_db *db)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < db->family_count; i++) {
+		const shale_cf *cf = db->families[i];
+
+		sum += cf->active->used ? memtable_bytes(cf->active->table) : 0;
+		for (const struct mem *m = cf->oldest; m != NULL; m = m->newer)
+			sum += m->bytes;
+	}
+	return sum;
+}
+
+static shale_status flush_all(shale_db *db)
 {
 	shale_status rc = SHALE_OK;
 
-	for (size_t i = 0; i < db->family_count && rc >= 0; i++) {
-		mutex_lock(&db->commit_mu);
-		rc = seal_family(db, db->families[i], SHALE_FLUSH_CLOSE);
-		mutex_unlock(&db->commit_mu);
-	}
+	for (size_t i = 0; i < db->family_count && rc >= 0; i++)
+		do {
+			mutex_lock(&db->commit_mu);
+			rc = seal_family(db, db->families[i], SHALE_FLUSH_CLOSE);
+			mutex_unlock(&db->commit_mu);
+			/* With too many sealed, one of them has to go first. */
+		} while (rc == SHALE_MORE && flush_some(db));
 	while (rc >= 0 && flush_some(db))
 		;
-	if (rc >= 0 && db->soft_status < 0) {
+	if (rc >= 0 && unflushed_bytes(db) != 0) {
 		/* It may have failed in the background: the sentence is not this thread's. */
 		*err_last() = db->soft_error;
 		rc = db->soft_status;
 	}
 	return rc;
+}
+
+/*
+ * Without a log, a clean end still keeps the data. With one, what would take long to
+ * replay goes into tables now, as it would at the next open. Where that fails, for want of
+ * room say, it stays in the log.
+ */
+static shale_status end_memtables(shale_db *db)
+{
+	if (db->options.durability == SHALE_EPHEMERAL)
+		return flush_all(db);
+	if (unflushed_bytes(db) > CLOSE_LEAVES)
+		(void)flush_all(db);
+	return SHALE_OK;
 }
 
 /* Seal the log and write the manifest anew, which says that this was a clean end. */
@@ -299,8 +332,7 @@ shale_status shale_close(shale_db *db)
 			*err_last() = db->stop_error;
 			rc = db->stop_error.status;
 		} else {
-			if (db->options.durability == SHALE_EPHEMERAL)
-				rc = flush_unlogged(db);
+			rc = end_memtables(db);
 			if (rc >= 0)
 				rc = end_log(db);
 		}

@@ -68,9 +68,10 @@ struct run {
 	uint64_t seed;       /* of the schedule */
 	shale_db *db;
 	shale_cf *second;
-	bool faulty;      /* errors are to be expected, */
-	int own;          /* this errno among them, which the workload asked for */
-	uint64_t refused; /* calls that failed */
+	bool faulty;             /* errors are to be expected, */
+	int own;                 /* this errno among them, which the workload asked for */
+	uint64_t refused;        /* calls that failed */
+	uint64_t memtable_bytes; /* 0: small ones */
 
 	struct commit commit[COMMITS_MAX];
 	size_t commits;

@@ -31,9 +31,9 @@ static void options(const struct run *r, shale_options *o)
 {
 	*o = (shale_options)SHALE_OPTIONS_INIT;
 	o->env = sim_env(r->sim);
-	o->memory_budget = 1 << 20;
-	o->memtable_bytes = 16384;
-	o->log_bytes_max = 32768;
+	o->memtable_bytes = r->memtable_bytes != 0 ? r->memtable_bytes : 16384;
+	o->memory_budget = 64 * o->memtable_bytes;
+	o->log_bytes_max = 2 * o->memtable_bytes;
 	o->durability = r->plan->work->durability;
 	o->sync_interval_ms = 5;
 	o->background_threads = 1;

@@ -69,6 +69,17 @@ static void work_close_dirty(struct run *r)
 	close_store(r);
 }
 
+/* So much in memory that the close flushes it. */
+static void work_close_large(struct run *r)
+{
+	r->memtable_bytes = 1 << 20;
+	if (!open_store(r))
+		return;
+	for (size_t n = 0; n < 2; n++)
+		batch(r, n, 1200);
+	close_store(r);
+}
+
 /* ---- writes ---- */
 
 static void work_puts(struct run *r)
@@ -306,6 +317,7 @@ const struct workload fault_workloads[] = {
 	{ "open-log-mapped", SHALE_PROCESS, before_log, work_open_close },
 	{ "open-read-only", SHALE_DURABLE, before_log, work_open_read_only },
 	{ "close-dirty", SHALE_PROCESS, before_clean, work_close_dirty },
+	{ "close-large", SHALE_DURABLE, NULL, work_close_large },
 	{ "puts-durable", SHALE_DURABLE, NULL, work_puts },
 	{ "puts-interval", SHALE_INTERVAL, NULL, work_puts },
 	{ "puts-process", SHALE_PROCESS, NULL, work_puts },
