@@ -53,7 +53,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/shaleConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 
 if(PROJECT_IS_TOP_LEVEL)
-  install(FILES include/shale/shale.h include/shale/env.h
+  install(FILES include/shale/shale.h include/shale/types.h include/shale/options.h
+    include/shale/observe.h include/shale/env.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/shale)
   install(FILES ${SHALE_ARCHIVE} DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(TARGETS shale_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

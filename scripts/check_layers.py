@@ -32,7 +32,7 @@ PURE = set("""
     immintrin.h emmintrin.h nmmintrin.h smmintrin.h tmmintrin.h x86intrin.h cpuid.h
     arm_acle.h arm_neon.h
     sanitizer/asan_interface.h sanitizer/tsan_interface.h
-    shale/shale.h shale/env.h
+    shale/shale.h shale/types.h shale/options.h shale/observe.h shale/env.h
 """.split())
 
 # A broken invariant of the library stops the program; ARM says by a call which
