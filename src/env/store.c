@@ -312,6 +312,11 @@ const char *store_path(const struct store *s)
 	return s->path;
 }
 
+void store_note_commit(struct store *s)
+{
+	atomic_store_explicit(&s->commit_ns, env_now_ns(s->env), memory_order_relaxed);
+}
+
 const shale_env *store_env(const struct store *s)
 {
 	return s->env;

@@ -42,6 +42,9 @@ void store_close(struct store *s);
 const char *store_path(const struct store *s);
 const shale_env *store_env(const struct store *s);
 
+/* Somebody waited for a log to be synced, and will again: who writes objects makes way. */
+void store_note_commit(struct store *s);
+
 /* Remove all objects of a store, ROOT, LOCK and the directory if then empty. */
 shale_status store_destroy(const shale_env *env, const char *path);
 

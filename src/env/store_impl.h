@@ -14,8 +14,9 @@ struct store {
 	bool read_only;
 	shale_file_lock *lock; /* NULL when read-only */
 
-	_Atomic uint64_t used; /* see store_used(); relaxed: a figure */
-	uint64_t limit;        /* set before others know of the store; 0: none */
+	_Atomic uint64_t used;      /* see store_used(); relaxed: a figure */
+	_Atomic uint64_t commit_ns; /* of the last store_note_commit(); 0: none. Relaxed: a hint */
+	uint64_t limit;             /* set before others know of the store; 0: none */
 
 	struct mutex root_mu; /* rank STORE: one compare-and-swap of the root at a time */
 };

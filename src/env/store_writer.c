@@ -1,9 +1,10 @@
 /*
  * Writing an immutable object. Bytes gather in a buffer and go to the file in
  * whole buffers, each accounted to the rate limiter first. What the kernel holds
- * dirty is bounded: its writing is started every WRITEBACK_BYTES, and before the next
- * such piece the one before is waited for; all is synced every SYNC_BYTES. So a
- * commit's sync never queues behind a whole table, but behind two pieces at most.
+ * dirty is bounded: its writing is started piece by piece, and before the next piece
+ * the one before is waited for; all is synced every SYNC_BYTES. So a commit's sync
+ * never queues behind a whole table, but behind two pieces at most, which are short
+ * as long as somebody waits for commits.
  *
  * The file is written under its own name: nothing refers to it before it is
  * sealed, and what a crash leaves behind is removed as an orphan.
@@ -14,10 +15,13 @@
 
 enum {
 	BUFFER_BYTES = 256 << 10,
-	WRITEBACK_BYTES = 1 << 20,
+	PIECE_BYTES = 1 << 20,  /* on its way to the device at once */
+	SHORT_BYTES = 32 << 10, /* the same beside commits, and of the buffer */
 	SYNC_BYTES = 16 << 20,
 	BUFFER_ALIGN = 4096,
 };
+
+#define BESIDE_NS UINT64_C(100000000) /* so long after a commit, the next one is expected */
 
 struct store_writer {
 	struct store *store;
@@ -26,6 +30,7 @@ struct store_writer {
 	shale_file *file;
 	uint8_t *buffer;
 	size_t used;        /* of buffer */
+	bool beside;        /* commits, as this buffer was begun */
 	uint64_t written;   /* bytes in the file */
 	uint64_t started;   /* bytes whose writing to the device was begun */
 	uint64_t arrived;   /* bytes whose writing was waited for */
@@ -102,6 +107,13 @@ static bool lost(int err)
 	return err == -EIO || err == -ENOSPC || err == -EDQUOT;
 }
 
+static bool beside_commits(const struct store_writer *w)
+{
+	uint64_t last = atomic_load_explicit(&w->store->commit_ns, memory_order_relaxed);
+
+	return last != 0 && env_now_ns(w->store->env) < last + BESIDE_NS;
+}
+
 static shale_status writer_push(struct store_writer *w)
 {
 	const shale_env *env = w->store->env;
@@ -146,7 +158,9 @@ static shale_status writer_write(struct store_writer *w, const void *data, size_
 	store_grew(w->store, n);
 	if (w->written - w->synced >= SYNC_BYTES)
 		return writer_sync(w);
-	return w->written - w->started >= WRITEBACK_BYTES ? writer_push(w) : SHALE_OK;
+	if (w->written - w->started >= (w->beside ? SHORT_BYTES : PIECE_BYTES))
+		return writer_push(w);
+	return SHALE_OK;
 }
 
 static shale_status writer_flush(struct store_writer *w)
@@ -168,17 +182,21 @@ shale_status store_writer_append(struct store_writer *w, const void *data, size_
 		return w->failed.status;
 	}
 	while (n > 0) {
-		size_t part = BUFFER_BYTES - w->used;
 		shale_status rc = SHALE_OK;
+		size_t full, part;
 
+		if (w->used == 0)
+			w->beside = beside_commits(w);
+		full = w->beside ? SHORT_BYTES : BUFFER_BYTES;
+		part = full - w->used;
 		if (part > n)
 			part = n;
-		if (part == BUFFER_BYTES) { /* a buffer's worth and nothing waits: no copy */
+		if (part == full) { /* a buffer's worth and nothing waits: no copy */
 			rc = writer_write(w, p, part);
 		} else {
 			memcpy(w->buffer + w->used, p, part);
 			w->used += part;
-			if (w->used == BUFFER_BYTES)
+			if (w->used == full)
 				rc = writer_flush(w);
 		}
 		if (rc != SHALE_OK)

@@ -125,6 +125,24 @@ static void dirty_data_is_bounded(void **state)
 	read_back(1, PATTERN);
 }
 
+static void pieces_are_short_beside_commits(void **state)
+{
+	struct store_writer *w = create(1);
+
+	(void)state;
+	for (size_t at = 0; at < 4 << 20; at += 1 << 12) {
+		store_note_commit(store);
+		assert_ok(store_writer_append(w, pattern + at, 1 << 12));
+	}
+	assert_in_range(shim.pending_max, 64 << 10, 96 << 10);
+	/* And long again when there were none for a while. */
+	env_sleep_ns(&shim.env, 150000000);
+	assert_ok(store_writer_append(w, pattern + (4 << 20), 4 << 20));
+	assert_in_range(shim.pending_max, 2 << 20, (2 << 20) + (256 << 10));
+	assert_ok(store_writer_seal(w));
+	read_back(1, 8 << 20);
+}
+
 static void bytes_that_do_not_arrive_are_told_of(void **state)
 {
 	static const int each[] = { EIO, ENOSPC, EDQUOT };
@@ -483,6 +501,7 @@ int main(void)
 		TEST(what_was_appended_is_read_back),
 		TEST(appends_are_gathered_into_large_writes),
 		TEST(dirty_data_is_bounded),
+		TEST(pieces_are_short_beside_commits),
 		TEST(bytes_that_do_not_arrive_are_told_of),
 		TEST(a_seal_syncs_the_data_and_then_the_name),
 		TEST(short_transfers_are_gone_on_with),
