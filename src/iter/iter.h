@@ -17,6 +17,8 @@
 
 struct iter;
 
+enum { ITER_AIM_STEPS = 3 };
+
 struct iter_ops {
 	/* To the first entry whose user key is >= key (its newest version). */
 	void (*seek)(struct iter *it, shale_slice key);
@@ -30,10 +32,11 @@ struct iter_ops {
 	void (*free)(struct iter *it);
 	/*
 	 * The next call is a seek to this very key, or a seek_prev: find out what it
-	 * will touch and bring that towards the processor, without waiting for it.
-	 * NULL: there is nothing to do.
+	 * will touch and bring that towards the processor, without waiting for it. Steps 0
+	 * to ITER_AIM_STEPS - 1, in order: each goes by what the one before has brought,
+	 * and between two of them it is others' turn. NULL: there is nothing to do.
 	 */
-	void (*aim)(struct iter *it, shale_slice key);
+	void (*aim)(struct iter *it, shale_slice key, unsigned step);
 };
 
 struct iter {
@@ -72,10 +75,10 @@ static inline void iter_prev(struct iter *it)
 {
 	it->ops->prev(it);
 }
-static inline void iter_aim(struct iter *it, shale_slice key)
+static inline void iter_aim(struct iter *it, shale_slice key, unsigned step)
 {
 	if (it->ops->aim != NULL)
-		it->ops->aim(it, key);
+		it->ops->aim(it, key, step);
 }
 static inline shale_slice iter_key(const struct iter *it)
 {

@@ -241,12 +241,19 @@ static void merge_prev(struct iter *it)
 	merge_moved(m);
 }
 
-static void merge_aim(struct iter *it, shale_slice key)
+static void merge_aim(struct iter *it, shale_slice key, unsigned step)
 {
 	struct merge_iter *m = of(it);
 
 	for (uint32_t i = 0; i < m->count; i++)
-		iter_aim(m->child[i], key);
+		iter_aim(m->child[i], key, step);
+}
+
+/* What the children wait for comes at the same time. */
+static void merge_aim_all(struct iter *it, shale_slice key)
+{
+	for (unsigned step = 0; step < ITER_AIM_STEPS; step++)
+		merge_aim(it, key, step);
 }
 
 static void merge_seek(struct iter *it, shale_slice key)
@@ -254,8 +261,7 @@ static void merge_seek(struct iter *it, shale_slice key)
 	struct merge_iter *m = of(it);
 
 	m->flip = 0;
-	/* What the children wait for comes at the same time. */
-	merge_aim(it, key);
+	merge_aim_all(it, key);
 	for (uint32_t i = 0; i < m->count; i++)
 		iter_seek(m->child[i], key);
 	merge_start(m);
@@ -266,7 +272,7 @@ static void merge_seek_prev(struct iter *it, shale_slice key)
 	struct merge_iter *m = of(it);
 
 	m->flip = UINT64_MAX;
-	merge_aim(it, key);
+	merge_aim_all(it, key);
 	for (uint32_t i = 0; i < m->count; i++)
 		iter_seek_prev(m->child[i], key);
 	merge_start(m);

@@ -26,6 +26,9 @@ struct memtable_iter {
 	struct version *version;
 	struct leaf_copy copy;
 
+	struct memtree_aim aim;
+	bool aimed, equal; /* the copy is where the seek to come leads; its key is at `at` */
+
 	/* The newer visible versions of the current entry, as a ring of the last ones. */
 	unsigned back_count, back_end;
 	struct version *back[BACK_MAX];
@@ -176,23 +179,44 @@ static void mi_prev(struct iter *it)
 
 /* ---- places ------------------------------------------------------------- */
 
+static void mi_place(struct memtable_iter *mi, shale_slice key, const struct memtree_aim *aim)
+{
+	memtree_copy(&mi->m->tree, key, aim, &mi->copy, &mi->at, &mi->equal);
+	mi_prefetch_copy(mi, mi->at);
+}
+
+static void mi_aim(struct iter *it, shale_slice key, unsigned step)
+{
+	struct memtable_iter *mi = of(it);
+
+	if (step == 0) {
+		memtree_aim(&mi->m->tree, key, &mi->aim);
+	} else if (step == 1) {
+		memtree_aim_closer(&mi->m->tree, key, &mi->aim);
+	} else {
+		mi_place(mi, key, &mi->aim);
+		mi->aimed = true;
+	}
+}
+
 static void mi_seek(struct iter *it, shale_slice key)
 {
 	struct memtable_iter *mi = of(it);
-	bool equal;
 
-	memtree_copy(&mi->m->tree, key, &mi->copy, &mi->at, &equal);
-	mi_prefetch_copy(mi, mi->at);
+	if (!mi->aimed)
+		mi_place(mi, key, NULL);
+	mi->aimed = false;
 	mi_forward(mi);
 }
 
 static void mi_seek_prev(struct iter *it, shale_slice key)
 {
 	struct memtable_iter *mi = of(it);
-	bool equal;
 
-	memtree_copy(&mi->m->tree, key, &mi->copy, &mi->at, &equal);
-	mi->at += equal;
+	if (!mi->aimed)
+		mi_place(mi, key, NULL);
+	mi->aimed = false;
+	mi->at += mi->equal;
 	mi_backward(mi);
 }
 
@@ -231,6 +255,7 @@ static const struct iter_ops memtable_iter_ops = {
 	.next = mi_next,
 	.prev = mi_prev,
 	.free = mi_free,
+	.aim = mi_aim,
 };
 
 shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,
@@ -245,6 +270,7 @@ shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_o
 	mi->limit = memtable_limit(limit);
 	mi->newest_only = newest_only;
 	mi->back_count = 0;
+	mi->aimed = false;
 	*out = &mi->it;
 	return SHALE_OK;
 }

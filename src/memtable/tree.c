@@ -356,15 +356,23 @@ static bool leaf_copy_take(struct leaf_copy *c, struct node *leaf, uint64_t word
 	return node_unchanged(&leaf->lock, word);
 }
 
-void memtree_copy(struct memtree *t, shale_slice key, struct leaf_copy *c, unsigned *at,
-		  bool *equal)
+void memtree_copy(struct memtree *t, shale_slice key, const struct memtree_aim *aim,
+		  struct leaf_copy *c, unsigned *at, bool *equal)
 {
 	struct probe p = probe_make(key);
 	struct entry *found;
 	struct memtree_step s;
 
 	do {
-		memtree_leaf(t, &p, &s);
+		bool there = aim != NULL && aim->valid;
+
+		if (there) {
+			s = aim->above;
+			there = step_to(t, &s, aim->child);
+			aim = NULL;
+		}
+		if (!there)
+			memtree_leaf(t, &p, &s);
 		*at = node_search(s.node, &p, &found);
 	} while (!leaf_copy_take(c, s.node, s.word));
 	*equal = found != NULL;
@@ -415,7 +423,7 @@ bool memtree_copy_prev(struct memtree *t, struct leaf_copy *c, unsigned *at)
 			return true;
 		}
 		/* It was split, or is being changed: look for what is below our first key. */
-		memtree_copy(t, first, c, at, &equal);
+		memtree_copy(t, first, NULL, c, at, &equal);
 		if (*at > 0)
 			return true;
 	}

@@ -48,10 +48,10 @@ struct entry *memtree_find(struct memtree *t, shale_slice key);
 
 /*
  * Copy the leaf where the key belongs; *at is how many of its keys are below the
- * key and *equal whether the one at *at is the key.
+ * key and *equal whether the one at *at is the key. `aim`: at that key, or NULL.
  */
-void memtree_copy(struct memtree *t, shale_slice key, struct leaf_copy *c, unsigned *at,
-		  bool *equal);
+void memtree_copy(struct memtree *t, shale_slice key, const struct memtree_aim *aim,
+		  struct leaf_copy *c, unsigned *at, bool *equal);
 
 /* The leftmost or the rightmost leaf. */
 void memtree_copy_edge(struct memtree *t, bool right, struct leaf_copy *c);

@@ -415,14 +415,22 @@ static bool seek_block(struct table_iter *ti, size_t i, int direction)
 	return load_block(ti, i, direction);
 }
 
-static void table_iter_aim(struct iter *it, shale_slice key)
+static void table_iter_aim(struct iter *it, shale_slice key, unsigned step)
 {
 	struct table_iter *ti = (struct table_iter *)it;
+	const struct table *t = ti->t;
 
-	ti->aimed = table_find_block(ti->t, key);
-	ti->is_aimed = true;
-	if (ti->aimed < ti->t->blocks)
-		cache_prefetch(ti->t->te.cache, &ti->t->places[ti->aimed].hint, 2 * PREFETCH_LINES);
+	if (t->blocks == 0)
+		return;
+	if (step == 0) {
+		ti->aimed = block_sample_bound(&t->index, t->sample, key);
+	} else if (step == 1) {
+		ti->aimed = block_lower_bound_from(&t->index, ti->aimed, key);
+		ti->is_aimed = true;
+		__builtin_prefetch(&t->places[ti->aimed]);
+	} else if (ti->aimed < t->blocks) {
+		cache_prefetch(t->te.cache, &t->places[ti->aimed].hint, 2 * PREFETCH_LINES);
+	}
 }
 
 /* table_find_block(), known already when the iterator was aimed. */

@@ -71,7 +71,7 @@ struct run_iter {
 	size_t at;
 	size_t first, end; /* the tables within the bounds */
 	size_t aimed;      /* run_lower() of the key aimed at */
-	bool is_aimed;
+	bool is_aimed, child_aimed;
 
 	struct run *r;
 	struct table_env te;
@@ -177,16 +177,18 @@ static void run_iter_last(struct iter *it)
 }
 
 /* The table is opened here, so that it can be asked what it will need. */
-static void run_iter_aim(struct iter *it, shale_slice key)
+static void run_iter_aim(struct iter *it, shale_slice key, unsigned step)
 {
 	struct run_iter *ri = (struct run_iter *)it;
-	size_t i = run_lower(ri->r, key);
 
-	/* A failure shows again in the seek. */
-	if (open_child(ri, i < ri->first ? ri->first : i))
-		iter_aim(ri->child, key);
-	ri->aimed = i;
-	ri->is_aimed = true;
+	if (step == 0) {
+		ri->aimed = run_lower(ri->r, key);
+		ri->is_aimed = true;
+		/* A failure shows again in the seek. */
+		ri->child_aimed = open_child(ri, ri->aimed < ri->first ? ri->first : ri->aimed);
+	}
+	if (ri->child_aimed)
+		iter_aim(ri->child, key, step);
 }
 
 /* run_lower(), known already when the iterator was aimed. */
