@@ -288,9 +288,13 @@ static shale_status end_memtables(shale_db *db)
 	return SHALE_OK;
 }
 
-/* Seal the log and write the manifest anew, which says that this was a clean end. */
+/*
+ * Seal the log and write the manifest anew, which says that this was a clean end. A log of
+ * which all is in tables is named there no more: the next open need not read it.
+ */
 static shale_status end_log(shale_db *db)
 {
+	size_t done = 0;
 	struct wal_sealed last;
 	/* From now on damage anywhere in the log is told from a torn tail. */
 	shale_status rc = log_seal_all(db);
@@ -306,7 +310,13 @@ static shale_status end_log(shale_db *db)
 							 .length = last.length,
 							 .last_seq = last.last_seq,
 							 .sealed = true };
+	if (unflushed_bytes(db) == 0) {
+		done = db->log_count;
+		db->log_count = 0;
+	}
 	rc = install_last_manifest(db);
+	for (size_t i = 0; i < done && rc >= 0; i++)
+		(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number); /* else an orphan */
 	mutex_unlock(&db->install_mu);
 	return rc;
 }
