@@ -6,10 +6,22 @@
  * whole, and of the group that formed one, which leads next with whatever is
  * completed by then. So a sync serves everyone who came during the one before.
  *
+ * Those whom a sync has served as a rule come back, each with another commit, a moment
+ * after the next leader could have begun; they would form two groups that take turns. So
+ * a leader first gathers: it sleeps until as many wait as did at the end of the last sync,
+ * but no longer than half of what a sync takes, and not at all where they would need
+ * longer than that, going by how fast they came the last time. Who commits alone does not
+ * wait.
+ *
  * Leadership also guards what only a leader may touch: `syncing`, and the files
  * and images of ended segments. wal_release() takes it for that reason.
  */
 #include "wal/impl.h"
+
+enum {
+	GATHER_PART = 2,   /* of a sync: how long a leader waits for others at most */
+	GATHER_AGAIN = 64, /* rounds after which it is tried again */
+};
 
 shale_status wal_poison(struct wal *w)
 {
@@ -38,10 +50,37 @@ shale_status wal_poison_status(struct wal *w)
 
 /* ---- leadership ---- */
 
+/* sync_mu is held. Whether all who are expected are there, the leader among them. */
+static bool is_gathered(const struct wal *w)
+{
+	return w->waiting[w->round & 1] + 1 >= w->expected;
+}
+
+/* sync_mu is held and this task leads. Let others join its group. */
+static void gather(struct wal *w)
+{
+	uint32_t before = w->waiting[w->round & 1] + 1, came;
+	uint64_t begun, now, most = w->sync_ns / GATHER_PART;
+
+	if (is_gathered(w))
+		return;
+	if ((w->expected - before) * w->coming_ns > most && w->round % GATHER_AGAIN != 0)
+		return;
+	begun = now = env_now_ns(w->env);
+	w->gathering = true;
+	for (; now - begun < most && !is_gathered(w); now = env_now_ns(w->env))
+		cond_wait_ns(&w->gathered, &w->sync_mu, begun + most - now);
+	w->gathering = false;
+	came = w->waiting[w->round & 1] + 1 - before;
+	w->coming_ns = (now - begun) / (came != 0 ? came : 1);
+}
+
 /* sync_mu is held and nobody leads. Returns the round of the group that is served. */
-static uint64_t lead(struct wal *w)
+static uint64_t lead(struct wal *w, bool together)
 {
 	w->leading = true;
+	if (together)
+		gather(w);
 	return w->round++;
 }
 
@@ -49,6 +88,7 @@ static uint64_t lead(struct wal *w)
 static void unlead(struct wal *w, uint64_t round)
 {
 	w->leading = false;
+	w->expected = 1 + w->waiting[0] + w->waiting[1];
 	cond_broadcast(&w->group[round & 1], w->env);
 	if (w->waiting[(round + 1) & 1] != 0)
 		cond_signal(&w->group[(round + 1) & 1], w->env);
@@ -60,6 +100,8 @@ static void join(struct wal *w)
 	unsigned g = w->round & 1;
 
 	w->waiting[g]++;
+	if (w->gathering && is_gathered(w))
+		cond_signal(&w->gathered, w->env);
 	cond_wait(&w->group[g], &w->sync_mu);
 	w->waiting[g]--;
 }
@@ -82,7 +124,7 @@ void wal_lead(struct wal *w)
 	mutex_lock(&w->sync_mu);
 	while (w->leading)
 		join(w);
-	lead(w);
+	lead(w, false);
 	mutex_unlock(&w->sync_mu);
 }
 
@@ -126,10 +168,12 @@ static shale_status sync_completed(struct wal *w)
 	 */
 	uint64_t seq = atomic_load_explicit(&w->completed_seq, memory_order_acquire);
 	uint64_t target = atomic_load_explicit(&w->completed, memory_order_acquire);
+	uint64_t begun;
 	shale_status rc;
 
 	if (target == atomic_load_explicit(&w->durable, memory_order_relaxed))
 		return SHALE_OK;
+	begun = env_now_ns(w->env);
 	if (w->syncing == NULL) {
 		mutex_lock(&w->mu);
 		w->syncing = w->first;
@@ -138,6 +182,7 @@ static shale_status sync_completed(struct wal *w)
 	rc = sync_chain(w, target);
 	if (rc != SHALE_OK)
 		return wal_poison(w);
+	w->sync_ns = env_now_ns(w->env) - begun;
 	/* Release: who reads it may tell others that what lies before is safe. */
 	atomic_store_explicit(&w->durable_seq, seq, memory_order_release);
 	atomic_store_explicit(&w->durable, target, memory_order_release);
@@ -163,7 +208,7 @@ shale_status wal_sync(struct wal *w, uint64_t lsn)
 			join(w);
 			continue;
 		}
-		round = lead(w);
+		round = lead(w, true);
 		mutex_unlock(&w->sync_mu);
 		rc = sync_completed(w);
 		mutex_lock(&w->sync_mu);

@@ -43,6 +43,7 @@ shale_status wal_open(const struct wal_config *config, struct wal **out)
 	mutex_init(&w->mu, env, RANK_WAL);
 	cond_init(&w->group[0]);
 	cond_init(&w->group[1]);
+	cond_init(&w->gathered);
 	*out = w;
 	return SHALE_OK;
 }

@@ -99,9 +99,15 @@ inline wake_all(g)
 	permits[g] = 0
 }
 
+/* Who comes from now on joins the leader's group, ... */
 inline lead()
 {
-	leading = true;
+	leading = true
+}
+
+/* ... which ends here. */
+inline close_group()
+{
 	mine = group;
 	group = 1 - group
 }
@@ -220,6 +226,8 @@ inline wal_sync(lsn)
 		break
 #endif
 	:: atomic { durable < lsn && !poisoned && !leading -> lead() };
+		/* It gathers: how long is left to chance. */
+		atomic { close_group() };
 		lead_sync();
 		atomic { unlead() }
 	od;
@@ -355,7 +363,7 @@ end:	atomic {
 	/* wal_release(): leads, so that no sync is under way in what it closes. */
 	do
 	:: atomic { leading -> fall_asleep() }; wake_up()
-	:: atomic { !leading -> lead() }; break
+	:: atomic { !leading -> lead(); close_group() }; break
 	od;
 	atomic {
 		for (m : 1 .. SEGMENTS) {
