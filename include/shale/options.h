@@ -1,6 +1,6 @@
 /*
  * What can be chosen: of a store, a column family, a read, a write, a flush, a merge. Each
- * struct starts with struct_size and is set up with its *_INIT macro; a zero field always means
+ * options struct starts with struct_size and is set up with its *_INIT macro; a zero field always means
  * the default.
  */
 #ifndef SHALE_OPTIONS_H
@@ -100,7 +100,8 @@ typedef struct shale_rate_window {
 typedef struct shale_rate {
 	size_t struct_size;
 	uint64_t bytes_per_s; /* of tables, read and written; 0: no limit */
-	uint64_t ops_per_s;   /* reads (of up to 256 KiB) and writes (256 KiB); 0: no limit */
+	uint64_t ops_per_s;   /* reads (of up to 256 KiB) and writes (256 KiB, or 32 KiB while
+				 there are durable commits); 0: no limit */
 	shale_rate_window window[SHALE_RATE_WINDOWS]; /* the first that the time lies in counts */
 	/*
 	 * Bytes a second follow the 99th percentile of what single puts, deletes and gets

@@ -40,8 +40,8 @@ extern "C" {
 SHALE_API shale_status shale_open(const char *path, const shale_options *o, shale_db **out);
 
 /*
- * Stop background work, write what is in memory to tables where it is more than 256 KiB
- * (the next open would take long otherwise), make what is in the log durable, release
+ * Stop background work, write what is in memory to tables where the log is longer than
+ * 256 KiB (the next open would take long otherwise) or there is none, make what is in the log durable, release
  * everything. The handle is gone whatever is returned; a failure says what could not be
  * made durable. All iterators, snapshots, values and families must have been
  * given back, no other call may be running. NULL is allowed.

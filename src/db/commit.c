@@ -203,7 +203,7 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	}
 	rc = publish(db, ticket, last, slot.end, false);
 	if (rc >= 0 && logged && wants_sync(db, durability)) {
-		rc = wal_sync(wal, slot.end);
+		rc = wal_sync_commit(wal, slot.end);
 		store_note_commit(db->store);
 		if (rc < 0)
 			db_log_failed(db, wal);

@@ -201,9 +201,10 @@ struct shale_db {
 
 	_Atomic uint32_t next_counter; /* object numbers */
 	_Atomic uint64_t next_run;
-	_Atomic bool write_stopped; /* stop_error tells why; guarded by mu */
-	_Atomic bool space_short;   /* no room for writes but deletes (space.c) */
-	_Atomic bool space_low;     /* not much: merges see to more */
+	_Atomic bool write_stopped;      /* stop_error tells why; guarded by mu */
+	_Atomic uint64_t manifest_bytes; /* of the manifest; relaxed: a figure */
+	_Atomic bool space_short;        /* no room for writes but deletes (space.c) */
+	_Atomic bool space_low;          /* not much: merges see to more */
 
 	/* Visibility (publish.c). */
 	_Alignas(64) _Atomic uint64_t visible;   /* newest published sequence */

@@ -66,6 +66,12 @@ static shale_status encode_snapshot(shale_db *db, struct buf *payload)
 	return payload->failed ? err_memory("a manifest snapshot") : SHALE_OK;
 }
 
+static void note_manifest_size(shale_db *db)
+{
+	atomic_store_explicit(&db->manifest_bytes, manifest_size(db->manifest),
+			      memory_order_relaxed);
+}
+
 /* A new manifest takes over; `last` when nothing will follow in it. */
 static shale_status replace_manifest(shale_db *db, bool last)
 {
@@ -114,6 +120,7 @@ static shale_status replace_manifest(shale_db *db, bool last)
 		db->manifest = fresh;
 		db->manifest_failed = false;
 		atomic_store(&db->last_edit, edit);
+		note_manifest_size(db);
 		fresh = NULL; /* moved */
 	}
 	/* After a failed swap the root may name either, so both files stay. */
@@ -161,6 +168,7 @@ shale_status install_edit(shale_db *db, struct buf *payload)
 		rc = install_new_manifest(db);
 	if (rc >= 0) {
 		rc = manifest_append(db->manifest, buf_view(payload));
+		note_manifest_size(db);
 		db->manifest_failed = rc < 0;
 		if (rc >= 0)
 			atomic_store(&db->last_edit, manifest_edit(db->manifest));

@@ -208,6 +208,7 @@ shale_status shale_wait_durable(shale_db *db, shale_seq seq)
 	if (wal_durable_seq(wal) >= seq)
 		return SHALE_OK;
 	rc = wal_sync(wal, wal_completed_lsn(wal));
+	store_note_commit(db->store);
 	if (rc < 0)
 		db_log_failed(db, wal);
 	return rc;

@@ -253,25 +253,32 @@ static uint64_t unflushed_bytes(const shale_db *db)
 	return sum;
 }
 
+/* It may have failed in the background: the sentence is not this thread's. */
+static shale_status flush_failure(const shale_db *db)
+{
+	*err_last() = db->soft_error;
+	return db->soft_status;
+}
+
 static shale_status flush_all(shale_db *db)
 {
-	shale_status rc = SHALE_OK;
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_status rc;
 
-	for (size_t i = 0; i < db->family_count && rc >= 0; i++)
 		do {
 			mutex_lock(&db->commit_mu);
 			rc = seal_family(db, db->families[i], SHALE_FLUSH_CLOSE);
 			mutex_unlock(&db->commit_mu);
 			/* With too many sealed, one of them has to go first. */
 		} while (rc == SHALE_MORE && flush_some(db));
-	while (rc >= 0 && flush_some(db))
-		;
-	if (rc >= 0 && unflushed_bytes(db) != 0) {
-		/* It may have failed in the background: the sentence is not this thread's. */
-		*err_last() = db->soft_error;
-		rc = db->soft_status;
+		if (rc == SHALE_MORE)
+			return flush_failure(db);
+		if (rc < 0)
+			return rc;
 	}
-	return rc;
+	while (flush_some(db))
+		;
+	return unflushed_bytes(db) == 0 ? SHALE_OK : flush_failure(db);
 }
 
 /*
@@ -283,18 +290,15 @@ static shale_status end_memtables(shale_db *db)
 {
 	if (db->options.durability == SHALE_EPHEMERAL)
 		return flush_all(db);
-	if (unflushed_bytes(db) > CLOSE_LEAVES)
+	/* Without room a table is made when there is some, or at the next open. */
+	if (wal_live_bytes(atomic_load(&db->wal)) > CLOSE_LEAVES && !atomic_load(&db->space_low))
 		(void)flush_all(db);
 	return SHALE_OK;
 }
 
-/*
- * Seal the log and write the manifest anew, which says that this was a clean end. A log of
- * which all is in tables is named there no more: the next open need not read it.
- */
-static shale_status end_log(shale_db *db)
+/* Have all of the log durable and its lengths known; to be noted in the last manifest. */
+static shale_status seal_log(shale_db *db)
 {
-	size_t done = 0;
 	struct wal_sealed last;
 	/* From now on damage anywhere in the log is told from a torn tail. */
 	shale_status rc = log_seal_all(db);
@@ -310,12 +314,29 @@ static shale_status end_log(shale_db *db)
 							 .length = last.length,
 							 .last_seq = last.last_seq,
 							 .sealed = true };
-	if (unflushed_bytes(db) == 0) {
-		done = db->log_count;
+	mutex_unlock(&db->install_mu);
+	return SHALE_OK;
+}
+
+/*
+ * Write the manifest anew, which says that this was a clean end. A log of which all is in
+ * tables is named there no more, and goes: the next open need not read it.
+ */
+static shale_status end_log(shale_db *db)
+{
+	bool needless = unflushed_bytes(db) == 0;
+	shale_status rc = needless ? SHALE_OK : seal_log(db);
+	size_t gone = 0;
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&db->install_mu);
+	if (needless) {
+		gone = db->log_count;
 		db->log_count = 0;
 	}
 	rc = install_last_manifest(db);
-	for (size_t i = 0; i < done && rc >= 0; i++)
+	for (size_t i = 0; i < gone && rc >= 0; i++)
 		(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number); /* else an orphan */
 	mutex_unlock(&db->install_mu);
 	return rc;

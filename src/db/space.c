@@ -1,10 +1,11 @@
 /*
  * Room: what the store may still write, on the disk and below space_max.
  *
- * Two things are left free for whoever is ahead of a write: what memtables hold will
- * become tables, and a merge under way may write as much as it reads. Both are
- * promised room. Beneath that lies the reserve, out of which flushes and merges that
- * free space end, and deletes are taken. A write needs room beyond all three.
+ * Three things are left free for whoever is ahead of a write: what memtables hold will
+ * become tables, a merge under way may write as much as it reads, and the manifest may have
+ * to be written anew, without which nothing is installed any more. They are promised room.
+ * Beneath that lies the reserve, out of which flushes and merges that free space end, and
+ * deletes are taken. A write needs room beyond all of these.
  *
  * What the store's files take is counted by the store as they grow and go; what is
  * free on the disk is asked for about once a second while there are writes, and more
@@ -107,7 +108,8 @@ static struct room room_of(const shale_db *db)
 		.used = store_used(db->store),
 		.free = atomic_load_explicit(&db->disk_free, memory_order_relaxed),
 		.promised = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
-			    atomic_load_explicit(&db->merging_bytes, memory_order_relaxed),
+			    atomic_load_explicit(&db->merging_bytes, memory_order_relaxed) +
+			    atomic_load_explicit(&db->manifest_bytes, memory_order_relaxed),
 		.reserve_disk = reserve_of_disk(db),
 		.reserve_max = reserve_of_max(db),
 	};
@@ -134,11 +136,16 @@ static bool is_off_disk(const struct room *r, uint64_t reserve)
 	return r->free < r->promised + reserve;
 }
 
+/* Of a reserve, what a write may not take; it may need a segment of the log, as a whole. */
+static uint64_t kept_of(const shale_db *db, uint64_t reserve, bool frees)
+{
+	return reserve / (frees ? 2 : 1) + memory_log_segment(db);
+}
+
 static bool is_short(const shale_db *db, const struct room *r, bool frees)
 {
-	unsigned part = frees ? 2 : 1;
-
-	return is_over_max(db, r, r->reserve_max / part) || is_off_disk(r, r->reserve_disk / part);
+	return is_over_max(db, r, kept_of(db, r->reserve_max, frees)) ||
+	       is_off_disk(r, kept_of(db, r->reserve_disk, frees));
 }
 
 /* Merges need room to make some: they begin while there is. */
@@ -222,7 +229,6 @@ static bool nothing_helps(const shale_db *db, uint32_t tried)
 shale_status space_wait(shale_db *db, bool frees)
 {
 	uint64_t start = env_now_ns(db->env);
-	unsigned part = frees ? 2 : 1;
 	shale_status rc = SHALE_OK;
 	uint32_t tried;
 
@@ -238,7 +244,8 @@ shale_status space_wait(shale_db *db, bool frees)
 			break;
 		scheduler_kick(db->scheduler);
 		if (nothing_helps(db, tried) || env_now_ns(db->env) - start > PATIENCE_NS) {
-			rc = no_room(db, &r, r.reserve_disk / part, r.reserve_max / part,
+			rc = no_room(db, &r, kept_of(db, r.reserve_disk, frees),
+				     kept_of(db, r.reserve_max, frees),
 				     "there is no room for a write");
 			atomic_fetch_add_explicit(&db->space_refused, 1, memory_order_relaxed);
 			break;

@@ -189,16 +189,26 @@ shale_status log_file_size(struct log_file *f, uint64_t *out)
 	return SHALE_OK;
 }
 
+static void note_end(struct log_file *f, uint64_t end)
+{
+	if (end <= f->end)
+		return;
+	store_grew(f->store, end - f->end);
+	f->end = end;
+}
+
 shale_status log_file_write(struct log_file *f, uint64_t offset, const void *data, size_t n)
 {
 	int err = fs_write(f->env, f->file, data, n, offset);
+	uint64_t size;
 
-	if (err < 0)
+	if (err < 0) {
+		/* Some of it may be there, and will count when the file is deleted. */
+		if (fs_size(f->env, f->file, &size) >= 0)
+			note_end(f, size);
 		return store_fail_at(err, f->name.text, offset, "write", n);
-	if (offset + n > f->end) {
-		store_grew(f->store, offset + n - f->end);
-		f->end = offset + n;
 	}
+	note_end(f, offset + n);
 	return SHALE_OK;
 }
 

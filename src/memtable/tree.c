@@ -218,6 +218,16 @@ void memtree_aim_closer(struct memtree *t, shale_slice key, struct memtree_aim *
 	aim->valid = aim_at_leaf(aim, &p);
 }
 
+/* To the leaf that was aimed at; false: it is to be looked for. `aim` may be NULL. */
+static inline bool step_aimed(struct memtree *t, const struct memtree_aim *aim,
+			      struct memtree_step *s)
+{
+	if (aim == NULL || !aim->valid)
+		return false;
+	*s = aim->above;
+	return step_to(t, s, aim->child);
+}
+
 /*
  * Split the node of a step. False when there is no memory; if somebody else was
  * faster nothing happens. The caller starts over in any case.
@@ -297,14 +307,10 @@ bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *w
 	struct memtree_step s;
 
 	for (;;) {
-		bool there = aim != NULL && aim->valid;
+		bool there = step_aimed(t, aim, &s);
 		unsigned at, count;
 
-		if (likely(there)) {
-			s = aim->above;
-			there = step_to(t, &s, aim->child);
-			aim = NULL;
-		}
+		aim = NULL;
 		if (!there && !memtree_leaf_to_add(t, &p, &s))
 			return false;
 		at = node_search(s.node, &p, &found);
@@ -364,15 +370,9 @@ void memtree_copy(struct memtree *t, shale_slice key, const struct memtree_aim *
 	struct memtree_step s;
 
 	do {
-		bool there = aim != NULL && aim->valid;
-
-		if (there) {
-			s = aim->above;
-			there = step_to(t, &s, aim->child);
-			aim = NULL;
-		}
-		if (!there)
+		if (!step_aimed(t, aim, &s))
 			memtree_leaf(t, &p, &s);
+		aim = NULL;
 		*at = node_search(s.node, &p, &found);
 	} while (!leaf_copy_take(c, s.node, s.word));
 	*equal = found != NULL;

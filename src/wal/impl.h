@@ -76,8 +76,9 @@ struct wal {
 	uint64_t round;       /* of the group that forms */
 	struct cond group[2]; /* by parity of the round */
 	uint32_t waiting[2];  /* tasks asleep in each */
-	uint32_t expected;    /* tasks that the last sync has served, or that wait for one */
+	uint32_t expected;    /* tasks that the last sync has served or that wait, about */
 	uint64_t sync_ns;     /* that it took */
+	uint64_t ended_ns;    /* when */
 	uint64_t coming_ns;   /* between one who came while a leader gathered and the next */
 	bool gathering;
 	struct cond gathered; /* the leader: all who are expected wait */

@@ -8,10 +8,10 @@
  *
  * Those whom a sync has served as a rule come back, each with another commit, a moment
  * after the next leader could have begun; they would form two groups that take turns. So
- * a leader first gathers: it sleeps until as many wait as did at the end of the last sync,
- * but no longer than half of what a sync takes, and not at all where they would need
- * longer than that, going by how fast they came the last time. Who commits alone does not
- * wait.
+ * a leader that commits first gathers: it sleeps until as many wait as did at the end of
+ * the last sync, but no longer than half of what a sync takes, and not at all where they
+ * would need longer than that, going by how fast they came the last time. Who commits alone
+ * does not wait.
  *
  * Leadership also guards what only a leader may touch: `syncing`, and the files
  * and images of ended segments. wal_release() takes it for that reason.
@@ -21,6 +21,7 @@
 enum {
 	GATHER_PART = 2,   /* of a sync: how long a leader waits for others at most */
 	GATHER_AGAIN = 64, /* rounds after which it is tried again */
+	GATHER_MOST_NS = 2000000,
 };
 
 shale_status wal_poison(struct wal *w)
@@ -59,20 +60,24 @@ static bool is_gathered(const struct wal *w)
 /* sync_mu is held and this task leads. Let others join its group. */
 static void gather(struct wal *w)
 {
-	uint32_t before = w->waiting[w->round & 1] + 1, came;
+	uint32_t before = w->waiting[w->round & 1] + 1, after;
 	uint64_t begun, now, most = w->sync_ns / GATHER_PART;
 
 	if (is_gathered(w))
 		return;
+	if (most > GATHER_MOST_NS)
+		most = GATHER_MOST_NS;
 	if ((w->expected - before) * w->coming_ns > most && w->round % GATHER_AGAIN != 0)
 		return;
 	begun = now = env_now_ns(w->env);
+	if (now - w->ended_ns > most)
+		return; /* who was to come back would be here */
 	w->gathering = true;
 	for (; now - begun < most && !is_gathered(w); now = env_now_ns(w->env))
 		cond_wait_ns(&w->gathered, &w->sync_mu, begun + most - now);
 	w->gathering = false;
-	came = w->waiting[w->round & 1] + 1 - before;
-	w->coming_ns = (now - begun) / (came != 0 ? came : 1);
+	after = w->waiting[w->round & 1] + 1;
+	w->coming_ns = after > before ? (now - begun) / (after - before) : UINT32_MAX;
 }
 
 /* sync_mu is held and nobody leads. Returns the round of the group that is served. */
@@ -182,14 +187,15 @@ static shale_status sync_completed(struct wal *w)
 	rc = sync_chain(w, target);
 	if (rc != SHALE_OK)
 		return wal_poison(w);
-	w->sync_ns = env_now_ns(w->env) - begun;
+	w->ended_ns = env_now_ns(w->env);
+	w->sync_ns = w->ended_ns - begun;
 	/* Release: who reads it may tell others that what lies before is safe. */
 	atomic_store_explicit(&w->durable_seq, seq, memory_order_release);
 	atomic_store_explicit(&w->durable, target, memory_order_release);
 	return SHALE_OK;
 }
 
-shale_status wal_sync(struct wal *w, uint64_t lsn)
+static shale_status sync_upto(struct wal *w, uint64_t lsn, bool together)
 {
 	shale_status rc = SHALE_OK;
 
@@ -208,7 +214,7 @@ shale_status wal_sync(struct wal *w, uint64_t lsn)
 			join(w);
 			continue;
 		}
-		round = lead(w, true);
+		round = lead(w, together);
 		mutex_unlock(&w->sync_mu);
 		rc = sync_completed(w);
 		mutex_lock(&w->sync_mu);
@@ -217,6 +223,16 @@ shale_status wal_sync(struct wal *w, uint64_t lsn)
 	pass_on(w);
 	mutex_unlock(&w->sync_mu);
 	return rc;
+}
+
+shale_status wal_sync(struct wal *w, uint64_t lsn)
+{
+	return sync_upto(w, lsn, false);
+}
+
+shale_status wal_sync_commit(struct wal *w, uint64_t lsn)
+{
+	return sync_upto(w, lsn, true);
 }
 
 uint64_t wal_durable_lsn(const struct wal *w)

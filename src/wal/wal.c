@@ -73,7 +73,7 @@ void wal_free(struct wal *w)
 	}
 	if (w->pending != NULL)
 		segment_free(w, w->pending);
-	/* The manifest names them: the next open finds them empty and removes them. */
+	/* The next open removes them, unless the last manifest had them deleted. */
 	free_list(w, w->prepared);
 	free_list(w, w->skipped);
 	for (unsigned i = 0; i < w->spare_count; i++)

@@ -100,6 +100,8 @@ void wal_completed(struct wal *w, uint64_t lsn, uint64_t last_seq);
  * loss. One of the waiters leads; the rest sleep. Any.
  */
 shale_status wal_sync(struct wal *w, uint64_t lsn);
+/* The same for one of several who commit: others like him are waited for (sync.c). */
+shale_status wal_sync_commit(struct wal *w, uint64_t lsn);
 uint64_t wal_durable_lsn(const struct wal *w);
 uint64_t wal_completed_lsn(const struct wal *w);
 uint64_t wal_durable_seq(const struct wal *w); /* last seq known to be durable */
@@ -123,7 +125,7 @@ uint64_t wal_live_bytes(const struct wal *w);
  * Seal the tail with an END record, make all durable; *last tells of the active
  * segment (number 0: none). Nothing may be under way. */
 shale_status wal_close(struct wal *w, struct wal_sealed *last);
-/* Free it. NULL is allowed. Prepared, unused segments stay: the manifest names them. */
+/* Free it. NULL is allowed. Prepared, unused segments stay, for the next open to remove. */
 void wal_free(struct wal *w);
 
 /* ---- recovery ---- */

@@ -278,6 +278,7 @@ void work_full(struct run *r);
 void work_reopen(struct run *r);
 void work_large(struct run *r);
 void work_replay(struct run *r);
+void work_close(struct run *r);
 void work_snapshots(struct run *r);
 void work_mixed(struct run *r);
 void work_switch(struct run *r);

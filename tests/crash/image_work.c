@@ -136,6 +136,21 @@ void work_replay(struct run *r)
 	store_close_all(r);
 }
 
+/* So much is in memory that a close flushes it, and the log goes. */
+void work_close(struct run *r)
+{
+	r->options.memory_budget = 16 << 20;
+	r->options.memtable_bytes = r->options.log_bytes_max = 1 << 20;
+	for (int life = 0; life < 2; life++) {
+		store_open_new(r);
+		op_put(r, 0, 1, SHALE_DEFAULT_DURABILITY);
+		for (int i = 0; i < 2; i++)
+			op_bulk(r, 120);
+		op_delete_range(r, 3, 9);
+		store_close_all(r);
+	}
+}
+
 /* Lives one after the other, each of some writes. */
 void work_reopen(struct run *r)
 {

@@ -7,6 +7,8 @@ int main(void)
 		{ "flush-durable", work_flush, SHALE_DURABLE },
 		{ "flush-process", work_flush, SHALE_PROCESS },
 		{ "flush-ephemeral", work_flush, SHALE_EPHEMERAL },
+		{ "close-durable", work_close, SHALE_DURABLE },
+		{ "close-process", work_close, SHALE_PROCESS },
 		{ "merge-durable", work_merge, SHALE_DURABLE },
 		{ "merge-process", work_merge, SHALE_PROCESS },
 		{ "ranges-durable", work_ranges, SHALE_DURABLE },

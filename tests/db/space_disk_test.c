@@ -129,7 +129,7 @@ static void a_store_that_filled_its_disk_is_opened_and_deletes_make_room(void **
 	for (durability = SHALE_EPHEMERAL; durability <= SHALE_DURABLE; durability++)
 		for (unsigned i = 0; i < 2; i++) {
 			open_dies = i != 0;
-			run_sim(1, open_filled);
+			run_schedules(open_filled);
 		}
 }
 

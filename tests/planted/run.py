@@ -99,7 +99,7 @@ def plant(bug, into):
             shutil.copy(os.path.join(ROOT, name), to)
         except FileNotFoundError:
             return f"{name} is not there any more"
-    rc, out = run(["patch", "-p1", "-F3", "-s", "-f", "--no-backup-if-mismatch", "-i", bug.path],
+    rc, out = run(["patch", "-p1", "-F1", "-s", "-f", "--no-backup-if-mismatch", "-i", bug.path],
                   into)
     return out.strip() or "does not apply" if rc else None
 

@@ -93,6 +93,15 @@ static void assert_same_walks(struct memtable *m, struct skiplist *s, uint64_t l
 	iter_free(want);
 }
 
+/* Before a seek: all steps, or none. */
+static void aim_some(struct iter *it, shale_slice key, struct rand *r)
+{
+	if (rand_below(r, 2) == 0)
+		return;
+	for (unsigned step = 0; step < ITER_AIM_STEPS; step++)
+		iter_aim(it, key, step);
+}
+
 static void random_moves(struct memtable *m, struct skiplist *s, struct rand *r, enum kind kind,
 			 uint64_t limit, bool newest)
 {
@@ -111,9 +120,11 @@ static void random_moves(struct memtable *m, struct skiplist *s, struct rand *r,
 			iter_last(got);
 			iter_last(want);
 		} else if (move < 4 || !want->valid) {
+			aim_some(got, key, r);
 			iter_seek(got, key);
 			iter_seek(want, key);
 		} else if (move < 6) {
+			aim_some(got, key, r);
 			iter_seek_prev(got, key);
 			iter_seek_prev(want, key);
 		} else if (move < 23) {
@@ -216,6 +227,45 @@ static void an_aim_may_be_older_than_many_inserts(void **state)
 		skiplist_free(s);
 		memtable_unref(m);
 	}
+}
+
+/* Leaves and inner nodes split between the steps of a seek's aim. */
+static void a_seek_finds_its_place_though_nodes_split_since_it_aimed(void **state)
+{
+	struct memtable *m = memtable_make();
+	uint64_t seq = 0;
+	struct iter *it;
+	struct rand r;
+	char want[24], text_of[24];
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	for (unsigned round = 0; round < 300; round++) {
+		unsigned aim = (unsigned)rand_below(&r, 100000) * 2;
+		size_t n = (size_t)sprintf(want, "key%08u", aim);
+
+		assert_ok(memtable_add(m, ++seq, OP_PUT, slice_from(want, n), text("v"), NULL));
+		assert_ok(memtable_iter_new(m, SEQ_MAX, true, &it));
+		for (unsigned step = 0; step < ITER_AIM_STEPS; step++) {
+			iter_aim(it, slice_from(want, n), step);
+			/* All around it, and never the same. */
+			for (unsigned i = 0; i < 40; i++) {
+				unsigned odd = 2 * (aim / 2 + (unsigned)rand_below(&r, 500)) + 1;
+
+				sprintf(text_of, "key%08u", odd);
+				assert_ok(memtable_add(m, ++seq, OP_PUT, text(text_of), text("w"),
+						       NULL));
+			}
+		}
+		if (round % 2 == 0)
+			iter_seek(it, slice_from(want, n));
+		else
+			iter_seek_prev(it, slice_from(want, n));
+		assert_true(it->valid && slice_eq(it->key, slice_from(want, n)));
+		iter_free(it);
+	}
+	memtree_check(&m->tree);
+	memtable_unref(m);
 }
 
 /* As commits do. */
@@ -607,6 +657,7 @@ int main(void)
 		cmocka_unit_test(going_back_finds_what_splits_have_moved),
 		cmocka_unit_test(finds_every_key_of_orderly_loads),
 		cmocka_unit_test(an_aim_may_be_older_than_many_inserts),
+		cmocka_unit_test(a_seek_finds_its_place_though_nodes_split_since_it_aimed),
 		cmocka_unit_test(groups_of_aims_build_a_sound_tree),
 		cmocka_unit_test(agrees_with_a_skip_list_on_random_operations),
 		cmocka_unit_test(finds_the_newest_range_among_many),
