@@ -461,11 +461,12 @@ static void who_was_served_is_waited_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First, since who loses a wake-up hangs in the others. */
+		cmocka_unit_test(no_order_of_tasks_loses_a_wake_up_or_a_record),
 		cmocka_unit_test(one_sync_serves_all_who_wait),
 		cmocka_unit_test(writers_rotate_and_sync_without_a_hole),
 		cmocka_unit_test(segments_go_and_come_back_beside_the_writers),
 		cmocka_unit_test(a_failure_reaches_every_writer),
-		cmocka_unit_test(no_order_of_tasks_loses_a_wake_up_or_a_record),
 		cmocka_unit_test(who_was_served_is_waited_for),
 	};
 
