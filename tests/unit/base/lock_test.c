@@ -1,7 +1,8 @@
-/* Mutexes and conditions on real threads; ranks in debug builds. */
+/* Mutexes and conditions on real threads and in simulated orders; ranks in debug builds. */
 #include "unit/base/tasks.h"
 
 #include "base/lock.h"
+#include "env/sim.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +164,62 @@ static void a_wait_ends_at_its_timeout(void **state)
 	env_sleep_ns(env, 0);
 }
 
+/* ---- in every order that a seed gives ---- */
+
+struct meeting {
+	struct sim *sim;
+	struct mutex mu;
+	struct cond changed;
+	bool there; /* guarded by mu */
+};
+
+static void come(void *arg)
+{
+	struct meeting *m = arg;
+
+	mutex_lock(&m->mu);
+	m->there = true;
+	mutex_unlock(&m->mu);
+	cond_signal(&m->changed, sim_env(m->sim));
+}
+
+static void meet(void *arg)
+{
+	struct meeting *m = arg;
+	const shale_env *env = sim_env(m->sim);
+	shale_thread *other = NULL;
+
+	mutex_init(&m->mu, env, RANK_DB);
+	cond_init(&m->changed);
+	m->there = false;
+	if (env->executor.ops->spawn(env->executor.self, "other", come, m, &other) != 0)
+		abort();
+	mutex_lock(&m->mu);
+	/* The other one comes to sleep at the mutex, and is woken in the midst of the wait. */
+	for (unsigned i = 0; i < 500; i++)
+		env_yield(env);
+	while (!m->there)
+		cond_wait(&m->changed, &m->mu);
+	mutex_unlock(&m->mu);
+	env->executor.ops->join(env->executor.self, other);
+}
+
+static void no_order_of_tasks_loses_a_signal(void **state)
+{
+	struct sim_schedule schedule = { .policy = SIM_RANDOM,
+					 .switch_permille = 400,
+					 .steps_max = 100000 };
+	struct meeting m;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		assert_ok(sim_new(seed, &m.sim));
+		sim_set_schedule(m.sim, &schedule);
+		assert_int_equal(sim_run(m.sim, meet, &m), SIM_DONE);
+		sim_free(m.sim);
+	}
+}
+
 #ifdef SHALE_DEBUG
 static bool dies(void (*fn)(void))
 {
@@ -233,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup(no_signal_is_lost, start),
 		cmocka_unit_test_setup(a_broadcast_wakes_all, start),
 		cmocka_unit_test_setup(a_wait_ends_at_its_timeout, start),
+		cmocka_unit_test(no_order_of_tasks_loses_a_signal),
 #ifdef SHALE_DEBUG
 		cmocka_unit_test(locks_out_of_order_are_caught),
 #endif
