@@ -265,8 +265,9 @@ static void a_failure_reaches_every_writer(void **state)
 	(void)state;
 	for (int k = 0; k < 2; k++) {
 		struct log *l = log_new(k ? WAL_STAGED : WAL_MAPPED);
+		/* For good: the 20th may be that of a segment which is made ready. */
 		struct sim_fault fault = {
-			.op = SIM_SYNC, .name_ends = ".log", .nth = 20, .err = EIO
+			.op = SIM_SYNC, .name_ends = ".log", .nth = 20, .err = EIO, .sticky = true
 		};
 		uint64_t sync_ns = 100000;
 		struct tasks tasks;
