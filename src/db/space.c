@@ -5,7 +5,7 @@
  * become tables, a merge under way may write as much as it reads, and the manifest may have
  * to be written anew, without which nothing is installed any more. They are promised room.
  * Beneath that lies the reserve, out of which flushes and merges that free space end, and
- * deletes are taken. A write needs room beyond all of these.
+ * deletes are taken. A write needs room beyond all of these, and for a segment of the log.
  *
  * What the store's files take is counted by the store as they grow and go; what is
  * free on the disk is asked for about once a second while there are writes, and more
@@ -195,13 +195,15 @@ static shale_status no_room(shale_db *db, const struct room *r, uint64_t reserve
 	if (over)
 		err_at(SHALE_NO_SPACE, path, UINT64_MAX,
 		       "%s: space_max allows %" PRIu64 " bytes in %s; its files take %" PRIu64
-		       ", unflushed data and merges may take %" PRIu64 " more, and %" PRIu64
+		       ", unflushed data, merges and the manifest may take %" PRIu64
+		       " more, and %" PRIu64
 		       " are kept in reserve; deletes make room, or a larger space_max",
 		       who, db->options.space_max, path, r->used, r->promised, reserve_max);
 	else
 		err_at(SHALE_NO_SPACE, path, UINT64_MAX,
 		       "%s: the disk of %s has %" PRIu64
-		       " bytes left; unflushed data and merges may take %" PRIu64 ", and %" PRIu64
+		       " bytes left; unflushed data, merges and the manifest may take %" PRIu64
+		       ", and %" PRIu64
 		       " are kept in reserve; deletes make room, or whatever else frees the disk",
 		       who, path, r->free, r->promised, reserve_disk);
 	err_last()->sys_errno = over ? EDQUOT : ENOSPC;

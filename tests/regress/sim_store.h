@@ -53,8 +53,8 @@ static inline void slow_calls(struct sim *sim, enum sim_op op, uint64_t ns)
 
 struct slow_tables {
 	struct sim *sim;
-	uint64_t
-		ns; /* for each piece: 32 KiB beside durable commits, else 256 KiB, or a last one */
+	/* For each piece: of 32 KiB beside durable commits, else 256 KiB, or a last one. */
+	uint64_t ns;
 };
 
 static inline void slow_table_write(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)

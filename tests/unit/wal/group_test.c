@@ -295,6 +295,20 @@ struct simulated {
 	enum { QUIET, CRASH, FAULT, ROUGH, SHORT } kind;
 };
 
+/* Its disk is that of the machine to come. */
+static struct log *log_to_simulate(uint64_t segment_bytes)
+{
+	struct log *l = NULL;
+
+	assert_int_equal(posix_memalign((void **)&l, 64, sizeof(*l)), 0);
+	memset(l, 0, sizeof(*l));
+	l->config.segment_bytes = segment_bytes;
+	l->config.store_id = STORE_ID;
+	l->next_number = object_number(1, 1);
+	l->next_seq = 1;
+	return l;
+}
+
 static void stop_here(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
 {
 	static const struct sim_fault now = { .op = SIM_SYNC, .nth = 1, .err = EIO };
@@ -360,13 +374,8 @@ static void simulate(enum wal_sink sink, uint64_t seed, int kind)
 	rand_seed(&rnd, seed);
 	assert_ok(sim_new(seed, &s.sim));
 	sim_set_schedule(s.sim, &schedule);
-	assert_int_equal(posix_memalign((void **)&s.l, 64, sizeof(*s.l)), 0);
-	memset(s.l, 0, sizeof(*s.l));
-	s.l->config.segment_bytes = 2 * 8192;
-	s.l->config.store_id = STORE_ID;
+	s.l = log_to_simulate(2 * 8192);
 	s.l->config.recycle_max = 2;
-	s.l->next_number = object_number(1, 1);
-	s.l->next_seq = 1;
 	s.stop_after = kind == CRASH ? 1 + rand_below(&rnd, 400) : 0;
 	result = sim_run(s.sim, simulated_main, &s);
 	assert_true(result == SIM_DONE || (result == SIM_STOPPED && kind == CRASH));
@@ -415,17 +424,12 @@ static void coming_back(void *arg)
 	struct store_options o = { .create = true };
 	struct sim_latency slow = { 0 };
 	shale_thread *t[BACK_WRITERS];
-	struct log *l = NULL;
+	struct log *l;
 	struct front f;
 
 	slow.of[SIM_SYNC].least_ns = slow.of[SIM_SYNC].most_ns = 100000;
-	assert_int_equal(posix_memalign((void **)&l, 64, sizeof(*l)), 0);
-	memset(l, 0, sizeof(*l));
-	l->config.segment_bytes = 1 << 20;
-	l->config.store_id = STORE_ID;
+	l = log_to_simulate(1 << 20);
 	l->config.sink = WAL_STAGED;
-	l->next_number = object_number(1, 1);
-	l->next_seq = 1;
 	l->disk.fs = sim_get_fs(sim);
 	l->disk.env = *env;
 	assert_ok(store_open(env, "/store", &o, &l->disk.store));
