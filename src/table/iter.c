@@ -17,8 +17,9 @@
  *           reads are sequential. From there a block goes into the cache
  *   place   or it is used where it lies (raw ones; others are unpacked beside),
  *           when it is not to be kept: sequential, verified, no_fill_cache, or
- *           when so much was read in a row that this is a scan of more than the
- *           cache should give up what it has for
+ *           when so many blocks were passed that this is a scan: it takes from the
+ *           cache what is there and leaves the cache as it is, or what it puts in
+ *           would cost it what it comes to next
  */
 #include "table/impl.h"
 
@@ -27,10 +28,12 @@
 enum {
 	AHEAD_MIN = 16 << 10,
 	AHEAD_MAX = 256 << 10,
-	AHEAD_PASSING = 128 << 10, /* from here on blocks are not kept */
+	AHEAD_ANNOUNCED = 128 << 10, /* backwards: from here on the kernel is told */
+	SCAN_BLOCKS = 64,            /* passed in a row: from here on none is kept */
 	KEY_SLACK = 16,
-	KEY_INLINE = 112,   /* bytes of keys that need no memory of their own */
-	PREFETCH_LINES = 8, /* of the block that will be next: its columns */
+	KEY_INLINE = 112,    /* bytes of keys that need no memory of their own */
+	PREFETCH_LINES = 14, /* of the block that will be next: its columns */
+	AIMED_LINES = 16,    /* of the one that a seek will need */
 };
 
 struct table_iter {
@@ -49,7 +52,8 @@ struct table_iter {
 	struct table_read read;
 	bool sequential;
 	const struct rate_user *rate;
-	size_t block; /* number of the current block */
+	size_t block;    /* number of the current block */
+	unsigned passed; /* blocks since the last jump */
 
 	struct cache_item pin;    /* of a cached block */
 	struct block placed;      /* view of one that is not cached */
@@ -170,7 +174,7 @@ static bool read_window(struct table_iter *ti, size_t i)
 	ti->window_first = first;
 	ti->window_end = end;
 	ti->window_offset = from.offset;
-	if (ti->direction < 0 && ti->ahead >= AHEAD_PASSING)
+	if (ti->direction < 0 && ti->ahead >= AHEAD_ANNOUNCED)
 		announce_before(ti);
 	return true;
 }
@@ -255,7 +259,7 @@ static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 		return false;
 	stored = ti->window + (e.offset - ti->window_offset);
 	if (ti->sequential || ti->read.verify || ti->read.no_fill_cache ||
-	    ti->ahead >= AHEAD_PASSING)
+	    ti->passed >= SCAN_BLOCKS)
 		place_block(ti, &e, stored);
 	else
 		keep_block(ti, &e, stored);
@@ -284,6 +288,7 @@ static bool load_block(struct table_iter *ti, size_t i, int direction)
 	if (i >= ti->t->blocks || !fetch_block(ti, i, direction))
 		return false;
 	ti->block = i;
+	ti->passed++;
 	if (ti->b->prefix_size + 8u > ti->key_capacity && !grow_key(ti, ti->b->prefix_size + 8u)) {
 		drop_block(ti);
 		return false;
@@ -347,25 +352,53 @@ static inline void show(struct table_iter *ti, size_t i, size_t rest_from, size_
 	ti->it.valid = true;
 }
 
-/* Show entry i of the current block. */
+/*
+ * Show entry i of the current block and fetch the value of the one behind. Blocks lie
+ * anywhere in the cache, so the processor does not see it coming; and the other tables of
+ * a merge have their turns meanwhile. Of a large value whoever reads it fetches the rest.
+ */
+static inline void show_and_fetch(struct table_iter *ti, size_t i, size_t rest_from,
+				  size_t value_from)
+{
+	const uint8_t *next;
+
+	show(ti, i, rest_from, value_from);
+	next = ti->b->values + ti->value_end;
+	__builtin_prefetch(next);
+	__builtin_prefetch(next + 64);
+}
+
 static void show_at(struct table_iter *ti, size_t i)
 {
 	const struct block *b = ti->b;
 
-	show(ti, i, i != 0 ? rest_end_at(b, i - 1) : 0, i != 0 ? value_end_at(b, i - 1) : 0);
+	show_and_fetch(ti, i, i != 0 ? rest_end_at(b, i - 1) : 0,
+		       i != 0 ? value_end_at(b, i - 1) : 0);
+}
+
+/* Going backwards: what is fetched is the value in front of it. */
+static void show_at_back(struct table_iter *ti, size_t i)
+{
+	const struct block *b = ti->b;
+	size_t value_from = i != 0 ? value_end_at(b, i - 1) : 0;
+	const uint8_t *values = b->values + value_from;
+
+	show(ti, i, i != 0 ? rest_end_at(b, i - 1) : 0, value_from);
+	__builtin_prefetch(values - 64);
+	__builtin_prefetch(values - 128);
 }
 
 static void show_first(struct table_iter *ti, size_t block)
 {
 	if (load_block(ti, block, 1))
-		show(ti, 0, 0, 0);
+		show_and_fetch(ti, 0, 0, 0);
 }
 
 /* SIZE_MAX for `block` is none. */
 static void show_last(struct table_iter *ti, size_t block)
 {
 	if (load_block(ti, block, -1))
-		show_at(ti, ti->b->count - 1);
+		show_at_back(ti, ti->b->count - 1);
 }
 
 static void table_iter_next(struct iter *it)
@@ -373,7 +406,7 @@ static void table_iter_next(struct iter *it)
 	struct table_iter *ti = (struct table_iter *)it;
 
 	if (likely(ti->pos + 1 < ti->b->count))
-		show(ti, ti->pos + 1, ti->rest_end, ti->value_end);
+		show_and_fetch(ti, ti->pos + 1, ti->rest_end, ti->value_end);
 	else
 		show_first(ti, ti->block + 1);
 }
@@ -383,15 +416,18 @@ static void table_iter_prev(struct iter *it)
 	struct table_iter *ti = (struct table_iter *)it;
 
 	if (likely(ti->pos > 0))
-		show_at(ti, ti->pos - 1);
+		show_at_back(ti, ti->pos - 1);
 	else
 		show_last(ti, ti->block - 1);
 }
 
 static void table_iter_first(struct iter *it)
 {
+	struct table_iter *ti = (struct table_iter *)it;
+
 	it->status = SHALE_OK;
-	show_first((struct table_iter *)it, 0);
+	ti->passed = 0;
+	show_first(ti, 0);
 }
 
 static void table_iter_last(struct iter *it)
@@ -399,6 +435,7 @@ static void table_iter_last(struct iter *it)
 	struct table_iter *ti = (struct table_iter *)it;
 
 	it->status = SHALE_OK;
+	ti->passed = 0;
 	show_last(ti, ti->t->blocks - 1);
 }
 
@@ -411,6 +448,7 @@ static bool seek_block(struct table_iter *ti, size_t i, int direction)
 	if (!ti->sequential && ti->block + (size_t)direction != i) {
 		ti->misses = 0; /* a jump: nothing in a row */
 		ti->ahead = 0;
+		ti->passed = 0;
 	}
 	return load_block(ti, i, direction);
 }
@@ -429,7 +467,7 @@ static void table_iter_aim(struct iter *it, shale_slice key, unsigned step)
 		ti->is_aimed = true;
 		__builtin_prefetch(&t->places[ti->aimed]);
 	} else if (ti->aimed < t->blocks) {
-		cache_prefetch(t->te.cache, &t->places[ti->aimed].hint, 2 * PREFETCH_LINES);
+		cache_prefetch(t->te.cache, &t->places[ti->aimed].hint, AIMED_LINES);
 	}
 }
 
@@ -474,7 +512,7 @@ static void table_iter_seek_prev(struct iter *it, shale_slice key)
 		return;
 	at = block_upper_bound(ti->b, key);
 	if (at > 0)
-		show_at(ti, at - 1);
+		show_at_back(ti, at - 1);
 	else
 		show_last(ti, block - 1);
 }

@@ -308,12 +308,15 @@ static uint64_t reads_of_a_scan(struct fixture *x, struct table *t, const struct
 	return sim_fs_calls(x->fs, SIM_READ) - before;
 }
 
-/* Bring every block into the cache. */
-static void read_by_point(struct fixture *x, struct table *t, const struct oracle *o)
+/* Bring blocks into the cache: `run` entries of every `step`. */
+static void read_by_point(struct fixture *x, struct table *t, const struct oracle *o, size_t run,
+			  size_t step)
 {
 	for (size_t i = 0; i < o->count; i++) {
 		struct table_lookup found = { .pin = { NULL, 0 } };
 
+		if (i % step >= run)
+			continue;
 		assert_ok(table_get(t, &(struct table_read){ 0 }, entry_key(&o->e[i]), SEQ_MAX,
 				    &found));
 		cache_release(x->te.cache, &found.pin);
@@ -322,7 +325,7 @@ static void read_by_point(struct fixture *x, struct table *t, const struct oracl
 
 static void reads_ahead_in_pieces_that_grow(void **state)
 {
-	uint64_t hits;
+	uint64_t hits, used;
 	const struct table_read plain = { 0 }, lean = { .no_fill_cache = true };
 	struct fixture x;
 	struct oracle o = { 0 };
@@ -349,8 +352,14 @@ static void reads_ahead_in_pieces_that_grow(void **state)
 	assert_int_equal(cache_used(x.te.cache), 0);
 	assert_in_range(reads_of_a_scan(&x, t, &plain, false, false), 8, 14);
 	/* A long scan leaves the cache to others but for its first blocks. */
-	assert_in_range(cache_used(x.te.cache), 64 << 10, 256 << 10);
-	read_by_point(&x, t, &o);
+	assert_in_range(cache_used(x.te.cache), 64 << 10, 300 << 10);
+	/* So does one that finds every other piece there. */
+	read_by_point(&x, t, &o, 300, 600);
+	used = cache_used(x.te.cache);
+	assert_in_range(used, 400 << 10, built.props.data_bytes * 9 / 10);
+	assert_true(reads_of_a_scan(&x, t, &plain, false, false) > 16);
+	assert_int_equal(cache_used(x.te.cache), used);
+	read_by_point(&x, t, &o, 1, 1);
 	assert_true(cache_used(x.te.cache) > built.props.data_bytes);
 	hits = stats_sum(&x.stats, STAT_CACHE_HITS);
 	assert_int_equal(reads_of_a_scan(&x, t, &plain, false, true), 0);
