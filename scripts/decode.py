@@ -589,7 +589,7 @@ EDITS = {1: ("NEXT_NUMBER", "number"), 2: ("LAST_SEQ", "seq"),
          11: ("SNAPSHOT",), 12: ("CLEAN_CLOSE",), 13: ("NEXT_RUN", "number"),
          14: ("NEXT_CF", "cf"), 15: ("CF_OPTIONS", "cf", "options")}
 BITS = {"cf": 32, "seq": 56, "level": 3}
-NOTES, JOB = 128, 128
+NOTES, JOB, HIDES = 128, 128, 129
 JOB_FIELDS = ("id", "cf", "kind", "reason", "levels_in", "level_out", "start_ms", "ns",
               "tables_in", "tables_out", "bytes_in", "bytes_out", "entries_in", "entries_kept",
               "dropped_shadowed", "dropped_tombstones", "dropped_expired", "dropped_range")
@@ -635,6 +635,9 @@ def edit_fields(r):
             raw = r.string(1 << 30, "note")
             if tag == JOB:
                 yield {"tag": "JOB", **job_note(Reader(r.name, raw, r.base + r.at - len(raw)))}
+            elif tag == HIDES:
+                note = Reader(r.name, raw, r.base + r.at - len(raw))
+                yield {"tag": "HIDES", "number": note.varint(), "hides": note.varint()}
             continue
         if tag not in EDITS:
             raise r.damage(f"unknown tag {tag}", at)

@@ -23,7 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMTABLE = 2048, TABLE = MEMTABLE / 2, TABLES_MAX = 1 << 21, RUNS_MAX = 4096 };
+enum {
+	MEMTABLE = 2048,
+	TABLE = MEMTABLE / 2,
+	TABLES_MAX = 1 << 21,
+	RUNS_MAX = 4096,
+	HIDES_SAMPLE = 8,
+};
 
 /* A table's keys, ascending; behind its number. */
 struct contents {
@@ -45,6 +51,7 @@ struct sim {
 	double most; /* space over live data */
 	double get_runs, scan_runs;
 	uint64_t samples;
+	bool blind; /* nothing is known of what hides what */
 	struct rand r;
 	struct adapt adapt;
 	struct adapt_counters asked;
@@ -79,8 +86,29 @@ static uint64_t bytes_of(const struct version *v)
 	return bytes;
 }
 
+/* Whether a run from `first` on, of the stack as it was, has the key. */
+static bool has_beneath(const struct sim *s, size_t first, uint32_t key)
+{
+	uint8_t bytes[4];
+
+	put_u32le(bytes, __builtin_bswap32(key));
+	for (size_t i = first; i < s->v->run_count; i++) {
+		const struct run *r = s->v->runs[i];
+		size_t t = run_find(r, slice_from(bytes, 4));
+		const struct contents *c;
+
+		if (t == r->count)
+			continue;
+		c = &s->table[r->tables[t]->number];
+		if (bsearch(&key, c->key, c->count, sizeof(key), compare_keys) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* `older`: the first of the runs that lie beneath it. */
 static void add_table(struct sim *s, struct version_builder *b, const uint32_t *keys, size_t count,
-		      uint32_t level, uint64_t run, uint64_t created_ms)
+		      uint32_t level, uint64_t run, uint64_t created_ms, size_t older)
 {
 	uint8_t smallest[4], largest[4];
 	struct table_props p = { .smallest = slice_from(smallest, 4),
@@ -89,7 +117,10 @@ static void add_table(struct sim *s, struct version_builder *b, const uint32_t *
 				 .created_ms = created_ms };
 	struct table_meta *m = NULL;
 	struct contents *c = &s->table[s->next_table];
+	uint64_t hides = 0;
 
+	for (size_t i = 0; i < count; i += HIDES_SAMPLE)
+		hides += HIDES_SAMPLE * has_beneath(s, older, keys[i]);
 	put_u32le(smallest, __builtin_bswap32(keys[0]));
 	put_u32le(largest, __builtin_bswap32(keys[count - 1]));
 	if (s->ttl_ms != 0) {
@@ -97,9 +128,10 @@ static void add_table(struct sim *s, struct version_builder *b, const uint32_t *
 		p.min_expiry_ms = p.max_expiry_ms = created_ms + s->ttl_ms;
 	}
 	check(s->next_table < TABLES_MAX &&
-		      table_meta_new(s->env, s->next_table, count, &p, &m) >= 0 &&
-		      version_builder_add(b, level, run, m) >= 0,
+		      table_meta_new(s->env, s->next_table, count, &p, &m) >= 0,
 	      "a table");
+	m->hides = s->blind || hides > count ? count : hides;
+	check(version_builder_add(b, level, run, m) >= 0, "a table of a version");
 	s->next_table++;
 	c->count = count;
 	c->key = malloc(count * sizeof(*keys));
@@ -108,9 +140,10 @@ static void add_table(struct sim *s, struct version_builder *b, const uint32_t *
 	table_meta_unref(m);
 }
 
-/* Add `n` keys as tables of about TABLE keys, which end at guards. */
+/* Add `n` keys as tables of `most` keys, which end at guards. */
 static void add_tables(struct sim *s, struct version_builder *b, const uint32_t *keys, size_t n,
-		       uint32_t level, uint64_t run, uint64_t created_ms, const struct run *guards)
+		       uint64_t most, uint32_t level, uint64_t run, uint64_t created_ms,
+		       const struct run *guards, size_t older)
 {
 	size_t guard = guards != NULL ? guard_next(guards, 0) : 0;
 
@@ -124,9 +157,9 @@ static void add_tables(struct sim *s, struct version_builder *b, const uint32_t 
 			guard = guard_next(guards, guard + 1);
 			stop = UINT32_MAX;
 		}
-		for (count = 1; count < TABLE && at + count < n && keys[at + count] < stop;)
+		for (count = 1; count < most && at + count < n && keys[at + count] < stop;)
 			count++;
-		add_table(s, b, keys + at, count, level, run, created_ms);
+		add_table(s, b, keys + at, count, level, run, created_ms, older);
 	}
 }
 
@@ -219,7 +252,8 @@ static void run_pick(struct sim *s, const struct pick *p)
 	s->drops += p->drop;
 	if (!p->move && !p->drop) {
 		s->most_job = in > s->most_job ? in : s->most_job;
-		add_tables(s, b, s->buffer, n, p->output_level, p->output_run, created, guards);
+		add_tables(s, b, s->buffer, n, guard_table_bytes(&s->o, s->v, p), p->output_level,
+			   p->output_run, created, guards, p->inputs[p->input_count - 1].run + 1);
 		s->merged += n;
 		s->asked.merged += in;
 		s->asked.overwritten += in - n;
@@ -258,7 +292,7 @@ static void flush(struct sim *s, uint32_t *keys, size_t n)
 		if (kept == 0 || keys[kept - 1] != keys[i])
 			keys[kept++] = keys[i];
 	check(version_builder_new(s->env, s->v, &b) >= 0, "a version");
-	add_tables(s, b, keys, kept, 0, s->next_run++, s->wall_ms, NULL);
+	add_tables(s, b, keys, kept, TABLE, 0, s->next_run++, s->wall_ms, NULL, 0);
 	s->flushed += kept;
 	finish(s, b);
 	note_space(s, 0);
@@ -344,18 +378,20 @@ static void put_memtable(struct sim *s, enum kind kind, uint64_t *i, uint64_t ke
 static const struct policy_line {
 	const char *name;
 	shale_compaction c;
+	bool blind; /* of what hides what */
 } lines[] = {
-	{ "leveled, base 4 memtables", { .policy = SHALE_LEVELED, .base_bytes = 4 * MEMTABLE } },
-	{ "leveled", { .policy = SHALE_LEVELED } },
-	{ "leveled, space 1.05", { .policy = SHALE_LEVELED, .space_amp_max = 105 } },
-	{ "hybrid 4, ratio 8", { .policy = SHALE_HYBRID, .size_ratio = 8 } },
-	{ "hybrid 4, ratio 6", { .policy = SHALE_HYBRID } },
-	{ "hybrid 4, ratio 4", { .policy = SHALE_HYBRID, .size_ratio = 4 } },
-	{ "hybrid 4, ratio 2", { .policy = SHALE_HYBRID, .size_ratio = 2 } },
-	{ "hybrid 8, ratio 4", { .policy = SHALE_HYBRID, .size_ratio = 4, .max_runs = 8 } },
-	{ "tiered 4", { .policy = SHALE_TIERED } },
-	{ "tiered 8", { .policy = SHALE_TIERED, .max_runs = 8 } },
-	{ "adaptive", { .policy = SHALE_ADAPTIVE } },
+	{ .name = "leveled, base 4 memtables",
+	  .c = { .policy = SHALE_LEVELED, .base_bytes = 4 * MEMTABLE } },
+	{ .name = "leveled", .c = { .policy = SHALE_LEVELED } },
+	{ .name = "leveled, space 1.05", .c = { .policy = SHALE_LEVELED, .space_amp_max = 105 } },
+	{ .name = "hybrid, ratio 8", .c = { .policy = SHALE_HYBRID, .size_ratio = 8 } },
+	{ .name = "hybrid (ratio 6)", .c = { .policy = SHALE_HYBRID } },
+	{ .name = "hybrid, ratio 4", .c = { .policy = SHALE_HYBRID, .size_ratio = 4 } },
+	{ .name = "hybrid, 4 runs", .c = { .policy = SHALE_HYBRID, .max_runs = 4 } },
+	{ .name = "hybrid, nothing known", .c = { .policy = SHALE_HYBRID }, .blind = true },
+	{ .name = "tiered, 4 runs", .c = { .policy = SHALE_TIERED, .max_runs = 4 } },
+	{ .name = "tiered (10 runs)", .c = { .policy = SHALE_TIERED } },
+	{ .name = "adaptive", .c = { .policy = SHALE_ADAPTIVE } },
 };
 
 /* The textbook's figure for n memtables of new keys. */
@@ -404,7 +440,8 @@ static void look(struct sim *s)
 static void play(const struct policy_line *line, enum kind kind, uint64_t keys, uint64_t writes,
 		 uint64_t ttl_ms)
 {
-	struct sim s = { .ttl_ms = ttl_ms };
+	struct sim s = { .ttl_ms = ttl_ms,
+			 .blind = line->blind || line->c.policy == SHALE_ADAPTIVE };
 	shale_compaction c = line->c;
 	uint64_t i = 0;
 
@@ -455,7 +492,7 @@ static const struct mix_line {
 static double play_mix(const struct policy_line *line, const struct mix_line *mix, uint64_t keys)
 {
 	enum { SECONDS = 600 };
-	struct sim s = { .ttl_ms = 0 };
+	struct sim s = { .blind = line->blind || line->c.policy == SHALE_ADAPTIVE };
 	shale_compaction c = line->c;
 	double cost = 0, due = 0, gets = 0, scans = 0;
 	uint64_t i = 0;

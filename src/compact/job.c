@@ -12,6 +12,7 @@
 #include "compact/job.h"
 
 #include "base/hash.h"
+#include "compact/hides.h"
 #include "compact/policy.h"
 
 enum {
@@ -24,6 +25,7 @@ struct merge {
 	struct job *job;
 	const shale_env *env;
 	struct keep keep;
+	struct hides hides;         /* of the open output */
 	uint64_t passed, pause_at;  /* bytes of the inputs */
 	uint64_t told_in, told_out; /* of the progress: entries, bytes */
 
@@ -132,6 +134,7 @@ static shale_status output_close(struct merge *m, shale_slice end)
 	rc = table_builder_finish(b, built);
 	if (rc < 0)
 		return rc;
+	built->hides = hides_take(&m->hides, built->props.entries);
 	j->output_count++;
 	j->bytes_out += built->size;
 	return SHALE_OK;
@@ -324,6 +327,8 @@ static shale_status begin_key(struct merge *m, shale_slice key)
 	}
 	m->fresh = false;
 	m->hash = hash_key(key);
+	if (m->hides.older != NULL && hides_is_sample(m->hash))
+		hides_ask(&m->hides, key, m->hash);
 	return m->builder != NULL ? SHALE_OK : output_open(m);
 }
 
@@ -453,7 +458,9 @@ shale_status job_check_counts(const struct job *j)
 
 shale_status job_run(struct job *j)
 {
-	struct merge m = { .job = j, .env = j->te->env };
+	struct merge m = { .job = j,
+			   .env = j->te->env,
+			   .hides = { .te = j->te, .older = j->older, .first = j->first_older } };
 	shale_status rc;
 
 	j->keep.ranges = j->ranges;

@@ -30,10 +30,11 @@ struct policy_options policy_options_of(const shale_compaction *c, uint64_t memt
 			      : leveled          ? 10
 						 : 6,
 		.top_runs = c->top_runs != 0 ? c->top_runs : 4,
-		.max_runs = c->max_runs != 0 ? c->max_runs : 4,
+		.max_runs = c->max_runs != 0              ? c->max_runs
+			    : policy == SHALE_TIME_WINDOW ? 4
+							  : 10,
 		.space_amp_max = c->space_amp_max,
-		.base_bytes =
-			c->base_bytes != 0 ? c->base_bytes : (leveled ? 1 : 4) * memtable_bytes,
+		.base_bytes = c->base_bytes != 0 ? c->base_bytes : memtable_bytes,
 		.table_bytes = c->table_bytes != 0 ? c->table_bytes : 32u << 20,
 		.window_ms = c->window_ms != 0 ? c->window_ms : 3600000,
 		.max_bytes = c->max_bytes,
@@ -88,9 +89,17 @@ uint64_t policy_debt(const struct policy_options *o, const struct version *v)
 	}
 }
 
-uint32_t policy_top_runs(const struct policy_options *o)
+uint32_t policy_top_runs(const struct policy_options *o, const struct version *v)
 {
-	return o->acting == SHALE_FIFO ? UINT32_MAX : o->top_runs;
+	switch (o->acting) {
+	case SHALE_TIERED:
+	case SHALE_HYBRID:
+		return tiered_top_runs(o, v);
+	case SHALE_FIFO:
+		return UINT32_MAX;
+	default:
+		return o->top_runs;
+	}
 }
 
 bool policy_level_is_deep(const struct policy_options *o, uint32_t level)
@@ -101,6 +110,8 @@ bool policy_level_is_deep(const struct policy_options *o, uint32_t level)
 		return level >= 2; /* level 1 is soon written again */
 	case SHALE_FIFO:
 		return false;
+	case SHALE_HYBRID:
+		return level >= 1; /* what hides nothing stays where it is */
 	default:
 		return level + 1 >= LEVEL_LAST; /* levels fill from the last one upwards */
 	}

@@ -137,8 +137,8 @@ bool policy_pick_cut(const struct policy_options *o, const struct version *v, ui
 /* Bytes that merges owe before no job is due; 0 when settled. */
 uint64_t policy_debt(const struct policy_options *o, const struct version *v);
 
-/* Runs in the top level from which on writers should slow down; UINT32_MAX: never. */
-uint32_t policy_top_runs(const struct policy_options *o);
+/* How many runs in the top level start a merge, as things are; UINT32_MAX: none do. */
+uint32_t policy_top_runs(const struct policy_options *o, const struct version *v);
 
 /* When, by the wall clock, a pick may come due though nothing was written; UINT64_MAX: never. */
 uint64_t policy_wake_ms(const struct policy_options *o, const struct version *v, uint64_t wall_ms);
@@ -160,6 +160,12 @@ uint64_t policy_created_ms(const struct policy_options *o, const struct version 
  */
 const struct run *guard_run(const struct policy_options *o, const struct version *v);
 size_t guard_next(const struct run *r, size_t at);
+/*
+ * How large the tables of a merge's output should become: table_bytes, but smaller where
+ * they will be the first that there are beneath level 0, since these will be the guards.
+ */
+uint64_t guard_table_bytes(const struct policy_options *o, const struct version *v,
+			   const struct pick *p);
 
 /* ---- leveled (policy_leveled.c) ---- */
 
@@ -178,6 +184,7 @@ uint64_t leveled_debt(const struct policy_options *o, const struct version *v);
 bool tiered_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 uint64_t tiered_debt(const struct policy_options *o, const struct version *v);
+uint32_t tiered_top_runs(const struct policy_options *o, const struct version *v);
 bool window_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 bool fifo_pick(const struct policy_options *o, const struct version *v, struct pick_input *inputs,

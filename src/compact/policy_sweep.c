@@ -15,7 +15,10 @@
 
 #include "base/hash.h"
 
-enum { GUARDS = 64 };
+enum {
+	GUARDS = 64,
+	FIRST_TABLES = 8, /* the first tables are no smaller than such a part of the usual size */
+};
 
 void sweep_begin(struct sweep *s, const struct version *v, size_t first, size_t end,
 		 struct pick_input *at)
@@ -123,15 +126,30 @@ bool sweep_best(const struct version *v, size_t first, size_t end,
 
 const struct run *guard_run(const struct policy_options *o, const struct version *v)
 {
-	const struct run *largest = NULL;
+	const struct run *largest = NULL, *last;
 
 	if (o->acting != SHALE_HYBRID && o->acting != SHALE_TIERED)
 		return NULL;
+	last = v->run_count != 0 ? v->runs[v->run_count - 1] : NULL;
+	if (o->acting == SHALE_HYBRID && last != NULL && last->level == LEVEL_LAST)
+		return last;
 	for (size_t i = 0; i < v->run_count; i++)
 		if (v->runs[i]->level != 0 &&
 		    (largest == NULL || v->runs[i]->bytes > largest->bytes))
 			largest = v->runs[i];
 	return largest;
+}
+
+uint64_t guard_table_bytes(const struct policy_options *o, const struct version *v,
+			   const struct pick *p)
+{
+	uint64_t bytes = pick_bytes(v, p) / GUARDS, least = o->table_bytes / FIRST_TABLES;
+
+	if ((o->acting != SHALE_HYBRID && o->acting != SHALE_TIERED) ||
+	    level_first(v, 1) != v->run_count)
+		return o->table_bytes;
+	bytes = bytes > least ? bytes : least;
+	return bytes < o->table_bytes ? bytes : o->table_bytes;
 }
 
 size_t guard_next(const struct run *r, size_t at)

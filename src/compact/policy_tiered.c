@@ -1,17 +1,20 @@
 /*
  * Tiered and hybrid. Flushes stack up in level 0; top_runs of them become one run
- * of level 1. Where max_runs runs of a level lie over one key, that stretch of
+ * of level 1, or up to twice as many, while level 0 is small beside what lies beneath:
+ * the fewer runs come out of it, the less often they are merged again. Where max_runs
+ * runs of a level lie over one key, that stretch of
  * keys is merged into one run of the next level. So an entry is written once a
  * level, and there are log(data / memtable) / log(max_runs) levels.
  *
  * Tiered goes on like that down to the last level, whose runs are merged in place.
  *
- * Hybrid (lazy leveling, of which universal compaction is the extreme) keeps one
- * run in the last level, and merges into it when what lies above, level 0 apart,
- * exceeds a size_ratio-th of it: the stretch of keys where most lies above for
- * what lies beneath. So a read meets one large run and few small ones, and what
- * is obsolete is a size_ratio-th at most. (Dayan and Idreos, "Dostoevsky", SIGMOD
- * 2018.)
+ * Hybrid keeps one run in the last level, and merges into it when what lies above
+ * and hides older entries, level 0 apart, exceeds a size_ratio-th of the live data:
+ * the stretch of keys of which most hides something. So what is obsolete is a
+ * size_ratio-th at most. What hides nothing may lie above as long as there are not
+ * too many runs of it: merging it down would free nothing. How much of a table hides
+ * older entries is estimated when it is written (hides.h); where nothing is known all
+ * of it does, and this is lazy leveling (Dayan and Idreos, "Dostoevsky", SIGMOD 2018).
  *
  * All merges but the top's are of stretches (policy_sweep.c). A run is therefore
  * replaced piece by piece and begun piece by piece; its successor in the next
@@ -22,29 +25,50 @@
  */
 #include "compact/policy.h"
 
+enum {
+	TOP_SHARE = 2, /* level 0 waits while it is at most such a part of what lies beneath, */
+	TOP_WAITS = 2, /* up to so many times top_runs */
+};
+
 /* The deepest level of several runs. */
 static uint32_t deepest_tier(const struct policy_options *o)
 {
 	return o->acting == SHALE_TIERED ? LEVEL_LAST : LEVEL_LAST - 1;
 }
 
-static uint64_t bytes_above_last(const struct version *v)
+/* What of the bytes above the last level hides older entries: as much is obsolete beneath. */
+static uint64_t hiding_above_last(const struct version *v)
 {
 	uint64_t bytes = 0;
 
 	for (uint32_t l = 1; l < LEVEL_LAST; l++)
-		bytes += v->level[l].bytes;
+		bytes += v->level[l].hiding;
 	return bytes;
 }
 
-/* What may gather above the last level. */
+/* How much of that there may be. */
 static uint64_t most_above_last(const struct policy_options *o, const struct version *v)
 {
-	uint64_t last = v->level[LEVEL_LAST].bytes, most = last / o->size_ratio;
+	uint64_t live = 0, most;
 
-	if (o->space_amp_max != 0 && last / 100 * (o->space_amp_max - 100) < most)
-		most = last / 100 * (o->space_amp_max - 100);
+	for (uint32_t l = 1; l <= LEVEL_LAST; l++)
+		live += v->level[l].bytes;
+	live -= hiding_above_last(v);
+	most = live / o->size_ratio;
+	if (o->space_amp_max != 0 && live / 100 * (o->space_amp_max - 100) < most)
+		most = live / 100 * (o->space_amp_max - 100);
 	return most > o->base_bytes ? most : o->base_bytes;
+}
+
+uint32_t tiered_top_runs(const struct policy_options *o, const struct version *v)
+{
+	uint64_t beneath = 0;
+
+	if (o->policy == SHALE_ADAPTIVE)
+		return o->top_runs; /* has been chosen with care */
+	for (uint32_t l = 1; l <= LEVEL_LAST; l++)
+		beneath += v->level[l].bytes;
+	return beneath / TOP_SHARE >= v->level[0].bytes ? TOP_WAITS * o->top_runs : o->top_runs;
 }
 
 static bool pick_top(const struct version *v, const struct policy_now *now, struct pick *p)
@@ -129,18 +153,26 @@ static bool pick_tier(const struct policy_options *o, const struct version *v, u
 	return true;
 }
 
-/* How much of a stretch lies above the run of the last level. */
+/*
+ * How much of a stretch hides older entries, of what lies above the run of the last level.
+ * What hides nothing counts a little: where there are two last runs, one is made of them.
+ */
 static double worth_above_last(const struct sweep *s, const void *arg)
 {
-	size_t last = s->end - 1;
-	uint64_t above = s->bytes;
-	const struct run *r = s->v->runs[last];
+	double worth = 0;
 
 	(void)arg;
-	if (r->level == LEVEL_LAST)
-		for (size_t i = 0; i < s->at[last - s->first].count; i++)
-			above -= r->tables[s->at[last - s->first].first + i]->size;
-	return s->busy || above == 0 ? 0 : (double)above / (double)s->bytes;
+	for (size_t i = s->first; i < s->end && !s->busy; i++) {
+		const struct pick_input *in = &s->at[i - s->first];
+		const struct run *r = s->v->runs[i];
+
+		if (i + 1 == s->end && r->level == LEVEL_LAST)
+			break;
+		for (size_t t = in->first; t < in->first + in->count; t++)
+			worth += (double)table_meta_hiding(r->tables[t]) +
+				 0.001 * (double)r->tables[t]->size;
+	}
+	return worth / (double)s->bytes;
 }
 
 static bool pick_last(const struct version *v, const struct policy_now *now, struct pick *p)
@@ -165,6 +197,28 @@ static bool pick_last(const struct version *v, const struct policy_now *now, str
 	return true;
 }
 
+/*
+ * The first run beneath level 0 is the last run, as a whole: it costs nothing, and from then
+ * on its tables are guards for what comes above, all over the keys.
+ */
+static bool pick_first_last(const struct version *v, const struct policy_now *now, struct pick *p)
+{
+	size_t first = level_first(v, 1);
+
+	if (first + 1 != v->run_count || v->runs[first]->level == LEVEL_LAST)
+		return false;
+	p->inputs[0] = (struct pick_input){ .run = first, .count = v->runs[first]->count };
+	if (pick_is_busy(v, &p->inputs[0]))
+		return false;
+	p->reason = PICK_LEVEL_SIZE;
+	p->score = 1;
+	p->input_count = 1;
+	p->output_level = LEVEL_LAST;
+	p->output_run = now->next_run;
+	p->move = pick_is_worth_moving(v, p);
+	return true;
+}
+
 static double tier_score(const struct policy_options *o, const struct version *v, uint32_t level)
 {
 	return (double)v->level[level].runs / o->max_runs;
@@ -173,18 +227,21 @@ static double tier_score(const struct policy_options *o, const struct version *v
 bool tiered_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
-	double score[SHALE_LEVELS_MAX] = { (double)v->level[0].runs / o->top_runs };
+	double score[SHALE_LEVELS_MAX] = { (double)v->level[0].runs / tiered_top_runs(o, v) };
 
 	for (uint32_t l = 1; l <= deepest_tier(o); l++)
 		score[l] = tier_score(o, v, l);
 	if (o->acting == SHALE_HYBRID) {
-		uint64_t above = bytes_above_last(v), most = most_above_last(o, v);
+		uint64_t above = hiding_above_last(v), most = most_above_last(o, v);
 
 		if (above > most)
 			score[LEVEL_LAST] = (double)above / (double)most;
 		if (v->level[LEVEL_LAST].runs > 1 && score[LEVEL_LAST] < 1)
 			score[LEVEL_LAST] = 1;
 	}
+	*out = (struct pick){ .inputs = inputs };
+	if (o->acting == SHALE_HYBRID && pick_first_last(v, now, out) && pick_is_free(v, now, out))
+		return true;
 	for (;;) {
 		uint32_t top = 0;
 		bool found;
@@ -211,14 +268,14 @@ uint64_t tiered_debt(const struct policy_options *o, const struct version *v)
 {
 	uint64_t debt = 0, above, most;
 
-	if (v->level[0].runs >= o->top_runs)
+	if (v->level[0].runs >= tiered_top_runs(o, v))
 		debt += v->level[0].bytes;
 	for (uint32_t l = 1; l <= deepest_tier(o); l++)
 		if (v->level[l].runs >= o->max_runs + UINT64_C(1))
 			debt += v->level[l].bytes;
 	if (o->acting == SHALE_TIERED)
 		return debt;
-	above = bytes_above_last(v);
+	above = hiding_above_last(v);
 	most = most_above_last(o, v);
 	return above > most ? debt + (above - most) : debt;
 }

@@ -35,17 +35,21 @@ static shale_status build(shale_db *db, struct mem *m)
 	struct rangedel *list = NULL;
 	struct rangedel_set *ranges = NULL;
 	size_t count = 0, capacity = 0, snapshot_count = 0;
-	uint64_t *snapshots = NULL, table_bytes;
+	uint64_t *snapshots = NULL;
+	struct policy_options policy;
+	struct version *base;
 	shale_status rc;
 
 	begin(db, m);
 	mutex_lock(&db->mu);
-	table_bytes = m->cf->policy.table_bytes;
+	policy = m->cf->policy;
+	base = version_ref(m->cf->version);
 	mutex_unlock(&db->mu);
 	m->result = (struct job){
 		.te = &db->table_env,
 		.build = work_build_options(db, m->cf, 0),
-		.table_bytes = table_bytes,
+		.table_bytes = policy.table_bytes,
+		.older = work_older(db, &policy, base),
 		.new_number = work_new_number,
 		.arg = db,
 		.progress = &m->history.progress,
@@ -68,9 +72,11 @@ static shale_status build(shale_db *db, struct mem *m)
 		m->result.keep.snapshot_count = snapshot_count;
 		rc = job_run(&m->result);
 		m->result.ranges = NULL;
+		m->result.older = NULL;
 	}
 	if (rc < 0)
 		history_end(&db->history, &m->history, rc, false);
+	version_unref(base);
 	mem_free(db->env, snapshots);
 	rangedel_free(ranges);
 	mem_free(db->env, list);

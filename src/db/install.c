@@ -17,8 +17,11 @@ static void encode_table(struct buf *payload, const shale_cf *cf, uint32_t level
 				.number = m->number,
 				.size = m->size,
 				.props = m->props };
+	struct edit_field hides = { .tag = EDIT_HIDES, .number = m->number, .hides = m->hides };
 
 	edit_field_encode(payload, &f);
+	if (m->hides < m->props.entries)
+		edit_field_encode(payload, &hides);
 }
 
 /* Everything there is, as one edit. */
@@ -234,6 +237,7 @@ static shale_status put_outputs(const struct install *in, struct version_builder
 			return rc;
 		m->collect = garbage_add;
 		m->collector = db;
+		m->hides = built->hides;
 		rc = put_table(in, b, payload, m);
 		table_meta_unref(m);
 	}

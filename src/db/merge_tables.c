@@ -191,10 +191,12 @@ shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 	p->job = (struct job){
 		.te = &db->table_env,
 		.build = w->build,
-		.table_bytes = t->policy.table_bytes,
+		.table_bytes = guard_table_bytes(&t->policy, t->base, &t->pick),
 		.expected_entries = UINT64_MAX, /* of all parts together */
 		.ranges = w->ranges,
 		.beneath = beneath(t),
+		.older = work_older(db, &t->policy, t->base),
+		.first_older = last + 1,
 		.guards = t->pick.cut != NULL ? t->pick.cut : guard_run(&t->policy, t->base),
 		.every_guard = t->pick.cut != NULL,
 		.new_number = new_number,

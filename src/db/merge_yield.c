@@ -34,7 +34,8 @@ void merge_yield_to_flush(shale_db *db, bool foreign)
 
 static bool has_many_runs(const shale_cf *cf)
 {
-	return cf->version->level[0].runs >= (uint64_t)URGENT_RUNS * policy_top_runs(&cf->policy);
+	return cf->version->level[0].runs >=
+	       (uint64_t)URGENT_RUNS * policy_top_runs(&cf->policy, cf->version);
 }
 
 bool merge_is_urgent(const struct merge *t, const struct claim *c)

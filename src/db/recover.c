@@ -20,6 +20,7 @@ struct draft {
 struct recovery {
 	shale_db *db;
 	uint64_t last_seq, last_run;
+	struct table_meta *added; /* the last table; a note about it may follow */
 	struct draft *drafts;
 	size_t count, capacity;
 	shale_slice manifest; /* name, for errors */
@@ -118,7 +119,8 @@ static shale_status add_table(struct recovery *r, struct draft *d, const struct 
 	if (f->props.max_seq > r->last_seq)
 		r->last_seq = f->props.max_seq;
 	rc = version_builder_add(d->builder, f->level, f->run, m);
-	table_meta_unref(m);
+	table_meta_unref(r->added);
+	r->added = m;
 	return rc;
 }
 
@@ -203,6 +205,10 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 	case EDIT_LOG_SEAL:
 	case EDIT_LOG_REMOVE:
 		return apply_log(r, f);
+	case EDIT_HIDES:
+		if (r->added != NULL && r->added->number == f->number)
+			r->added->hides = f->hides;
+		return SHALE_OK;
 	case EDIT_JOB:
 		history_recover(&r->db->history, &f->job);
 		return SHALE_OK;
@@ -296,6 +302,7 @@ static shale_status read_manifest(shale_db *db, uint64_t number)
 		version_builder_free(r.drafts[i].builder);
 		family_unref(r.drafts[i].cf);
 	}
+	table_meta_unref(r.added);
 	mem_free(db->env, r.drafts);
 	if (rc < 0)
 		return rc;

@@ -57,7 +57,8 @@ shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf)
 		return SHALE_STALL_FAMILIES;
 	/* Who paused merges might be the one to be stopped. */
 	if (!merges_are_paused(db) &&
-	    cf->version->level[0].runs >= (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy))
+	    cf->version->level[0].runs >=
+		    (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy, cf->version))
 		return SHALE_STALL_TOP_RUNS;
 	/* A memtable may be a little larger than it should. */
 	if (cf->sealed_count == SEALED_MAX ||
@@ -111,7 +112,7 @@ void stall_sum(shale_db *db)
 
 void stall_update(shale_db *db, shale_cf *cf)
 {
-	double top = policy_top_runs(&cf->policy);
+	double top = policy_top_runs(&cf->policy, cf->version);
 	double memtable = (double)db->options.memtable_bytes;
 	double runs = share((double)cf->version->level[0].runs, SLOW_RUNS * top, STOP_RUNS * top);
 	uint64_t owed = policy_debt(&cf->policy, cf->version);

@@ -105,6 +105,15 @@ struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, 
 	return out;
 }
 
+const struct version *work_older(shale_db *db, const struct policy_options *o,
+				 const struct version *v)
+{
+	return o->policy == SHALE_HYBRID && budget_used(&db->budget, BUDGET_TABLES) <
+						    db->options.memory_budget / 4
+		       ? v
+		       : NULL;
+}
+
 static void count_entries(struct stats *s, const shale_job *j)
 {
 	stats_add(s, STAT_ENTRIES_IN, j->entries_in);

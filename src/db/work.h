@@ -15,6 +15,13 @@ bool work_is_left(const shale_db *db);
 /* Whether the time to try again after a failure has not come. */
 bool work_must_wait(shale_db *db, uint64_t *wait_ns);
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level);
+/*
+ * Of this version, beneath which a job's outputs will lie: itself, if it is worth while to find out
+ * what they hide (compact/hides.h), or NULL. It is where the policy asks for it, and while
+ * the open tables have no more than a quarter of the memory.
+ */
+const struct version *work_older(shale_db *db, const struct policy_options *o,
+				 const struct version *v);
 /* A job is done: before anybody who waited for it can look. */
 void work_count(shale_db *db, const shale_job *j);
 

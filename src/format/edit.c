@@ -69,7 +69,8 @@ enum edit_part {
 	PART_NAME,
 	PART_OPTIONS,
 	PART_PROPS,
-	PART_JOB, /* of a note; in no shape */
+	PART_JOB, /* of notes; in no shape */
+	PART_HIDES,
 };
 
 enum { PARTS_MAX = 7 };
@@ -92,6 +93,23 @@ static const uint8_t edit_shape[EDIT_LAST + 1][PARTS_MAX] = {
 	[EDIT_CF_OPTIONS] = { PART_CF, PART_OPTIONS },
 };
 
+static void hides_note_encode(struct buf *out, const struct edit_field *f)
+{
+	buf_varint(out, f->number);
+	buf_varint(out, f->hides);
+}
+
+/* What a later program adds behind it is passed over. */
+static shale_status hides_note_decode(shale_slice in, struct edit_field *f)
+{
+	const uint8_t *p = in.data, *end = p + in.size;
+
+	p = get_varint(p, end, &f->number);
+	p = p != NULL ? get_varint(p, end, &f->hides) : NULL;
+	return p != NULL ? SHALE_OK
+			 : err_new(SHALE_CORRUPT, "manifest edit: note of what a table hides: cut");
+}
+
 /* Append a string that `write` makes, with its length before it. */
 static void edit_put_string(struct buf *out, const struct edit_field *f, enum edit_part part)
 {
@@ -102,6 +120,8 @@ static void edit_put_string(struct buf *out, const struct edit_field *f, enum ed
 		cf_options_encode(&tmp, &f->options);
 	else if (part == PART_JOB)
 		job_note_encode(&tmp, &f->job);
+	else if (part == PART_HIDES)
+		hides_note_encode(&tmp, f);
 	else
 		props_encode(&tmp, &f->props);
 	buf_slice(out, buf_view(&tmp));
@@ -141,6 +161,7 @@ static void edit_put_part(struct buf *out, const struct edit_field *f, enum edit
 		edit_put_string(out, f, part);
 		break;
 	case PART_JOB:
+	case PART_HIDES:
 	case PART_END:
 		break;
 	}
@@ -150,9 +171,9 @@ void edit_field_encode(struct buf *payload, const struct edit_field *f)
 {
 	const uint8_t *shape;
 
-	if (f->tag == EDIT_JOB) {
-		buf_u8(payload, EDIT_JOB);
-		edit_put_string(payload, f, PART_JOB);
+	if (f->tag >= EDIT_NOTES) {
+		buf_u8(payload, (uint8_t)f->tag);
+		edit_put_string(payload, f, f->tag == EDIT_JOB ? PART_JOB : PART_HIDES);
 		return;
 	}
 	ASSERT(f->tag >= EDIT_NEXT_NUMBER && f->tag <= EDIT_LAST);
@@ -250,10 +271,11 @@ static shale_status edit_pass_notes(const uint8_t **pos, const uint8_t *end, str
 		shale_slice note;
 		shale_status rc = edit_take_note(&p, end, &note);
 
-		if (rc >= 0 && tag == EDIT_JOB) {
+		if (rc >= 0 && (tag == EDIT_JOB || tag == EDIT_HIDES)) {
 			memset(&f, 0, sizeof(f));
-			f.tag = EDIT_JOB;
-			rc = job_note_decode(note, &f.job);
+			f.tag = (enum edit_tag)tag;
+			rc = tag == EDIT_JOB ? job_note_decode(note, &f.job)
+					     : hides_note_decode(note, &f);
 			if (rc >= 0) {
 				*pos = p;
 				*out = f;

@@ -30,6 +30,8 @@
  *
  * Tags from 128 on are notes, each one string: who does not know one passes over it.
  *   128 JOB          what a flush or merge did (job_note_encode, as a string)
+ *   129 HIDES        number of a table, about how many of its entries hide older ones;
+ *                    behind its ADD_TABLE. Without it that is unknown
  */
 #ifndef FORMAT_EDIT_H
 #define FORMAT_EDIT_H
@@ -62,6 +64,7 @@ enum edit_tag {
 	EDIT_LAST = EDIT_CF_OPTIONS,
 	EDIT_NOTES = 128, /* the first note */
 	EDIT_JOB = EDIT_NOTES,
+	EDIT_HIDES,
 };
 
 struct manifest_header {
@@ -74,6 +77,7 @@ struct edit_field {
 	uint64_t number;    /* object; counter (NEXT_NUMBER, NEXT_RUN); sequence for LAST_SEQ */
 	uint32_t cf, level; /* NEXT_CF: the next id is in cf */
 	uint64_t run, size, seq, length;
+	uint64_t hides;           /* HIDES, of the table `number` */
 	shale_slice name;         /* CF_CREATE */
 	shale_cf_options options; /* CF_CREATE, CF_OPTIONS */
 	struct table_props props; /* ADD_TABLE */

@@ -437,7 +437,7 @@ static shale_status fill_built(const struct table_builder *b, struct table_built
 {
 	size_t smallest = b->props.smallest.size;
 
-	*out = (struct table_built){ b->number, b->written, b->props, { 0 } };
+	*out = (struct table_built){ .number = b->number, .size = b->written, .props = b->props };
 	buf_init(&out->keys, b->te.env);
 	buf_append(&out->keys, b->props.smallest.data, smallest);
 	buf_append(&out->keys, b->props.largest.data, b->props.largest.size);

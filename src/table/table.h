@@ -44,6 +44,7 @@ struct table_build_options {
 
 struct table_built {
 	uint64_t number, size;
+	uint64_t hides;           /* see struct table_meta; the builder leaves it 0 */
 	struct table_props props; /* smallest and largest are in `keys` */
 	struct buf keys;          /* buf_fini() by the receiver */
 };

@@ -276,6 +276,7 @@ static void version_put_run(struct version *v, struct run *r)
 
 		v->level[r->level].tombstones += p->tombstones + p->range_tombstones;
 		v->has_ranges |= p->range_tombstones != 0;
+		v->level[r->level].hiding += table_meta_hiding(r->tables[k]);
 		v->expiring += p->expiring;
 	}
 }

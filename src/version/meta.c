@@ -24,6 +24,7 @@ shale_status table_meta_new(const shale_env *env, uint64_t number, uint64_t size
 	m->number = number;
 	m->size = size;
 	m->props = *props;
+	m->hides = props->entries;
 	keys = (uint8_t *)(m + 1);
 	if (props->smallest.size != 0)
 		memcpy(keys, props->smallest.data, props->smallest.size);
@@ -34,6 +35,13 @@ shale_status table_meta_new(const shale_env *env, uint64_t number, uint64_t size
 	m->props.largest.data = keys;
 	*out = m;
 	return SHALE_OK;
+}
+
+uint64_t table_meta_hiding(const struct table_meta *m)
+{
+	if (m->hides >= m->props.entries)
+		return m->size; /* also one of range tombstones alone */
+	return (uint64_t)((double)m->size * ((double)m->hides / (double)m->props.entries));
 }
 
 struct table_meta *table_meta_ref(struct table_meta *m)

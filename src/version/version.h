@@ -20,6 +20,8 @@ struct table_meta {
 	_Atomic uint32_t refs;
 	uint64_t number, size;
 	struct table_props props; /* keys live behind this struct */
+	/* Entries that have an older version beneath, an estimate; all, while nothing is known. */
+	uint64_t hides;
 
 	/* Opened on first use by table_meta_open(); holds a reference. */
 	_Atomic(struct table *) table;
@@ -53,6 +55,9 @@ static inline shale_status table_meta_open(struct table_meta *m, const struct ta
 	}
 	return table_meta_open_slow(m, te, out);
 }
+
+/* Of the table's bytes, those of entries that have an older version beneath. */
+uint64_t table_meta_hiding(const struct table_meta *m);
 
 /* Whether the meta's key range and [lo, hi] meet. hi_excluded: hi itself is not asked for.
    A slice with data NULL is open on that side. */
@@ -89,6 +94,7 @@ struct version {
 	_Atomic uint64_t live; /* 1 + version_live_bytes(), once it was asked for */
 	struct {
 		uint64_t runs, tables, bytes, entries, tombstones;
+		uint64_t hiding; /* of the bytes, those of entries that hide older ones */
 	} level[SHALE_LEVELS_MAX];
 };
 

@@ -193,7 +193,7 @@ static shale_slice nth_key(unsigned i, char *key)
 	return shale_bytes(key, KEY);
 }
 
-/* What the cache holds after every key was asked for. */
+/* What cache and open tables hold after every key was asked for. */
 static uint64_t cache_after_reads(shale_db *db, unsigned keys)
 {
 	shale_stats s = SHALE_STATS_INIT;
@@ -206,7 +206,7 @@ static uint64_t cache_after_reads(shale_db *db, unsigned keys)
 		shale_value_release(&found);
 	}
 	assert_ok(shale_stats_get(db, &s));
-	return s.memory_cache;
+	return s.memory_cache + s.memory_tables;
 }
 
 /* What memtables and merges leave goes to the cache, as after opening anew. */

@@ -221,6 +221,59 @@ static void a_policy_set_on_a_live_store_takes_the_stack_over_and_stays(void **s
 		run_sim(seed, change);
 }
 
+/* ---- hybrid: what hides older entries is merged down, and what does not is left ---- */
+
+enum { NEW_KEYS = 30000, STRIDE = 7919, LAST = SHALE_LEVELS_MAX - 1 };
+
+/* All keys once, in no order. */
+static void put_all(shale_db *db)
+{
+	for (unsigned i = 0; i < NEW_KEYS; i++)
+		put(db, NULL, (unsigned)((uint64_t)i * STRIDE % NEW_KEYS), 100);
+	settle(db);
+}
+
+static double share_of_last(shale_db *db)
+{
+	return (double)stats_of(db).level[LAST].bytes / (double)table_bytes(db);
+}
+
+static void load_and_overwrite(void *arg)
+{
+	shale_options o = options_with(arg, SHALE_HYBRID);
+	uint64_t live;
+	shale_db *db;
+
+	o.memory_budget = 8 << 20;
+	o.memtable_bytes = 256 << 10;
+	o.default_cf.compression = SHALE_NO_COMPRESSION;
+	o.default_cf.compaction.max_runs = 4;
+	need_ok(shale_open(DIR, &o, &db));
+	put_all(db);
+	live = table_bytes(db);
+	need(share_of_last(db) < 0.3);
+	need_ok(shale_close(db));
+
+	/* The store knows it still: nothing is merged for having been opened. */
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_wait_idle(db));
+	need(share_of_last(db) < 0.3);
+	for (unsigned times = 0; times < 2; times++)
+		put_all(db);
+	need(share_of_last(db) > 0.5);
+	need(table_bytes(db) < 2 * live);
+	for (unsigned i = 0; i < NEW_KEYS; i += 97)
+		need(has(db, NULL, i) == SHALE_OK);
+	need_ok(shale_close(db));
+}
+
+static void hybrid_merges_down_what_hides_older_entries(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, load_and_overwrite);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +281,7 @@ int main(void)
 		cmocka_unit_test(fifo_keeps_to_its_size_by_dropping_the_oldest),
 		cmocka_unit_test(deleted_data_is_gone_within_the_time_that_was_set),
 		cmocka_unit_test(a_policy_set_on_a_live_store_takes_the_stack_over_and_stays),
+		cmocka_unit_test(hybrid_merges_down_what_hides_older_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

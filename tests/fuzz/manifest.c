@@ -164,6 +164,10 @@ static struct edit_field random_field(struct rand *r, uint8_t key[4], uint64_t n
 						     .entries_in = 100,
 						     .entries_kept = 90,
 						     .dropped_shadowed = 10 } };
+	if (rand_below(r, 8) == 0)
+		return (struct edit_field){ .tag = EDIT_HIDES,
+					    .number = 1ull << 32 | rand_below(r, 20),
+					    .hides = rand_below(r, 20) };
 	if (f.tag == EDIT_ADD_TABLE || f.tag == EDIT_REMOVE_TABLE || f.tag == EDIT_CLEAN_CLOSE)
 		return random_table(r, key, n);
 	f.number = 1ull << 32 | rand_below(r, 20);

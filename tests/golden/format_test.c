@@ -464,6 +464,33 @@ static void notes_make(struct buf *out)
 	buf_fini(&payload);
 }
 
+/* A manifest with a table of which it is known what it hides. */
+static void hides_make(struct buf *out)
+{
+	const struct manifest_header head = { MANIFEST_NUMBER, STORE_ID, 0, 0, 0 };
+	const uint32_t codecs[BLOCKS] = { 1, 1, 1 };
+	struct edit_field add = {
+		.tag = EDIT_ADD_TABLE, .level = 1, .run = 9, .number = TABLE_NUMBER
+	};
+	struct buf payload, table;
+
+	buf_init(&payload, &heap_env);
+	buf_init(&table, &heap_env);
+	table_make(TABLE_NUMBER, codecs, &table, &add.props);
+	add.size = table.size;
+	manifest_header_encode(&head, buf_extend(out, MANIFEST_HEADER));
+	field_put(&payload, (struct edit_field){ .tag = EDIT_SNAPSHOT });
+	field_put(&payload, (struct edit_field){ .tag = EDIT_CF_CREATE,
+						 .name = bytes_str("default"),
+						 .options = SHALE_CF_OPTIONS_INIT });
+	field_put(&payload, add);
+	field_put(&payload,
+		  (struct edit_field){ .tag = EDIT_HIDES, .number = TABLE_NUMBER, .hides = 3 });
+	edit_record_encode(out, MANIFEST_NUMBER, 1, buf_view(&payload));
+	buf_fini(&table);
+	buf_fini(&payload);
+}
+
 /* ---- tests ---- */
 
 static void the_small_structures_stand_still(void **state)
@@ -509,6 +536,9 @@ static void the_files_stand_still(void **state)
 	buf_reset(&out);
 	notes_make(&out);
 	assert_golden("notes", buf_view(&out));
+	buf_reset(&out);
+	hides_make(&out);
+	assert_golden("hides", buf_view(&out));
 	buf_fini(&out);
 }
 

@@ -59,6 +59,7 @@ static struct table_meta *model_table(struct model *m, const struct contents *c)
 	p.smallest = shale_str(smallest);
 	p.largest = shale_str(largest);
 	assert_ok(table_meta_new(m->env, m->next_table, ENTRY * p.entries, &p, &t));
+	t->hides = rand_below(&m->r, p.entries + 1);
 	m->contents[m->next_table] = malloc(sizeof(*c));
 	*m->contents[m->next_table++] = *c;
 	return t;

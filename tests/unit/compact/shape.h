@@ -3,8 +3,8 @@
  * "L<level>#<id> <table> ...", a table as "<smallest>-<largest>[flags][:<bytes>]".
  * Flags: ')' the largest key is not in the table, '~' all its entries are
  * tombstones, '*' it is busy, '@<ms>' when it was created, '!<ms>' when the last of
- * its entries expires, '^<n>' its newest sequence (else 1). 100 bytes and entries
- * unless said. An example:
+ * its entries expires, '^<n>' its newest sequence (else 1), '+<n>' so many of its entries
+ * hide older ones (else all). 100 bytes and entries unless said. An example:
  *
  *   L0#2 a-d; L7#1 a-c:300 d-f)* h-k~
  */
@@ -22,17 +22,20 @@ static inline void shape_table(struct version_builder *b, uint32_t level, uint64
 	uint64_t size = colon != NULL ? strtoull(colon + 1, NULL, 10) : 100;
 	struct table_props p = { .entries = size, .max_seq = 1 };
 	struct table_meta *m = NULL;
+	uint64_t hides = UINT64_MAX;
 	bool busy = false;
 
 	assert_non_null(dash);
 	*dash = '\0';
-	end = dash + 1 + strcspn(dash + 1, ")~*:@!^");
+	end = dash + 1 + strcspn(dash + 1, ")~*:@!^+");
 	for (char *flag = end; *flag != '\0' && *flag != ':'; flag++) {
 		p.largest_excluded |= *flag == ')';
 		p.tombstones = *flag == '~' ? size : p.tombstones;
 		busy |= *flag == '*';
 		if (*flag == '@')
 			p.created_ms = strtoull(flag + 1, NULL, 10);
+		if (*flag == '+')
+			hides = strtoull(flag + 1, NULL, 10);
 		if (*flag == '^')
 			p.max_seq = strtoull(flag + 1, NULL, 10);
 		if (*flag == '!') {
@@ -45,6 +48,7 @@ static inline void shape_table(struct version_builder *b, uint32_t level, uint64
 	p.largest = shale_str(dash + 1);
 	assert_ok(table_meta_new(shale_env_default(), number, size, &p, &m));
 	m->busy = busy;
+	m->hides = hides < size ? hides : size;
 	assert_ok(version_builder_add(b, level, run, m));
 	table_meta_unref(m);
 }

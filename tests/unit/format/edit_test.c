@@ -226,7 +226,7 @@ static void assert_job(const shale_job *a, const shale_job *b)
 /* A note of a later program, in front of, between and behind what is known. */
 static void put_unknown_note(struct buf *out, struct rand *r)
 {
-	buf_u8(out, (uint8_t)(EDIT_JOB + 1 + rand_below(r, 255 - EDIT_JOB)));
+	buf_u8(out, (uint8_t)(EDIT_HIDES + 1 + rand_below(r, 255 - EDIT_HIDES)));
 	buf_slice(out, slice_from("of a later program", rand_below(r, 18)));
 }
 
@@ -242,6 +242,9 @@ static void reads_back_notes_and_passes_over_unknown_ones(void **state)
 	for (int round = 0; round < 200; round++) {
 		struct edit_field job = { .tag = EDIT_JOB, .job = random_job(&r) };
 		struct edit_field run = { .tag = EDIT_NEXT_RUN, .number = 7 };
+		struct edit_field hides = { .tag = EDIT_HIDES,
+					    .number = rand_next(&r),
+					    .hides = rand_next(&r) };
 		uint8_t *copy;
 		const uint8_t *p;
 
@@ -250,6 +253,7 @@ static void reads_back_notes_and_passes_over_unknown_ones(void **state)
 			put_unknown_note(&out, &r);
 		edit_field_encode(&out, &job);
 		put_unknown_note(&out, &r);
+		edit_field_encode(&out, &hides);
 		edit_field_encode(&out, &run);
 		if (rand_below(&r, 2) == 0)
 			put_unknown_note(&out, &r);
@@ -257,6 +261,10 @@ static void reads_back_notes_and_passes_over_unknown_ones(void **state)
 		assert_ok(edit_field_decode(&p, copy + out.size, &got));
 		assert_int_equal(got.tag, EDIT_JOB);
 		assert_job(&job.job, &got.job);
+		assert_ok(edit_field_decode(&p, copy + out.size, &got));
+		assert_int_equal(got.tag, EDIT_HIDES);
+		assert_int_equal(got.number, hides.number);
+		assert_int_equal(got.hides, hides.hides);
 		assert_ok(edit_field_decode(&p, copy + out.size, &got));
 		assert_int_equal(got.tag, EDIT_NEXT_RUN);
 		assert_int_equal(got.number, 7);
@@ -393,7 +401,7 @@ static void refuses_cut_and_unknown_fields(void **state)
 		uint8_t bytes[8] = { (uint8_t)tag };
 
 		p = bytes;
-		if (tag == 0 || (tag > EDIT_LAST && tag <= EDIT_JOB))
+		if (tag == 0 || (tag > EDIT_LAST && tag <= EDIT_HIDES))
 			assert_status(edit_field_decode(&p, bytes + 8, &got), SHALE_CORRUPT);
 	}
 	buf_fini(&out);
