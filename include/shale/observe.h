@@ -267,10 +267,11 @@ static inline double shale_write_amplification(const shale_stats *s)
 /*
  * Bytes of all tables for each that is live; 0 when nothing is. What is live is an
  * estimate that errs on the low side: of each key range, the tables with nothing older
- * beneath them, less the share of their entries that are tombstones. What lies above
- * counts as overwriting, so a store that gets new keys among the old ones looks
- * wasteful until they have sunk. Versions that a snapshot keeps, and what has expired
- * within the lowest tables, count as live.
+ * beneath them, less the share of their entries that are tombstones. Of what lies above, only
+ * what is known to hide nothing is live too (hybrid knows it, see docs/compaction.md); so under
+ * other policies a store that gets new keys among the old ones looks wasteful until they have
+ * sunk. Versions that a snapshot keeps, and what has expired within the lowest tables, count
+ * as live.
  */
 static inline double shale_space_amplification(const shale_stats *s)
 {

@@ -43,17 +43,17 @@ typedef enum shale_policy {
 /* How a column family merges its runs. Zero fields take the defaults named. */
 typedef struct shale_compaction {
 	shale_policy policy;
-	uint32_t size_ratio;  /* live data over what is obsolete (hybrid), or a level's size over
+	uint32_t size_ratio;    /* live data over what is obsolete (hybrid), or a level's size over
 				 the one above (leveled): 2..64, default 6 (hybrid), 10 (leveled) */
-	uint32_t top_runs;    /* runs in the top level that start a merge: 1..64, default 4; twice
+	uint32_t top_runs;      /* runs in the top level that start a merge: 1..64, default 4; twice
 				 as many while they are at most half of what lies beneath (tiered,
 				 hybrid) */
-	uint64_t base_bytes;  /* least size of the level that the top is merged into (leveled), or
+	uint64_t base_bytes;    /* least size of the level that the top is merged into (leveled), or
 				 of what may be obsolete (hybrid); default 1 memtable */
-	uint64_t table_bytes; /* target size of one table: 4 KiB..4 GiB, default 32 MiB; at most
+	uint64_t table_bytes;   /* target size of one table: 4 KiB..4 GiB, default 32 MiB; at most
 				 an eighth of what space_reserve asks for, else a 512th of
 				 the disk; with space_max a 64th of that, and 32 MiB */
-	uint32_t max_runs;    /* runs over one key in a level that start a merge (tiered, hybrid,
+	uint32_t max_runs;      /* runs over one key in a level that start a merge (tiered, hybrid,
 				 time window): 2..64, default 10, 4 in a time window */
 	uint32_t space_amp_max; /* per cent of live data that all tables may take, where it can be
 				      kept by merging: 105..1000; 0: as the rest gives it */

@@ -108,8 +108,9 @@ struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, 
 const struct version *work_older(shale_db *db, const struct policy_options *o,
 				 const struct version *v)
 {
-	return o->policy == SHALE_HYBRID && budget_used(&db->budget, BUDGET_TABLES) <
-						    db->options.memory_budget / 4
+	return o->acting == SHALE_HYBRID && o->policy != SHALE_ADAPTIVE &&
+			       budget_used(&db->budget, BUDGET_TABLES) <
+				       db->options.memory_budget / 4
 		       ? v
 		       : NULL;
 }

@@ -1,9 +1,9 @@
 /*
  * How much of a stack is live, without reading it. A table beneath which no older one
  * has keys of its range is the last to know of them, so all it has is live but for
- * tombstones; a table above others is taken to overwrite what they have. So new keys
- * that still lie above old ones count as dead, and a bottom that overwriting has not
- * reached yet as live: the second is certain to be seen as soon as merges come down.
+ * tombstones. Of a table above others what hides older entries takes the place of these,
+ * and only the rest is more: where that is unknown, nothing. So what was deleted counts as
+ * live until the tombstones that hide it come down.
  */
 #include "version/version.h"
 
@@ -22,12 +22,15 @@ static bool is_lowest(const struct version *v, size_t run, const struct table_me
 	return true;
 }
 
-static uint64_t live_share(const struct table_meta *m)
+/* What a table adds to the live data of those beneath it. */
+static uint64_t live_share(const struct table_meta *m, bool lowest)
 {
 	const struct table_props *p = &m->props;
-	uint64_t dead = p->tombstones < p->entries ? p->tombstones : p->entries;
+	uint64_t dead = p->tombstones;
 
-	if (p->entries == 0)
+	if (!lowest && m->hides > dead)
+		dead = m->hides;
+	if (dead >= p->entries)
 		return 0;
 	return (uint64_t)((double)m->size * (double)(p->entries - dead) / (double)p->entries);
 }
@@ -41,8 +44,8 @@ uint64_t version_live_bytes(struct version *v)
 		return live - 1;
 	for (size_t i = 0; i < v->run_count; i++)
 		for (size_t t = 0; t < v->runs[i]->count; t++)
-			if (is_lowest(v, i, v->runs[i]->tables[t]))
-				live += live_share(v->runs[i]->tables[t]);
+			live += live_share(v->runs[i]->tables[t],
+					   is_lowest(v, i, v->runs[i]->tables[t]));
 	atomic_store_explicit(&v->live, live + 1, memory_order_relaxed);
 	return live;
 }

@@ -103,8 +103,7 @@ struct version *version_ref(struct version *v);
 void version_unref(struct version *v); /* NULL is allowed */
 
 /*
- * An estimate of the bytes that live data takes: of the tables that no older table lies
- * beneath, the share of entries that are not tombstones. Worked out once.
+ * An estimate of the bytes that live data takes (live.c). Worked out once.
  */
 uint64_t version_live_bytes(struct version *v);
 

@@ -241,6 +241,7 @@ static double share_of_last(shale_db *db)
 static void load_and_overwrite(void *arg)
 {
 	shale_options o = options_with(arg, SHALE_HYBRID);
+	shale_stats s;
 	uint64_t live;
 	shale_db *db;
 
@@ -252,6 +253,8 @@ static void load_and_overwrite(void *arg)
 	put_all(db);
 	live = table_bytes(db);
 	need(share_of_last(db) < 0.3);
+	s = stats_of(db);
+	need(s.live_bytes > live / 10 * 8 && s.live_bytes <= live);
 	need_ok(shale_close(db));
 
 	/* The store knows it still: nothing is merged for having been opened. */
@@ -262,6 +265,8 @@ static void load_and_overwrite(void *arg)
 		put_all(db);
 	need(share_of_last(db) > 0.5);
 	need(table_bytes(db) < 2 * live);
+	s = stats_of(db);
+	need(s.live_bytes > live / 10 * 8 && s.live_bytes < live / 10 * 12);
 	for (unsigned i = 0; i < NEW_KEYS; i += 97)
 		need(has(db, NULL, i) == SHALE_OK);
 	need_ok(shale_close(db));
