@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "env/sim.h"
 
-enum { STORE_FILES_MAX = 64 };
+enum { STORE_FILES_MAX = 128 };
 
 struct store_file {
 	char name[64];
