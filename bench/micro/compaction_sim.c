@@ -390,7 +390,7 @@ static const struct policy_line {
 	{ .name = "hybrid, 4 runs", .c = { .policy = SHALE_HYBRID, .max_runs = 4 } },
 	{ .name = "hybrid, nothing known", .c = { .policy = SHALE_HYBRID }, .blind = true },
 	{ .name = "tiered, 4 runs", .c = { .policy = SHALE_TIERED, .max_runs = 4 } },
-	{ .name = "tiered (10 runs)", .c = { .policy = SHALE_TIERED } },
+	{ .name = "tiered (12 runs)", .c = { .policy = SHALE_TIERED } },
 	{ .name = "adaptive", .c = { .policy = SHALE_ADAPTIVE } },
 };
 

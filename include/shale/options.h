@@ -54,7 +54,7 @@ typedef struct shale_compaction {
 				 an eighth of what space_reserve asks for, else a 512th of
 				 the disk; with space_max a 64th of that, and 32 MiB */
 	uint32_t max_runs;      /* runs over one key in a level that start a merge (tiered, hybrid,
-				 time window): 2..64, default 10, 4 in a time window */
+				 time window): 2..64, default 12, 4 in a time window */
 	uint32_t space_amp_max; /* per cent of live data that all tables may take, where it can be
 				      kept by merging: 105..1000; 0: as the rest gives it */
 	uint64_t window_ms;     /* of SHALE_TIME_WINDOW: 1.., default an hour */

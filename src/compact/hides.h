@@ -2,10 +2,13 @@
  * How many of a table's entries hide older ones: that is how much in the runs beneath is
  * obsolete, which only a merge down to there would free. Nobody knows it for sure without
  * reading what lies beneath, so it is estimated: of the keys whose hash has some bits zero,
- * one of HIDES_SAMPLE, the filters of the tables beneath are asked. They say too often that
- * a key is there, about once in a hundred times; as much is taken off.
+ * one of HIDES_SAMPLE, the filters of the tables beneath are asked. These say of some keys
+ * wrongly that they are there. To know of how many, they are asked as well about a hash that
+ * no key has; as many are taken off.
  *
- * Tables beneath are opened for that. One that cannot be, or has no filter, may have any key.
+ * Tables beneath are opened for that. One that cannot be, or has no filter, says that any
+ * key is there. Where that is so for half of the keys nothing is known; else they count as
+ * the others do.
  *
  * Thread: one at a time.
  */
@@ -22,7 +25,7 @@ struct hides {
 	size_t first;                /* its runs from here on lie beneath */
 
 	/* Since the last hides_take(). */
-	uint64_t asked, found, probes;
+	uint64_t asked, found, wrong;
 };
 
 /* Whether a key with this hash is of the sample. */

@@ -32,7 +32,7 @@ struct policy_options policy_options_of(const shale_compaction *c, uint64_t memt
 		.top_runs = c->top_runs != 0 ? c->top_runs : 4,
 		.max_runs = c->max_runs != 0              ? c->max_runs
 			    : policy == SHALE_TIME_WINDOW ? 4
-							  : 10,
+							  : 12,
 		.space_amp_max = c->space_amp_max,
 		.base_bytes = c->base_bytes != 0 ? c->base_bytes : memtable_bytes,
 		.table_bytes = c->table_bytes != 0 ? c->table_bytes : 32u << 20,

@@ -79,7 +79,7 @@ static void takes_the_unknown_for_hiding_all(void **state)
 {
 	(void)state;
 	assert_int_equal(hides_above(0, 0, false), ENTRIES);
-	/* A table that cannot be opened may have any key: the merge goes on without it. */
+	/* A table that cannot be opened may have any key; the merge goes on without it. */
 	assert_in_range(hides_above(3, 0, true), OTHERS - ENTRIES * 6 / 100, ENTRIES);
 }
 
