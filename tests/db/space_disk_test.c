@@ -138,7 +138,7 @@ static void a_store_that_filled_its_disk_is_opened_and_deletes_make_room(void **
 static shale_cf *second;
 
 /* Two families, each about half of the disk, and nothing left to merge. */
-static shale_db *open_full(struct sim *sim, struct rand *r)
+static shale_db *open_full_as(struct sim *sim, shale_policy policy, struct rand *r)
 {
 	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
 	shale_options so = space_options(sim);
@@ -147,6 +147,7 @@ static shale_db *open_full(struct sim *sim, struct rand *r)
 	shale_db *db;
 
 	so.durability = SHALE_PROCESS;
+	so.default_cf.compaction.policy = policy;
 	so.space_reserve = RESERVE;
 	sim_fs_set_capacity(sim_get_fs(sim), DISK);
 	need_ok(shale_open(DIR, &so, &db));
@@ -164,6 +165,11 @@ static shale_db *open_full(struct sim *sim, struct rand *r)
 	(void)shale_wait_idle(db);
 	sleep_ms(sim, 3000);
 	return db;
+}
+
+static shale_db *open_full(struct sim *sim, struct rand *r)
+{
+	return open_full_as(sim, SHALE_DEFAULT_POLICY, r);
 }
 
 static void close_full(shale_db *db)
@@ -241,7 +247,7 @@ static void write_no_file(void *arg)
 	shale_db *db;
 
 	rand_seed(&r, 15);
-	db = open_full(sim, &r);
+	db = open_full_as(sim, SHALE_LEVELED, &r);
 	need_ok(shale_pause_compaction(db));
 	for (unsigned i = 0; i < 2; i++) { /* two runs that fit in with a table beneath */
 		need_ok(delete_one(db, i));
