@@ -23,7 +23,9 @@ typedef enum shale_durability {
 } shale_durability;
 
 typedef enum shale_compression {
-	SHALE_DEFAULT_COMPRESSION = 0, /* LZ4 in the deepest two levels, none above */
+	SHALE_DEFAULT_COMPRESSION = 0, /* LZ4 in the levels that hold the bulk: leveled,
+					   adaptive: the deepest two; hybrid: all but 0;
+					   tiered, time window: all but 0 and 1 */
 	SHALE_NO_COMPRESSION = 1,
 	SHALE_LZ4 = 2,
 	SHALE_ZSTD = 3,
@@ -221,8 +223,7 @@ typedef struct shale_compact_options {
 /*
  * Space. Room is what is free on the disk, and what is left of space_max where that
  * is set, less what unflushed data, merges, the manifest and the log may take next, and
- * the reserve. Without room, writes
- * fail with SHALE_NO_SPACE, which says what is full; deletes may use half of the
+ * the reserve. Without room, writes fail with SHALE_NO_SPACE, which says what is full; deletes may use half of the
  * reserve. Reads go on, flushes and merges too where their result fits in. When
  * there is room again, found by looking a few times a second, writes go on by
  * themselves, also after the log itself could not be written.

@@ -1,6 +1,6 @@
 #include "compact/hides.h"
 
-#define NO_KEY UINT64_C(0x9e3779b97f4a7c15) /* makes a hash of one that no key has */
+#define NO_KEY UINT64_C(0x9e3779b97f4a7c15) /* makes a hash of one that hardly any key has */
 
 /* Ask the table of a run that may have the key, about the key and about none. */
 static void ask_run(const struct hides *h, const struct run *r, shale_slice key, uint64_t hash,

@@ -4,7 +4,7 @@
  * reading what lies beneath, so it is estimated: of the keys whose hash has some bits zero,
  * one of HIDES_SAMPLE, the filters of the tables beneath are asked. These say of some keys
  * wrongly that they are there. To know of how many, they are asked as well about a hash that
- * no key has; as many are taken off.
+ * hardly any key has; as many are taken off.
  *
  * Tables beneath are opened for that. One that cannot be, or has no filter, says that any
  * key is there. Where that is so for half of the keys nothing is known; else they count as

@@ -34,8 +34,9 @@ struct job {
 	const struct rangedel_set *ranges; /* range tombstones of all inputs; may be NULL */
 	struct keep_config keep;           /* `ranges` is filled in by job_run() */
 	const struct run *beneath;         /* run below the output, for cutting; may be NULL */
-	const struct version *older;       /* its runs from first_older on lie beneath what comes */
-	size_t first_older;                /* out; NULL: unknown. See compact/hides.c */
+	/* Runs of `older` from the first on lie beneath the outputs; NULL: unknown (hides.h). */
+	const struct version *older;
+	size_t first_older;
 	const struct run *guards;          /* see compact/policy.h; may be NULL */
 	bool every_guard;                  /* outputs end wherever a table of `guards` begins */
 	uint64_t (*new_number)(void *arg); /* for each output */

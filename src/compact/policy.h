@@ -118,14 +118,17 @@ uint64_t pick_bytes(const struct version *v, const struct pick *p);
  * fits into `room` bytes. Of this and the next ones the caller asks pick_is_free(), unless
  * no job runs.
  */
-bool policy_pick_fitting(const struct policy_options *o, const struct version *v, uint64_t room,
-			 double least, struct pick_input *inputs, struct pick *out);
+bool policy_pick_fitting(const struct policy_options *o, const struct version *v,
+			 const struct policy_now *now, uint64_t room, double least,
+			 struct pick_input *inputs, struct pick *out);
 /* The same, but it may turn out not to fit in; the one of which most may be dead. */
-bool policy_pick_hopeful(const struct policy_options *o, const struct version *v, uint64_t room,
-			 double least, struct pick_input *inputs, struct pick *out);
+bool policy_pick_hopeful(const struct policy_options *o, const struct version *v,
+			 const struct policy_now *now, uint64_t room, double least,
+			 struct pick_input *inputs, struct pick *out);
 /* The nth of all of these, from 0; false: there are not so many. */
-bool policy_pick_hopeful_nth(const struct policy_options *o, const struct version *v, uint64_t room,
-			     uint32_t nth, struct pick_input *inputs, struct pick *out);
+bool policy_pick_hopeful_nth(const struct policy_options *o, const struct version *v,
+			     const struct policy_now *now, uint64_t room, uint32_t nth,
+			     struct pick_input *inputs, struct pick *out);
 
 /*
  * Where no merge fits: a table to write anew in pieces, so that stretches of keys that no
@@ -190,6 +193,8 @@ bool window_pick(const struct policy_options *o, const struct version *v,
 bool fifo_pick(const struct policy_options *o, const struct version *v, struct pick_input *inputs,
 	       struct pick *out);
 
+/* Whether a table has tombstones, and no snapshot is older than any of it. */
+bool reclaim_is_outlived(const struct table_props *p, uint64_t oldest_snapshot);
 /* Whole tables that have expired: dropped without being read. */
 bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 			  struct pick_input *inputs, struct pick *out);

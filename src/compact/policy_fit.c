@@ -4,7 +4,9 @@
  * or all newer versions of old ones; so what lies above the largest run of a stretch,
  * as a share of its bytes, is how much the merge may free. Down to the bottom is best,
  * since tombstones end there. Every such merge leaves one run less over its keys, so
- * there is an end to them.
+ * there is an end to them. A single table is written anew where it is the bottom and has
+ * tombstones that no snapshot needs any more: it may hold what they delete. Then it has
+ * none.
  *
  * What fits in for sure is no larger than the room. If there is none, one is tried
  * that fits in if all above the largest run is as deadly as it may be: a merge
@@ -20,10 +22,24 @@
 #include "compact/policy.h"
 
 struct fit {
-	uint64_t room;
+	uint64_t room, oldest_snapshot;
 	double least;
 	bool hope;
 };
+
+/* Whether this is the bottom, and some of its tables are outlived. */
+static bool ends_outlived(const struct sweep *s, uint64_t oldest_snapshot)
+{
+	for (size_t i = 0; i < s->end - s->first && s->end == s->v->run_count; i++) {
+		const struct pick_input *in = &s->at[i];
+
+		for (size_t t = in->first; t < in->first + in->count; t++)
+			if (reclaim_is_outlived(&s->v->runs[in->run]->tables[t]->props,
+						oldest_snapshot))
+				return true;
+	}
+	return false;
+}
 
 static double worth_fitting(const struct sweep *s, const void *arg)
 {
@@ -32,7 +48,7 @@ static double worth_fitting(const struct sweep *s, const void *arg)
 	bool ranges = false;
 	double dead;
 
-	if (s->busy || s->runs < 2 || s->bytes == 0)
+	if (s->busy || s->bytes == 0 || (s->runs < 2 && !ends_outlived(s, fit->oldest_snapshot)))
 		return 0;
 	for (size_t i = 0; i < s->end - s->first; i++) {
 		const struct pick_input *in = &s->at[i];
@@ -115,7 +131,7 @@ static bool pick_fit(const struct policy_options *o, const struct version *v, st
 
 		if (level < SHALE_LEVELS_MAX && end == level_first(v, level + 1))
 			continue;
-		for (size_t first = 0; first + 1 < end; first++) {
+		for (size_t first = 0; first < end; first++) {
 			const struct run *last;
 
 			if (!pick_stretch(v, first, end, &fit, &nth, out))
@@ -129,22 +145,31 @@ static bool pick_fit(const struct policy_options *o, const struct version *v, st
 	return false;
 }
 
-bool policy_pick_fitting(const struct policy_options *o, const struct version *v, uint64_t room,
-			 double least, struct pick_input *inputs, struct pick *out)
+bool policy_pick_fitting(const struct policy_options *o, const struct version *v,
+			 const struct policy_now *now, uint64_t room, double least,
+			 struct pick_input *inputs, struct pick *out)
 {
-	return pick_fit(o, v, (struct fit){ room, least, false }, BEST, inputs, out);
+	struct fit fit = { room, now->oldest_snapshot, least, false };
+
+	return pick_fit(o, v, fit, BEST, inputs, out);
 }
 
-bool policy_pick_hopeful(const struct policy_options *o, const struct version *v, uint64_t room,
-			 double least, struct pick_input *inputs, struct pick *out)
+bool policy_pick_hopeful(const struct policy_options *o, const struct version *v,
+			 const struct policy_now *now, uint64_t room, double least,
+			 struct pick_input *inputs, struct pick *out)
 {
-	return pick_fit(o, v, (struct fit){ room, least, true }, BEST, inputs, out);
+	struct fit fit = { room, now->oldest_snapshot, least, true };
+
+	return pick_fit(o, v, fit, BEST, inputs, out);
 }
 
-bool policy_pick_hopeful_nth(const struct policy_options *o, const struct version *v, uint64_t room,
-			     uint32_t nth, struct pick_input *inputs, struct pick *out)
+bool policy_pick_hopeful_nth(const struct policy_options *o, const struct version *v,
+			     const struct policy_now *now, uint64_t room, uint32_t nth,
+			     struct pick_input *inputs, struct pick *out)
 {
-	return pick_fit(o, v, (struct fit){ room, 0, true }, nth, inputs, out);
+	struct fit fit = { room, now->oldest_snapshot, 0, true };
+
+	return pick_fit(o, v, fit, nth, inputs, out);
 }
 
 /* ---- shorter stretches ---- */

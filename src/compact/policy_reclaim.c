@@ -7,7 +7,7 @@
  *             them are merged, down to the bottom, after three quarters of the time
  *   dense     a quarter of a table at the bottom is dead, or half of one higher up
  *             beneath which little lies, or little but what it may hide: it is written
- *             anew
+ *             anew. A range tombstone at the bottom may delete all: a snapshot held both
  *
  * Each leaves nothing that it would pick again: what is at the bottom and older
  * than all snapshots, as is asked for, is dropped by the merge.
@@ -24,6 +24,11 @@ enum { DENSE_BOTTOM = 4, DENSE_ABOVE = 2, COLUMN_MAX = 4, HIDDEN = 2 };
 static uint64_t dead_entries(const struct table_props *p)
 {
 	return p->tombstones + p->range_tombstones;
+}
+
+bool reclaim_is_outlived(const struct table_props *p, uint64_t oldest_snapshot)
+{
+	return dead_entries(p) != 0 && p->max_seq <= oldest_snapshot;
 }
 
 static bool has_expired(const struct table_props *p, uint64_t wall_ms)
@@ -151,9 +156,11 @@ static bool is_dense(const struct version *v, size_t run, const struct table_pro
 
 	if (has_expired(p, now->wall_ms))
 		dead += p->expiring;
-	if (dead == 0 || p->max_seq > now->oldest_snapshot || dead * DENSE_BOTTOM < all)
+	if (dead == 0 || p->max_seq > now->oldest_snapshot)
 		return false;
-	return dead * DENSE_ABOVE >= all || is_bottom(v, run, p);
+	if (dead * DENSE_ABOVE >= all)
+		return true;
+	return (p->range_tombstones != 0 || dead * DENSE_BOTTOM >= all) && is_bottom(v, run, p);
 }
 
 /*

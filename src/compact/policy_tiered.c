@@ -2,9 +2,9 @@
  * Tiered and hybrid. Flushes stack up in level 0; top_runs of them become one run
  * of level 1, or up to twice as many, while level 0 is small beside what lies beneath:
  * the fewer runs come out of it, the less often they are merged again. Where max_runs
- * runs of a level lie over one key, that stretch of
- * keys is merged into one run of the next level. So an entry is written once a
- * level, and there are log(data / memtable) / log(max_runs) levels.
+ * runs of a level lie over one key, that stretch of keys is merged into one run of the
+ * next level. So an entry is written once a level, and there are
+ * log(data / memtable) / log(max_runs) levels.
  *
  * Tiered goes on like that down to the last level, whose runs are merged in place.
  *
@@ -29,6 +29,9 @@ enum {
 	TOP_SHARE = 2, /* level 0 waits while it is at most such a part of what lies beneath, */
 	TOP_WAITS = 2, /* up to so many times top_runs */
 };
+
+/* What a byte that hides nothing is worth to a merge into the last level; one that does: 1. */
+#define WORTH_OF_THE_REST 0.001
 
 /* The deepest level of several runs. */
 static uint32_t deepest_tier(const struct policy_options *o)
@@ -170,7 +173,7 @@ static double worth_above_last(const struct sweep *s, const void *arg)
 			break;
 		for (size_t t = in->first; t < in->first + in->count; t++)
 			worth += (double)table_meta_hiding(r->tables[t]) +
-				 0.001 * (double)r->tables[t]->size;
+				 WORTH_OF_THE_REST * (double)r->tables[t]->size;
 	}
 	return worth / (double)s->bytes;
 }

@@ -201,10 +201,12 @@ struct shale_db {
 
 	_Atomic uint32_t next_counter; /* object numbers */
 	_Atomic uint64_t next_run;
-	_Atomic bool write_stopped;      /* stop_error tells why; guarded by mu */
-	_Atomic uint64_t manifest_bytes; /* of the manifest; relaxed: a figure */
-	_Atomic bool space_short;        /* no room for writes but deletes (space.c) */
-	_Atomic bool space_low;          /* not much: merges see to more */
+	_Atomic bool write_stopped; /* stop_error tells why; guarded by mu */
+	/* What a new manifest may take: as the one there, or less, see install_shrink_manifest().
+	   Relaxed: a figure. */
+	_Atomic uint64_t manifest_bytes;
+	_Atomic bool space_short; /* no room for writes but deletes (space.c) */
+	_Atomic bool space_low;   /* not much: merges see to more */
 
 	/* Visibility (publish.c). */
 	_Alignas(64) _Atomic uint64_t visible;   /* newest published sequence */
@@ -229,6 +231,7 @@ struct shale_db {
 	struct mutex install_mu;
 	struct manifest *manifest;
 	_Atomic uint64_t last_edit;   /* of the manifest; read anywhere */
+	uint64_t manifest_seen;       /* last_edit when install_shrink_manifest() looked */
 	_Atomic bool manifest_failed; /* an append failed: write a new one first */
 	struct live_log *logs;        /* what the manifest lists, oldest first */
 	size_t log_count, log_capacity;
@@ -258,8 +261,9 @@ struct shale_db {
 	struct holder_stripe holders[HOLDER_STRIPES];
 
 	/* Room (space.c). */
-	_Atomic uint64_t disk_free, disk_total; /* as last seen; free UINT64_MAX: not known */
-	_Atomic uint64_t disk_asked_ns, disk_asked_used; /* when, and what the store took then */
+	/* As last seen: what the store's files may take until the disk is full, UINT64_MAX: not
+	   known; the size of the disk; when. */
+	_Atomic uint64_t disk_holds, disk_total, disk_asked_ns;
 	_Atomic uint64_t table_most;    /* of the families' tables, as their policies are set */
 	_Atomic uint64_t merging_bytes; /* that merges under way may write; changed under mu */
 	_Atomic uint64_t space_refused;
@@ -532,6 +536,12 @@ shale_status install_edit(shale_db *db, struct buf *payload);
 shale_status install_heal(shale_db *db);
 /* A new manifest with all that is known. Under install_mu. */
 shale_status install_new_manifest(shale_db *db);
+/*
+ * Where room is short: look what a new manifest would take, so that no more is promised to
+ * it, and write one if much of the old tells of what is gone and `room` bytes are enough.
+ * Takes install_mu.
+ */
+void install_shrink_manifest(shale_db *db, uint64_t room);
 /* The same at a clean end; nothing is installed after it. Holds install_mu. */
 shale_status install_last_manifest(shale_db *db);
 

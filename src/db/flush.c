@@ -49,7 +49,6 @@ static shale_status build(shale_db *db, struct mem *m)
 		.te = &db->table_env,
 		.build = work_build_options(db, m->cf, 0),
 		.table_bytes = policy.table_bytes,
-		.older = work_older(db, &policy, base),
 		.new_number = work_new_number,
 		.arg = db,
 		.progress = &m->history.progress,
@@ -67,6 +66,7 @@ static shale_status build(shale_db *db, struct mem *m)
 		rc = memtable_iter_new(m->table, SEQ_MAX, false, &m->result.source);
 	if (rc >= 0) {
 		m->result.ranges = ranges;
+		m->result.older = work_older(db, &policy, base);
 		m->result.expected_entries = memtable_count(m->table) - count;
 		m->result.keep.snapshots = snapshots;
 		m->result.keep.snapshot_count = snapshot_count;

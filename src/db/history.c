@@ -236,12 +236,12 @@ void history_note(struct history *h, const struct history_job *j, struct buf *pa
 	edit_field_encode(payload, &f);
 }
 
-void history_notes(struct history *h, struct buf *payload)
+void history_notes(struct history *h, size_t most, struct buf *payload)
 {
 	struct edit_field f = { .tag = EDIT_JOB };
 
 	mutex_lock(&h->mu);
-	for (size_t i = 0; i < h->count; i++) {
+	for (size_t i = h->count > most ? h->count - most : 0; i < h->count; i++) {
 		f.job = *ring_at(h, i);
 		if (f.job.state == SHALE_JOB_DONE)
 			edit_field_encode(payload, &f);

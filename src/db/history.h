@@ -74,8 +74,8 @@ shale_status history_check(const shale_job *j);
 
 /* The note of a job that is about to be done. */
 void history_note(struct history *h, const struct history_job *j, struct buf *payload);
-/* The notes of all that are done, oldest first. */
-void history_notes(struct history *h, struct buf *payload);
+/* The notes of those done among the last `most`, oldest first. */
+void history_notes(struct history *h, size_t most, struct buf *payload);
 /* A note found at open. */
 void history_recover(struct history *h, const shale_job *j);
 

@@ -5,7 +5,12 @@
  */
 #include "db/work.h"
 
-enum { MANIFEST_SLACK = 256 << 10 };
+enum {
+	MANIFEST_SLACK = 256 << 10,
+	/* Where room is short. */
+	MANIFEST_SLACK_SHORT = 4 << 10,
+	HISTORY_SHORT = 16,
+};
 
 static void encode_table(struct buf *payload, const shale_cf *cf, uint32_t level, uint64_t run,
 			 const struct table_meta *m)
@@ -27,6 +32,7 @@ static void encode_table(struct buf *payload, const shale_cf *cf, uint32_t level
 /* Everything there is, as one edit. */
 static shale_status encode_snapshot(shale_db *db, struct buf *payload)
 {
+	bool is_short = atomic_load_explicit(&db->space_short, memory_order_relaxed);
 	struct edit_field mark = { .tag = EDIT_SNAPSHOT };
 	struct edit_field next_cf = { .tag = EDIT_NEXT_CF, .cf = db->next_cf };
 	struct edit_field last = { .tag = EDIT_LAST_SEQ, .number = atomic_load(&db->visible) };
@@ -65,14 +71,8 @@ static shale_status encode_snapshot(shale_db *db, struct buf *payload)
 		if (log->sealed)
 			edit_field_encode(payload, &seal);
 	}
-	history_notes(&db->history, payload);
+	history_notes(&db->history, is_short ? HISTORY_SHORT : HISTORY_JOBS, payload);
 	return payload->failed ? err_memory("a manifest snapshot") : SHALE_OK;
-}
-
-static void note_manifest_size(shale_db *db)
-{
-	atomic_store_explicit(&db->manifest_bytes, manifest_size(db->manifest),
-			      memory_order_relaxed);
 }
 
 /* A new manifest takes over; `last` when nothing will follow in it. */
@@ -123,7 +123,8 @@ static shale_status replace_manifest(shale_db *db, bool last)
 		db->manifest = fresh;
 		db->manifest_failed = false;
 		atomic_store(&db->last_edit, edit);
-		note_manifest_size(db);
+		atomic_store_explicit(&db->manifest_bytes, manifest_size(fresh),
+				      memory_order_relaxed);
 		fresh = NULL; /* moved */
 	}
 	/* After a failed swap the root may name either, so both files stay. */
@@ -159,6 +160,27 @@ shale_status install_heal(shale_db *db)
 	return rc;
 }
 
+void install_shrink_manifest(shale_db *db, uint64_t room)
+{
+	uint64_t bytes, edit;
+	struct buf payload;
+
+	buf_init(&payload, db->env);
+	mutex_lock(&db->install_mu);
+	edit = atomic_load(&db->last_edit);
+	if (!atomic_load(&db->manifest_failed) && db->manifest_seen != edit &&
+	    encode_snapshot(db, &payload) >= 0) {
+		db->manifest_seen = edit;
+		bytes = payload.size + MANIFEST_SLACK_SHORT;
+		atomic_store_explicit(&db->manifest_bytes, bytes, memory_order_relaxed);
+		/* If it fails, the old one is still there, or heals as any other. */
+		if (manifest_size(db->manifest) > 2 * bytes && bytes < room)
+			(void)install_new_manifest(db);
+	}
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+}
+
 shale_status install_edit(shale_db *db, struct buf *payload)
 {
 	shale_status rc = SHALE_OK;
@@ -170,8 +192,11 @@ shale_status install_edit(shale_db *db, struct buf *payload)
 	    manifest_size(db->manifest) > 2 * manifest_base_size(db->manifest) + MANIFEST_SLACK)
 		rc = install_new_manifest(db);
 	if (rc >= 0) {
+		uint64_t size = manifest_size(db->manifest);
+
 		rc = manifest_append(db->manifest, buf_view(payload));
-		note_manifest_size(db);
+		atomic_fetch_add_explicit(&db->manifest_bytes, manifest_size(db->manifest) - size,
+					  memory_order_relaxed);
 		db->manifest_failed = rc < 0;
 		if (rc >= 0)
 			atomic_store(&db->last_edit, manifest_edit(db->manifest));

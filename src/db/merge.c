@@ -61,7 +61,9 @@ shale_status merge_pause(void *arg)
 	bool on = part_goes_on(p);
 	shale_status rc;
 
-	rc = merge_pause_hope(p->work->merge);
+	rc = merge_check_hope(p->work->merge,
+			      atomic_load_explicit(&p->work->merge->history.progress.bytes_out,
+						   memory_order_relaxed));
 	if (rc < 0)
 		return rc;
 	memory_balance_some(db);
@@ -157,6 +159,7 @@ void merge_end(struct merge *t, shale_status rc)
 		db_soft_failure(db, rc);
 	scheduler_kick(db->scheduler);
 	version_unref(t->base);
+	memory_fit(db); /* what the inputs had in memory is free */
 	family_unref(t->cf);
 	mem_free(db->env, t->inputs);
 }

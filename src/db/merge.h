@@ -115,8 +115,11 @@ shale_status merge_parts_run(struct merge_work *w, struct job *whole);
 bool merge_pick(struct merge *t, const struct policy_now *now);
 /* It may come to nothing, or to little: of use where no family has anything else. */
 bool merge_is_last_resort(const struct merge *t);
-/* While it runs: SHALE_NO_SPACE when it had hope, and has written more than it may. */
-shale_status merge_pause_hope(const struct merge *t);
+/*
+ * SHALE_NO_SPACE when it had only hope, and has written more than it may: asked while it runs
+ * and before its result is installed. What it writes beyond that takes the room of the edit.
+ */
+shale_status merge_check_hope(const struct merge *t, uint64_t written);
 /* It has ended: there was no room (true: no failure, it had only hope); it cut. Under mu. */
 bool merge_had_no_room(struct merge *t);
 void merge_has_cut(struct merge *t);

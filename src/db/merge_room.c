@@ -79,10 +79,8 @@ void merge_has_cut(struct merge *t)
 	m->sure = false;
 }
 
-shale_status merge_pause_hope(const struct merge *t)
+shale_status merge_check_hope(const struct merge *t, uint64_t out)
 {
-	uint64_t out = atomic_load_explicit(&t->history.progress.bytes_out, memory_order_relaxed);
-
 	if (!t->hope || out <= t->promised)
 		return SHALE_OK;
 	return err_new(SHALE_NO_SPACE,
@@ -97,13 +95,14 @@ bool merge_is_last_resort(const struct merge *t)
 }
 
 /* Where nothing fits in for sure. */
-static bool pick_last_resort(struct merge *t, uint64_t room, double least, bool short_of)
+static bool pick_last_resort(struct merge *t, const struct policy_now *now, uint64_t room,
+			     double least, bool short_of)
 {
 	const struct version *v = t->cf->version;
 	const struct policy_options *o = &t->cf->policy;
 	uint32_t hopes = t->cf->misfits.hopes;
 
-	t->hope = hopes == 0 && policy_pick_hopeful(o, v, room, least, t->inputs, &t->pick);
+	t->hope = hopes == 0 && policy_pick_hopeful(o, v, now, room, least, t->inputs, &t->pick);
 	if (t->hope)
 		return true;
 	if (!short_of)
@@ -111,7 +110,8 @@ static bool pick_last_resort(struct merge *t, uint64_t room, double least, bool 
 	if (!t->cf->misfits.sure && policy_pick_cut(o, v, room, t->inputs, &t->pick))
 		return true;
 	/* The first of all was tried out of turn. */
-	t->hope = hopes != 0 && policy_pick_hopeful_nth(o, v, room, hopes - 1, t->inputs, &t->pick);
+	t->hope = hopes != 0 &&
+		  policy_pick_hopeful_nth(o, v, now, room, hopes - 1, t->inputs, &t->pick);
 	return t->hope;
 }
 
@@ -134,7 +134,7 @@ static bool pick(struct merge *t, const struct policy_now *now)
 		return false;
 	short_of = atomic_load(&db->space_short) || (due && bytes > room);
 	least = short_of ? 0 : SPACE_LEAST;
-	if (sure && policy_pick_fitting(o, v, room, least, t->inputs, &t->pick) &&
+	if (sure && policy_pick_fitting(o, v, now, room, least, t->inputs, &t->pick) &&
 	    pick_is_free(v, now, &t->pick))
 		return true;
 	if (sure && due && bytes <= room)
@@ -143,7 +143,7 @@ static bool pick(struct merge *t, const struct policy_now *now)
 	/* What is under way may free some. */
 	if (db->merging != 0)
 		return false;
-	return pick_last_resort(t, room, least, short_of);
+	return pick_last_resort(t, now, room, least, short_of);
 }
 
 bool merge_pick(struct merge *t, const struct policy_now *now)

@@ -280,6 +280,12 @@ shale_status merge_tables(struct merge *t)
 		whole.expected_entries = entries_of(w.inputs);
 		rc = explain(db, w.inputs, merge_parts_run(&w, &whole));
 	}
+	/* A small one may have ended before anybody looked. */
+	if (rc >= 0) {
+		rc = merge_check_hope(t, whole.bytes_out);
+		if (rc < 0)
+			job_fini(&whole, true);
+	}
 	if (rc >= 0) {
 		history_result(&db->history, &t->history, &whole);
 		rc = merge_install(t, &whole);

@@ -48,7 +48,7 @@ static void init(shale_db *db)
 	holders_init(db);
 	codec_pool_init(&db->codecs);
 	db->budget.total = db->options.memory_budget;
-	atomic_init(&db->disk_free, UINT64_MAX);
+	atomic_init(&db->disk_holds, UINT64_MAX);
 	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
 						     : NULL;
 }

@@ -104,9 +104,11 @@ static uint64_t reserve_of_max(const shale_db *db)
 /* Under commit_mu or mu. */
 static struct room room_of(const shale_db *db)
 {
+	uint64_t holds = atomic_load_explicit(&db->disk_holds, memory_order_relaxed);
+	uint64_t used = store_used(db->store);
 	struct room r = {
-		.used = store_used(db->store),
-		.free = atomic_load_explicit(&db->disk_free, memory_order_relaxed),
+		.used = used,
+		.free = holds != UINT64_MAX ? minus(holds, used) : UINT64_MAX,
 		.promised = atomic_load_explicit(&db->sealed_bytes, memory_order_relaxed) +
 			    atomic_load_explicit(&db->merging_bytes, memory_order_relaxed) +
 			    atomic_load_explicit(&db->manifest_bytes, memory_order_relaxed),
@@ -114,11 +116,6 @@ static struct room room_of(const shale_db *db)
 		.reserve_max = reserve_of_max(db),
 	};
 
-	/* What the store itself has taken or given back since the disk was asked. */
-	if (r.free != UINT64_MAX)
-		r.free = minus(r.free + atomic_load_explicit(&db->disk_asked_used,
-							     memory_order_relaxed),
-			       r.used);
 	for (size_t i = 0; i < db->family_count; i++)
 		r.promised += memtable_bytes(db->families[i]->active->table);
 	return r;
@@ -176,14 +173,19 @@ void space_written(shale_db *db)
 		scheduler_kick(db->scheduler);
 }
 
+/* On the disk and below space_max. */
+static uint64_t left_of(const shale_db *db, const struct room *r)
+{
+	uint64_t max = db->options.space_max;
+
+	return max != 0 ? least(r->free, minus(max, r->used)) : r->free;
+}
+
 uint64_t space_room(const shale_db *db)
 {
 	struct room r = room_of(db);
-	uint64_t left = r.free;
 
-	if (db->options.space_max != 0 && minus(db->options.space_max, r.used) < left)
-		left = minus(db->options.space_max, r.used);
-	return minus(left, r.promised);
+	return minus(left_of(db, &r), r.promised);
 }
 
 static shale_status no_room(shale_db *db, const struct room *r, uint64_t reserve_disk,
@@ -262,23 +264,26 @@ shale_status space_wait(shale_db *db, bool frees)
 
 void space_ask(shale_db *db)
 {
-	uint64_t available, total;
+	uint64_t available, total, before = store_used(db->store);
 
-	atomic_store_explicit(&db->disk_asked_used, store_used(db->store), memory_order_relaxed);
 	atomic_store_explicit(&db->disk_asked_ns, env_now_ns(db->env), memory_order_relaxed);
 	if (store_space(db->store, &available, &total) < 0) {
 		available = UINT64_MAX; /* then a full disk shows when it refuses */
 		total = 0;
 	}
+	/* What was deleted meanwhile counts once: the next to ask finds it if it was not. */
+	if (available != UINT64_MAX)
+		available += least(before, store_used(db->store));
 	atomic_store_explicit(&db->disk_total, total, memory_order_relaxed);
-	atomic_store_explicit(&db->disk_free, available, memory_order_relaxed);
+	atomic_store_explicit(&db->disk_holds, available, memory_order_relaxed);
 }
 
 /*
  * What is in memtables is on the disk twice, in the log and as room promised. Once
- * it is flushed its log goes; and logs kept for reuse are room, too.
+ * it is flushed its log goes; and logs kept for reuse are room, too. So is what the
+ * manifest tells of tables that are gone: as much is promised to the next one.
  */
-static void give_room(shale_db *db)
+static void give_room(shale_db *db, uint64_t left)
 {
 	struct wal *wal = atomic_load(&db->wal);
 
@@ -292,11 +297,13 @@ static void give_room(shale_db *db)
 	mutex_unlock(&db->commit_mu);
 	if (wal != NULL)
 		wal_drop_spares(wal);
+	install_shrink_manifest(db, left);
 }
 
 void space_poll(shale_db *db, uint64_t *wait_ns)
 {
 	bool was = atomic_load_explicit(&db->space_short, memory_order_relaxed), blocked;
+	struct room r;
 	uint64_t interval = was ? POLL_SHORT_NS : POLL_NS, now = env_now_ns(db->env);
 
 	if (now - atomic_load_explicit(&db->disk_asked_ns, memory_order_relaxed) >= interval)
@@ -304,12 +311,13 @@ void space_poll(shale_db *db, uint64_t *wait_ns)
 	mutex_lock(&db->mu);
 	space_look(db);
 	blocked = db->merge_blocked;
+	r = room_of(db);
 	if (was && !atomic_load_explicit(&db->space_short, memory_order_relaxed))
 		cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	was = atomic_load_explicit(&db->space_short, memory_order_relaxed);
 	if (was)
-		give_room(db);
+		give_room(db, left_of(db, &r));
 	if (was || blocked)
 		clock_min(wait_ns, POLL_SHORT_NS);
 }

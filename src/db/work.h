@@ -16,9 +16,8 @@ bool work_is_left(const shale_db *db);
 bool work_must_wait(shale_db *db, uint64_t *wait_ns);
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level);
 /*
- * Of this version, beneath which a job's outputs will lie: itself, if it is worth while to find out
- * what they hide (compact/hides.h), or NULL. It is where the policy asks for it, and while
- * the open tables have no more than a quarter of the memory.
+ * The version for job.older: v itself where what the outputs hide should be found out, which is
+ * under hybrid while open tables have less than a quarter of the memory; else NULL.
  */
 const struct version *work_older(shale_db *db, const struct policy_options *o,
 				 const struct version *v);

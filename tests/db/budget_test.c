@@ -241,13 +241,13 @@ static void the_cache_gets_what_a_fill_leaves(void **state)
 	assert_ok(shale_flush(db, NULL));
 	assert_ok(shale_wait_idle(db));
 	/* The share follows the need a second later. */
-	for (int tries = 0; tries < TRIES && filled < opened / 100 * 75; tries++) {
+	for (int tries = 0; tries < TRIES && filled < opened / 100 * 85; tries++) {
 		usleep(300 * 1000);
 		filled = cache_after_reads(db, KEYS);
 	}
 	print_message("cache: %.1f MiB opened, %.1f MiB filled\n", (double)opened / 1048576,
 		      (double)filled / 1048576);
-	assert_true(filled >= opened / 100 * 75);
+	assert_true(filled >= opened / 100 * 85);
 	assert_ok(shale_close(db));
 	test_dir_remove(dir);
 }

@@ -46,6 +46,39 @@ static void writes_leave_the_reserve_and_go_on_when_the_disk_has_room(void **sta
 		run_schedules(keep_reserve);
 }
 
+/* The disk takes its time to tell what is free; meanwhile some is written. */
+static void ask_slowly(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = space_options(sim);
+	unsigned n = 0;
+	struct rand r;
+	shale_db *db;
+
+	o.durability = SHALE_EPHEMERAL;
+	o.space_reserve = 256 << 10;
+	rand_seed(&r, 4);
+	sim_fs_set_capacity(sim_get_fs(sim), 3 << 20);
+	slow_calls(sim, SIM_SPACE, 300 * 1000000);
+	need_ok(shale_open(DIR, &o, &db));
+	while (put_random(db, n, &r) == SHALE_OK) {
+		need(++n < MOST);
+		sleep_ms(sim, 1);
+	}
+	need_status(shale_last_error()->status, SHALE_NO_SPACE);
+	slow_calls(sim, SIM_SPACE, 0);
+	need_ok(shale_flush(db, NULL));
+	sleep_ms(sim, 2000);
+	need(stats_of(db).space_free >= (256u << 10) - (64u << 10));
+	need_ok(shale_close(db));
+}
+
+static void what_is_written_while_the_disk_is_asked_counts(void **state)
+{
+	(void)state;
+	run_schedules(ask_slowly);
+}
+
 /* Owning a store takes some bytes; reading it takes none. */
 static void open_when_full(void *arg)
 {
@@ -334,6 +367,60 @@ static void what_a_snapshot_kept_makes_room_when_it_goes(void **state)
 	run_schedules(release_late);
 }
 
+static int add_manifest(void *arg, const char *name)
+{
+	enum object_kind kind;
+	uint64_t number;
+
+	if (!object_name_parse(name, &kind, &number) || kind != OBJECT_MANIFEST)
+		return 0;
+	return add_file(arg, name);
+}
+
+static uint64_t manifest_bytes(struct sim *sim)
+{
+	const shale_env *env = sim_env(sim);
+	struct sum s = { sim, 0 };
+
+	need(env->fs.ops->list(env->fs.self, DIR, add_manifest, &s) == 0);
+	return s.bytes;
+}
+
+/* The room for the next manifest is all there is, if that of the last one counts. */
+static void tell_of_much_that_is_gone(void *arg)
+{
+	struct sim *sim = arg;
+	shale_cf *passing;
+	struct rand r;
+	shale_db *db;
+
+	rand_seed(&r, 16);
+	db = open_full(sim, &r);
+	need_ok(shale_pause_compaction(db));
+	delete_keys(db, NULL, "key", "key00001200");
+	delete_keys(db, second, "key", "key00001200");
+	flush(db, NULL);
+	flush(db, second);
+	leave_free(sim, DISK);
+	sleep_ms(sim, 2000); /* so that it is seen */
+	while (manifest_bytes(sim) < 48 << 10) {
+		need_ok(shale_cf_create(db, "passing", NULL, &passing));
+		need_ok(shale_cf_drop(db, "passing"));
+		shale_cf_release(passing);
+	}
+	leave_free(sim, 24 << 10);
+	sleep_ms(sim, 2000);
+	need_ok(shale_resume_compaction(db));
+	write_when_there_is_room(sim, db, 0, &r);
+	close_full(db);
+}
+
+static void a_manifest_that_tells_of_much_that_is_gone_gives_its_room_back(void **state)
+{
+	(void)state;
+	run_schedules(tell_of_much_that_is_gone);
+}
+
 /* Of one family nothing can be freed, whatever is tried; of the other all. */
 static void help_the_other(void *arg)
 {
@@ -357,6 +444,7 @@ static void help_the_other(void *arg)
 	flush(db, NULL);
 	flush(db, second);
 	leave_free(sim, 24 << 10);
+	sleep_ms(sim, 2000); /* so that it is seen */
 	need_ok(shale_resume_compaction(db));
 	write_when_there_is_room(sim, db, 0, &r);
 	close_full(db);
@@ -372,12 +460,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_leave_the_reserve_and_go_on_when_the_disk_has_room),
+		cmocka_unit_test(what_is_written_while_the_disk_is_asked_counts),
 		cmocka_unit_test(a_store_on_a_full_disk_can_be_read),
 		cmocka_unit_test(a_store_that_filled_its_disk_is_opened_and_deletes_make_room),
 		cmocka_unit_test(a_merge_that_frees_room_is_tried_again),
 		cmocka_unit_test(where_no_file_can_be_written_a_merge_that_writes_none_frees_room),
 		cmocka_unit_test(tombstones_of_ranges_are_cut_to_what_fits_in),
 		cmocka_unit_test(what_a_snapshot_kept_makes_room_when_it_goes),
+		cmocka_unit_test(a_manifest_that_tells_of_much_that_is_gone_gives_its_room_back),
 		cmocka_unit_test(a_family_without_hope_does_not_hold_up_another),
 	};
 

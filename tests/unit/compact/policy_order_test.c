@@ -233,14 +233,14 @@ static bool model_pick(struct model *m, struct model_job *j)
 
 	switch (m->settling ? 9 : rand_below(&m->r, 16)) {
 	case 0:
-		some = policy_pick_fitting(&m->o, m->v, room, 0, j->inputs, &j->pick);
+		some = policy_pick_fitting(&m->o, m->v, &m->now, room, 0, j->inputs, &j->pick);
 		break;
 	case 1:
-		some = policy_pick_hopeful(&m->o, m->v, room, 0, j->inputs, &j->pick);
+		some = policy_pick_hopeful(&m->o, m->v, &m->now, room, 0, j->inputs, &j->pick);
 		break;
 	case 2:
-		some = policy_pick_hopeful_nth(&m->o, m->v, room, (uint32_t)rand_below(&m->r, 4),
-					       j->inputs, &j->pick);
+		some = policy_pick_hopeful_nth(&m->o, m->v, &m->now, room,
+					       (uint32_t)rand_below(&m->r, 4), j->inputs, &j->pick);
 		break;
 	case 3:
 		some = policy_pick_cut(&m->o, m->v, room, j->inputs, &j->pick);

@@ -428,6 +428,16 @@ static const struct policy_case cases[] = {
 	  .snapshot = 4,
 	  .shape = "L7#1 a-b~^5 c-d",
 	  .want = "nothing" },
+	{ .name = "deleted: what a range tombstone at the bottom may hide, once no snapshot sees "
+		  "it",
+	  .snapshot = 4,
+	  .shape = "L7#1 a-b=^5 c-d=",
+	  .want = "deleted: L7#1 c-d -> L7#1" },
+	{ .name = "deleted: not what one higher up may hide",
+	  .o = &tiered,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L6#2 a-b=; L7#1 a-b",
+	  .want = "nothing" },
 	{ .name = "deleted: higher up with what lies beneath, where that is little",
 	  .o = &tiered,
 	  .snapshot = UINT64_MAX,
@@ -548,18 +558,21 @@ static void check_room(const char *shape, char how, uint64_t room, const char *w
 {
 	struct version *v = shape_parse(shape);
 	struct pick_input *inputs = calloc(v->run_count + 1, sizeof(*inputs));
+	struct policy_now at = now;
 	char got[1024] = "nothing";
 	struct pick p;
 	bool some;
 
+	at.oldest_snapshot = 4;
 	if (how == 'c')
 		some = policy_pick_cut(&usual, v, room, inputs, &p);
 	else if (how == 'f')
-		some = policy_pick_fitting(&usual, v, room, 0, inputs, &p);
+		some = policy_pick_fitting(&usual, v, &at, room, 0, inputs, &p);
 	else if (how == 'h')
-		some = policy_pick_hopeful(&usual, v, room, 0, inputs, &p);
+		some = policy_pick_hopeful(&usual, v, &at, room, 0, inputs, &p);
 	else
-		some = policy_pick_hopeful_nth(&usual, v, room, (uint32_t)(how - '0'), inputs, &p);
+		some = policy_pick_hopeful_nth(&usual, v, &at, room, (uint32_t)(how - '0'), inputs,
+					       &p);
 
 	if (some)
 		print_pick(v, &p, got, sizeof(got));
@@ -586,6 +599,13 @@ static void what_is_merged_where_room_is_short_fits_in(void **state)
 	check_room("L1#2 a-c:100; L7#1 a-c:300", 'h', 299, "nothing");
 	check_room("L1#2 a-c:100; L7#1 a-c:300", 'h', 300, "space: L1#2 a-c + L7#1 a-c -> L7#1");
 	check_room("L1#2 a-c*:100; L7#1 a-c:300", 'h', 300, "nothing");
+	/* A single table, if it is the bottom and no snapshot needs its tombstones. */
+	check_room("L7#1 a-b=:300 c-d", 'f', 299, "nothing");
+	check_room("L7#1 a-b=:300 c-d", 'f', 300, "space: L7#1 a-b -> L7#1");
+	check_room("L7#1 a-b=:300 c-d", 'h', 0, "space: L7#1 a-b -> L7#1");
+	check_room("L7#1 a-b~:300 c-d", 'h', 0, "space: L7#1 a-b -> L7#1");
+	check_room("L7#1 a-b=^5:300 c-d", 'h', 300, "nothing");
+	check_room("L6#2 a-b=:100; L7#1 a-b:300 c-d", '1', 300, "nothing");
 	/* One after the other, however little may be dead. */
 	check_room("L1#2 a-c~:300 d-e~; L7#1 a-c:300 d-e", '0', 0,
 		   "space: L1#2 a-c + L7#1 a-c -> L7#1");
