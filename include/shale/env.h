@@ -89,6 +89,12 @@ typedef struct shale_fs_ops {
 	 * it is not, and perhaps no sync() will say so again. NULL: there is no such wait.
 	 */
 	int (*writeback_wait)(void *self, shale_file *f, uint64_t offset, uint64_t n);
+	/*
+	 * As pwrite(), and what was written is durable, with the size needed to read it;
+	 * other bytes of the file need not be. NULL: pwrite() and sync().
+	 */
+	int64_t (*pwrite_durable)(void *self, shale_file *f, const void *buf, size_t n,
+				  uint64_t offset);
 } shale_fs_ops;
 
 /* ---- clock -------------------------------------------------------------- */

@@ -96,15 +96,16 @@ static inline void fs_read_many(const shale_env *env, shale_read *reads, size_t 
 	}
 }
 
-/* All n bytes; on failure some of them may have been written. */
-static inline int fs_write(const shale_env *env, shale_file *f, const void *data, size_t n,
-			   uint64_t offset)
+typedef int64_t fs_pwrite(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset);
+
+static inline int fs_write_by(fs_pwrite *pwrite, const shale_env *env, shale_file *f,
+			      const void *data, size_t n, uint64_t offset)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		int64_t put = env->fs.ops->pwrite(env->fs.self, f, (const uint8_t *)data + done,
-						  n - done, offset + done);
+		int64_t put = pwrite(env->fs.self, f, (const uint8_t *)data + done, n - done,
+				     offset + done);
 
 		if (put < 0)
 			return (int)put;
@@ -113,6 +114,25 @@ static inline int fs_write(const shale_env *env, shale_file *f, const void *data
 		done += (size_t)put;
 	}
 	return 0;
+}
+
+/* All n bytes; on failure some of them may have been written. */
+static inline int fs_write(const shale_env *env, shale_file *f, const void *data, size_t n,
+			   uint64_t offset)
+{
+	return fs_write_by(env->fs.ops->pwrite, env, f, data, n, offset);
+}
+
+/* The same, and they are durable; what else is dirty in the file need not be. */
+static inline int fs_write_durable(const shale_env *env, shale_file *f, const void *data, size_t n,
+				   uint64_t offset)
+{
+	int err;
+
+	if (env->fs.ops->pwrite_durable != NULL)
+		return fs_write_by(env->fs.ops->pwrite_durable, env, f, data, n, offset);
+	err = fs_write(env, f, data, n, offset);
+	return err < 0 ? err : fs_sync(env, f);
 }
 
 #endif

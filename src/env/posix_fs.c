@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -115,6 +116,21 @@ static int posix_sync(void *self, shale_file *f)
 {
 	(void)self;
 	return result(RETRY(fdatasync(f->fd)));
+}
+
+static int64_t posix_pwrite_durable(void *self, shale_file *f, const void *buf, size_t n,
+				    uint64_t offset)
+{
+	struct iovec v = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
+	ssize_t put = RETRY(pwritev2(f->fd, &v, 1, (off_t)offset, RWF_DSYNC));
+	int64_t rc;
+	int err;
+
+	if (put >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+		return put < 0 ? -errno : put;
+	rc = posix_pwrite(self, f, buf, n, offset);
+	err = rc < 0 ? 0 : posix_sync(self, f);
+	return err < 0 ? err : rc;
 }
 
 static int posix_writeback(void *self, shale_file *f, uint64_t offset, uint64_t n)
@@ -465,4 +481,5 @@ const shale_fs_ops posix_fs = {
 	.space = posix_space,
 	.read_many = posix_read_many,
 	.writeback_wait = posix_writeback_wait,
+	.pwrite_durable = posix_pwrite_durable,
 };

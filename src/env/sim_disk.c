@@ -205,6 +205,49 @@ void sim_inode_sync(struct inode *i)
 	i->mapped = i->cur.pins != 0;
 }
 
+static bool is_within(const struct op *op, uint64_t offset, uint64_t n)
+{
+	return op->offset >= offset && op->bytes->used <= n &&
+	       op->offset - offset <= n - op->bytes->used;
+}
+
+/* Whether all that is pending is writes, each of them within the range or outside of it. */
+static bool can_sync_range(const struct inode *i, uint64_t offset, uint64_t n)
+{
+	if (i->has_clean || i->cur.pins != 0 || offset + n > i->dur.size)
+		return false;
+	for (uint32_t k = 0; k < i->log_count; k++) {
+		const struct op *op = &i->log[k];
+
+		if (op->kind != OP_WRITE || (!is_within(op, offset, n) && op->offset < offset + n &&
+					     op->offset + op->bytes->used > offset))
+			return false;
+	}
+	return true;
+}
+
+void sim_inode_sync_range(struct inode *i, uint64_t offset, uint64_t n)
+{
+	uint32_t kept = 0;
+
+	if (!can_sync_range(i, offset, n)) {
+		sim_inode_sync(i);
+		return;
+	}
+	for (uint32_t k = 0; k < i->log_count; k++) {
+		struct op op = i->log[k];
+
+		if (!is_within(&op, offset, n)) {
+			i->log[kept++] = op;
+			continue;
+		}
+		sim_op_apply(&i->dur, &op);
+		i->log_bytes -= op.bytes->used;
+		sim_blob_unref(op.bytes);
+	}
+	i->log_count = kept;
+}
+
 void sim_inode_sync_failed_clean(struct inode *i)
 {
 	sim_image_fini(&i->clean);

@@ -222,6 +222,11 @@ void sim_op_apply(struct image *image, const struct op *op);
 void sim_op_apply_names(struct names **t, const struct op *op);
 
 void sim_inode_sync(struct inode *i);
+/*
+ * What was written within a range is durable, and of the rest nothing more than was: or all
+ * is, where that cannot be told apart.
+ */
+void sim_inode_sync_range(struct inode *i, uint64_t offset, uint64_t n);
 void sim_inode_sync_failed_clean(struct inode *i);
 /* The same, and the cache is dropped too: back to what is durable. */
 void sim_inode_sync_failed_old(struct sim_fs *fs, struct inode *i);
@@ -311,6 +316,9 @@ void sim_file_close(void *self, shale_file *file);
 int64_t sim_file_pread(void *self, shale_file *file, void *buf, size_t n, uint64_t offset);
 int64_t sim_file_pwrite(void *self, shale_file *file, const void *buf, size_t n, uint64_t offset);
 int sim_file_sync(void *self, shale_file *file);
+/* Counted and judged as a write and a sync. */
+int64_t sim_file_pwrite_durable(void *self, shale_file *file, const void *buf, size_t n,
+				uint64_t offset);
 int sim_file_writeback(void *self, shale_file *file, uint64_t offset, uint64_t n);
 int sim_file_allocate(void *self, shale_file *file, uint64_t offset, uint64_t n);
 int sim_file_truncate(void *self, shale_file *file, uint64_t size);

@@ -240,9 +240,9 @@ int64_t sim_file_pwrite(void *self, shale_file *file, const void *buf, size_t n,
 	return rc;
 }
 
-int sim_file_sync(void *self, shale_file *file)
+/* All of it, or what was written to [offset, +n) alone. */
+static int sync_some(void *self, struct sim_file *f, bool all, uint64_t offset, uint64_t n)
 {
-	struct sim_file *f = (struct sim_file *)file;
 	struct call c = file_begin(self, SIM_SYNC, f);
 	struct inode *i = file_inode(c.fs, f);
 
@@ -252,9 +252,26 @@ int sim_file_sync(void *self, shale_file *file)
 		sim_inode_sync_failed_old(c.fs, i);
 	else if (c.v.err != 0 && c.v.clean)
 		sim_inode_sync_failed_clean(i);
-	else if (!call_refused(&c) && !c.fs->lying)
+	else if (!call_refused(&c) && !c.fs->lying && all)
 		sim_inode_sync(i);
+	else if (!call_refused(&c) && !c.fs->lying)
+		sim_inode_sync_range(i, offset, n);
 	return (int)call_end(&c, 0);
+}
+
+int sim_file_sync(void *self, shale_file *file)
+{
+	return sync_some(self, (struct sim_file *)file, true, 0, 0);
+}
+
+int64_t sim_file_pwrite_durable(void *self, shale_file *file, const void *buf, size_t n,
+				uint64_t offset)
+{
+	int64_t put = sim_file_pwrite(self, file, buf, n, offset);
+	int err = put > 0 ? sync_some(self, (struct sim_file *)file, false, offset, (uint64_t)put)
+			  : 0;
+
+	return err < 0 ? err : put;
 }
 
 int sim_file_writeback(void *self, shale_file *file, uint64_t offset, uint64_t n)

@@ -287,6 +287,7 @@ const shale_fs_ops *sim_fs_ops(void)
 		.lock = fs_lock,
 		.unlock = fs_unlock,
 		.space = fs_space,
+		.pwrite_durable = sim_file_pwrite_durable,
 	};
 
 	return &ops;

@@ -126,6 +126,9 @@ shale_status store_log_open(struct store *s, enum object_kind kind, uint64_t num
 void log_file_close(struct log_file *f); /* NULL is allowed; unmaps */
 shale_status log_file_size(struct log_file *f, uint64_t *out);
 shale_status log_file_write(struct log_file *f, uint64_t offset, const void *data, size_t n);
+/* The same, and these bytes are durable, others not more than they were. */
+shale_status log_file_write_durable(struct log_file *f, uint64_t offset, const void *data,
+				    size_t n);
 shale_status log_file_sync(struct log_file *f);
 /* Up to n bytes; *got tells how many there were. */
 shale_status log_file_read(struct log_file *f, uint64_t offset, void *buf, size_t n, size_t *got);

@@ -197,9 +197,9 @@ static void note_end(struct log_file *f, uint64_t end)
 	f->end = end;
 }
 
-shale_status log_file_write(struct log_file *f, uint64_t offset, const void *data, size_t n)
+/* After a write of n bytes, or a part of them. */
+static shale_status log_written(struct log_file *f, int err, uint64_t offset, size_t n)
 {
-	int err = fs_write(f->env, f->file, data, n, offset);
 	uint64_t size;
 
 	if (err < 0) {
@@ -210,6 +210,16 @@ shale_status log_file_write(struct log_file *f, uint64_t offset, const void *dat
 	}
 	note_end(f, offset + n);
 	return SHALE_OK;
+}
+
+shale_status log_file_write(struct log_file *f, uint64_t offset, const void *data, size_t n)
+{
+	return log_written(f, fs_write(f->env, f->file, data, n, offset), offset, n);
+}
+
+shale_status log_file_write_durable(struct log_file *f, uint64_t offset, const void *data, size_t n)
+{
+	return log_written(f, fs_write_durable(f->env, f->file, data, n, offset), offset, n);
 }
 
 shale_status log_file_sync(struct log_file *f)

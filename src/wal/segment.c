@@ -105,17 +105,18 @@ static shale_status file_new(struct wal *w, struct wal_segment *s)
 	return store_log_create(w->config.store, OBJECT_LOG, s->number, s->capacity, &s->file);
 }
 
-/* The header page, durable, so that the manifest may name the segment. */
+/*
+ * The header page, durable, so that the manifest may name the segment. No more than that: of
+ * a recycled file all may be dirty still, which nobody needs.
+ */
 static shale_status write_header(struct wal *w, struct wal_segment *s, uint64_t edit)
 {
 	struct segment_header h = { s->number, w->config.store_id, edit };
 	uint8_t page[LOG_PAGE];
-	shale_status rc;
 
 	segment_header_encode(&h, page);
-	rc = log_file_write(s->file, 0, page, LOG_PAGE);
 	wal_count(w, STAT_LOG_SYNCS, 1);
-	return rc == SHALE_OK ? log_file_sync(s->file) : rc;
+	return log_file_write_durable(s->file, 0, page, LOG_PAGE);
 }
 
 static shale_status map_image(struct wal *w, struct wal_segment *s)

@@ -163,6 +163,7 @@ static const char *const allowed[] = {
 	"close",
 	"pread64",
 	"pwrite64",
+	"pwritev2",
 	"fdatasync",
 	"fsync",
 	"sync_file_range",

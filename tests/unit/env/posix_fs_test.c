@@ -52,10 +52,11 @@ static void what_is_written_is_read_back(void **state)
 {
 	char buf[16] = { 0 };
 	uint64_t size;
-	shale_file *f = make("a", "hello world");
+	shale_file *f = make("a", "hello World");
 
 	(void)state;
 	assert_int_equal(fs->sync(NULL, f), 0);
+	assert_int_equal(fs->pwrite_durable(NULL, f, "w", 1, 6), 1);
 	assert_int_equal(fs->pread(NULL, f, buf, 5, 6), 5);
 	assert_string_equal(buf, "world");
 	assert_int_equal(fs->pread(NULL, f, buf, 16, 6), 5); /* short at the end */

@@ -151,6 +151,7 @@ static inline void shim_init(struct shim *s)
 	s->ops.pread = shim_pread;
 	s->ops.pwrite = shim_pwrite;
 	s->ops.sync = shim_sync;
+	s->ops.pwrite_durable = NULL; /* these two */
 	s->ops.writeback = shim_writeback;
 	s->ops.writeback_wait = shim_writeback_wait;
 	s->ops.allocate = shim_allocate;

@@ -593,6 +593,46 @@ static void a_failed_sync_leaves_the_data_pending(void **state)
 	ops->close(fs, f);
 }
 
+static int byte_at(struct sim_fs *image, uint64_t offset)
+{
+	shale_file *f = create(image, "a");
+	uint8_t byte = 0;
+
+	assert_int_equal(ops->pread(image, f, &byte, 1, offset), 1);
+	ops->close(image, f);
+	return byte;
+}
+
+static void a_durable_write_takes_nothing_else_along(void **state)
+{
+	struct sim_fs *fs = *state;
+	shale_file *f = create(fs, "a");
+	uint8_t page[4096];
+	unsigned lost = 0;
+
+	memset(page, 'c', sizeof(page));
+	write_at(fs, f, 'a', 3 * sizeof(page), 0);
+	assert_int_equal(ops->sync(fs, f), 0);
+	assert_int_equal(ops->sync_dir(fs, "/"), 0);
+	write_at(fs, f, 'b', sizeof(page), sizeof(page));
+	assert_int_equal(ops->pwrite_durable(fs, f, page, sizeof(page), 0), sizeof(page));
+	assert_int_equal(sim_fs_pending(fs), 1);
+	for (unsigned i = 0; i < SEEDS; i++) {
+		struct sim_fs *image = sim_fs_image(fs, SIM_CRASH_CHAOS, seed + i);
+
+		assert_int_equal(byte_at(image, 0), 'c');
+		assert_int_equal(byte_at(image, 2 * sizeof(page)), 'a');
+		lost += byte_at(image, sizeof(page)) == 'a';
+		sim_fs_free(image);
+	}
+	assert_sometimes(lost);
+	/* With the size it needs, and then all. */
+	assert_int_equal(ops->pwrite_durable(fs, f, page, sizeof(page), 3 * sizeof(page)),
+			 sizeof(page));
+	assert_int_equal(sim_fs_pending(fs), 0);
+	ops->close(fs, f);
+}
+
 static void a_lying_drive_makes_nothing_durable(void **state)
 {
 	struct sim_fs *fs = *state;
@@ -627,6 +667,7 @@ int main(void)
 		TEST(the_same_seed_crashes_the_same_way),
 		TEST(a_sync_that_fails_clean_forgets_its_data),
 		TEST(a_failed_sync_leaves_the_data_pending),
+		TEST(a_durable_write_takes_nothing_else_along),
 		TEST(a_lying_drive_makes_nothing_durable),
 	};
 

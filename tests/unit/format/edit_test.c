@@ -275,9 +275,24 @@ static void reads_back_notes_and_passes_over_unknown_ones(void **state)
 	buf_fini(&out);
 }
 
+/* However much of one field the payload lacks at its end, nothing of it is taken. */
+static void assert_refused_when_cut(const struct buf *field)
+{
+	struct edit_field got;
+
+	for (size_t n = 1; n < field->size; n++) {
+		uint8_t *copy = bytes_copy(field->data, n);
+		const uint8_t *p = copy;
+
+		assert_status(edit_field_decode(&p, copy + n, &got), SHALE_CORRUPT);
+		assert_ptr_equal(p, copy);
+		free(copy);
+	}
+}
+
 static void refuses_notes_that_are_cut_or_impossible(void **state)
 {
-	struct edit_field job = { .tag = EDIT_JOB }, got;
+	struct edit_field job = { .tag = EDIT_JOB };
 	shale_job note;
 	struct rand r;
 	struct buf out;
@@ -287,14 +302,7 @@ static void refuses_notes_that_are_cut_or_impossible(void **state)
 	buf_init(&out, &heap_env);
 	job.job = random_job(&r);
 	edit_field_encode(&out, &job);
-	for (size_t n = 1; n < out.size; n++) {
-		uint8_t *copy = bytes_copy(out.data, n);
-		const uint8_t *p = copy;
-
-		assert_status(edit_field_decode(&p, copy + n, &got), SHALE_CORRUPT);
-		assert_ptr_equal(p, copy);
-		free(copy);
-	}
+	assert_refused_when_cut(&out);
 	/* What a later program adds is not read; what is missing is missed. */
 	buf_reset(&out);
 	job_note_encode(&out, &job.job);
@@ -311,6 +319,51 @@ static void refuses_notes_that_are_cut_or_impossible(void **state)
 	buf_reset(&out);
 	job_note_encode(&out, &job.job);
 	assert_status(job_note_decode(buf_view(&out), &note), SHALE_CORRUPT);
+	buf_fini(&out);
+}
+
+/*
+ * A note of what a table hides: cut where the payload ends, also within what a later program
+ * has added to it; and whole as a note, but with a string that ends early.
+ */
+static void refuses_a_note_of_what_hides_that_is_cut(void **state)
+{
+	struct edit_field hides = { .tag = EDIT_HIDES }, got;
+	struct buf out, note, payload;
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	buf_init(&out, &heap_env);
+	buf_init(&note, &heap_env);
+	buf_init(&payload, &heap_env);
+	for (int round = 0; round < 50; round++) {
+		hides.number = bytes_number(&r, 64);
+		hides.hides = bytes_number(&r, 64);
+		buf_reset(&out);
+		edit_field_encode(&out, &hides);
+		assert_refused_when_cut(&out);
+		/* The string alone: the tag and a length of one byte are before it. */
+		buf_reset(&note);
+		buf_append(&note, out.data + 2, out.size - 2);
+		for (size_t n = 0; n < note.size; n++) {
+			const uint8_t *p;
+
+			buf_reset(&payload);
+			buf_u8(&payload, EDIT_HIDES);
+			buf_slice(&payload, slice_from(note.data, n));
+			p = payload.data;
+			assert_status(edit_field_decode(&p, p + payload.size, &got), SHALE_CORRUPT);
+			assert_ptr_equal(p, payload.data);
+		}
+		buf_append(&note, "later", 5);
+		buf_reset(&payload);
+		buf_u8(&payload, EDIT_HIDES);
+		buf_slice(&payload, buf_view(&note));
+		assert_refused_when_cut(&payload);
+	}
+	buf_fini(&payload);
+	buf_fini(&note);
 	buf_fini(&out);
 }
 
@@ -388,14 +441,7 @@ static void refuses_cut_and_unknown_fields(void **state)
 
 		buf_reset(&out);
 		edit_field_encode(&out, &f);
-		for (size_t n = 1; n < out.size; n++) {
-			uint8_t *copy = bytes_copy(out.data, n);
-
-			p = copy;
-			assert_status(edit_field_decode(&p, copy + n, &got), SHALE_CORRUPT);
-			assert_ptr_equal(p, copy);
-			free(copy);
-		}
+		assert_refused_when_cut(&out);
 	}
 	for (unsigned tag = 0; tag < 256; tag++) {
 		uint8_t bytes[8] = { (uint8_t)tag };
@@ -536,6 +582,7 @@ int main(void)
 		cmocka_unit_test(refuses_cut_and_unknown_fields),
 		cmocka_unit_test(reads_back_notes_and_passes_over_unknown_ones),
 		cmocka_unit_test(refuses_notes_that_are_cut_or_impossible),
+		cmocka_unit_test(refuses_a_note_of_what_hides_that_is_cut),
 		cmocka_unit_test(refuses_values_over_their_limits),
 		cmocka_unit_test(survives_hostile_bytes),
 		cmocka_unit_test(reads_back_a_record_and_sees_every_flip),
