@@ -159,7 +159,10 @@ SHALE_API shale_status shale_flush(shale_db *db, const shale_flush_options *o);
  * away and the store as before, but for a flush. Call again for another try.
  */
 SHALE_API shale_status shale_compact(shale_db *db, const shale_compact_options *o);
-/* Wait until no flush or compaction is owed; while compaction is paused, no flush. */
+/*
+ * Wait until no flush or compaction is owed, and the files that they replaced are deleted;
+ * while compaction is paused, until no flush is.
+ */
 SHALE_API shale_status shale_wait_idle(shale_db *db);
 /*
  * No merge is begun, and those under way stop within some 64 KiB and wait, until each

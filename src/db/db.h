@@ -273,7 +273,7 @@ struct shale_db {
 
 	struct mutex garbage_mu; /* tables to delete (garbage.c) */
 	struct garbage *garbage;
-	size_t garbage_count, garbage_capacity;
+	size_t garbage_count, garbage_busy, garbage_capacity; /* busy: being deleted */
 	uint64_t garbage_bytes;
 	uint64_t delete_ns; /* the time up to which deletes have been let through */
 	_Atomic size_t garbage_pending;

@@ -19,6 +19,12 @@ enum {
 	WAITING_LEAST = 16 << 20, /* bytes that may wait in any store */
 };
 
+/* Under garbage_mu. */
+static void note_pending(shale_db *db)
+{
+	atomic_store(&db->garbage_pending, db->garbage_count + db->garbage_busy);
+}
+
 /* Under garbage_mu. Without memory the file stays until the next open. */
 static void push(shale_db *db, uint64_t number, uint64_t bytes)
 {
@@ -33,7 +39,7 @@ static void push(shale_db *db, uint64_t number, uint64_t bytes)
 	}
 	db->garbage[db->garbage_count++] = (struct garbage){ number, bytes };
 	db->garbage_bytes += bytes;
-	atomic_store(&db->garbage_pending, db->garbage_count);
+	note_pending(db);
 }
 
 void garbage_add(void *arg, uint64_t number, uint64_t bytes)
@@ -83,6 +89,7 @@ bool garbage_some(shale_db *db, uint64_t *wait_ns)
 {
 	struct garbage g;
 	uint64_t step, left = 0;
+	bool none;
 
 	if (atomic_load(&db->garbage_pending) == 0)
 		return false;
@@ -96,14 +103,21 @@ bool garbage_some(shale_db *db, uint64_t *wait_ns)
 	}
 	g = db->garbage[--db->garbage_count];
 	db->garbage_bytes -= g.bytes;
-	atomic_store(&db->garbage_pending, db->garbage_count);
+	db->garbage_busy++;
 	mutex_unlock(&db->garbage_mu);
 	if (store_delete_some(db->store, OBJECT_TABLE, g.number, step, &left) >= 0 && left == 0)
 		stats_add(&db->stats, STAT_FILES_DELETED, 1);
-	if (left != 0) {
-		mutex_lock(&db->garbage_mu);
+	mutex_lock(&db->garbage_mu);
+	db->garbage_busy--;
+	if (left != 0)
 		push(db, g.number, left);
-		mutex_unlock(&db->garbage_mu);
+	note_pending(db);
+	none = db->garbage_count + db->garbage_busy == 0;
+	mutex_unlock(&db->garbage_mu);
+	if (none) {
+		mutex_lock(&db->mu);
+		cond_broadcast(&db->changed, db->env);
+		mutex_unlock(&db->mu);
 	}
 	return true;
 }

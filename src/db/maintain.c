@@ -162,6 +162,27 @@ shale_status shale_compact(shale_db *db, const shale_compact_options *o)
 	return rc < 0 ? rc : merge_range(db, cf, o);
 }
 
+/* Of what nobody reads any more. Under mu, which is given up meanwhile. */
+static bool garbage_is_left(shale_db *db)
+{
+	mutex_unlock(&db->mu);
+	(void)epoch_reclaim(&db->readers);
+	mutex_lock(&db->mu);
+	return atomic_load(&db->garbage_pending) != 0;
+}
+
+/* What is owed will not be done for this reason; SHALE_OK: it will. Under mu. */
+static shale_status why_not_done(shale_db *db)
+{
+	shale_status rc = background_failure(db);
+
+	if (rc >= 0)
+		rc = unflushable(db);
+	if (rc >= 0 && db->merge_blocked && !work_is_left(db))
+		rc = space_blocked(db);
+	return rc;
+}
+
 shale_status shale_wait_idle(shale_db *db)
 {
 	shale_status rc = db_enter(db);
@@ -174,13 +195,10 @@ shale_status shale_wait_idle(shale_db *db)
 
 		if (!owed)
 			rc = merge_is_owed(db, &owed);
-		if (rc < 0 || !owed)
+		if (rc < 0 || (!owed && !garbage_is_left(db)))
 			break;
-		rc = background_failure(db);
-		if (rc >= 0)
-			rc = unflushable(db);
-		if (rc >= 0 && db->merge_blocked && !work_is_left(db))
-			rc = space_blocked(db);
+		if (owed)
+			rc = why_not_done(db);
 		if (rc < 0)
 			break;
 		/* What came due by time, or when a snapshot went, nobody was told of. */

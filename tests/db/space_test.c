@@ -301,7 +301,8 @@ static void delete_slowly(void *arg)
 	sleep_ms(sim, 1000);
 	need(stats_of(db).garbage_bytes < waiting - (512 << 10));
 	need(stats_of(db).garbage_bytes > waiting - (1536 << 10));
-	sleep_ms(sim, waiting / 1000);
+	/* That long a store is not idle. */
+	need_ok(shale_wait_idle(db));
 	need(stats_of(db).garbage_files == 0);
 	need(stats_of(db).space_used == files_bytes(sim));
 
