@@ -223,10 +223,10 @@ typedef struct shale_compact_options {
 /*
  * Space. Room is what is free on the disk, and what is left of space_max where that
  * is set, less what unflushed data, merges, the manifest and the log may take next, and
- * the reserve. Without room, writes fail with SHALE_NO_SPACE, which says what is full; deletes may use half of the
- * reserve. Reads go on, flushes and merges too where their result fits in. When
- * there is room again, found by looking a few times a second, writes go on by
- * themselves, also after the log itself could not be written.
+ * the reserve. Without room, writes fail with SHALE_NO_SPACE, which says what is full;
+ * deletes may use half of the reserve. Reads go on, flushes and merges too where their
+ * result fits in. When there is room again, found by looking a few times a second, writes
+ * go on by themselves, also after the log itself could not be written.
  *
  * What was deleted or overwritten can always be merged away out of the reserve, piece by
  * piece where a merge of all would not fit in, unless its tables were written when they

@@ -160,8 +160,8 @@ SHALE_API shale_status shale_flush(shale_db *db, const shale_flush_options *o);
  */
 SHALE_API shale_status shale_compact(shale_db *db, const shale_compact_options *o);
 /*
- * Wait until no flush or compaction is owed, and the files that they replaced are deleted;
- * while compaction is paused, until no flush is.
+ * Wait until no flush or compaction is owed (while compaction is paused: no flush), and files
+ * that they replaced and nobody reads any more are deleted, which has its pace.
  */
 SHALE_API shale_status shale_wait_idle(shale_db *db);
 /*

@@ -89,10 +89,11 @@ size_t epoch_reclaim(struct epoch *e)
 		struct epoch_item *next = ready->next;
 
 		ready->free(ready);
-		atomic_fetch_sub_explicit(&e->retired_count, 1, memory_order_relaxed);
+		/* Release: who finds none left sees what was done to free it. */
+		atomic_fetch_sub_explicit(&e->retired_count, 1, memory_order_release);
 		ready = next;
 	}
-	return atomic_load_explicit(&e->retired_count, memory_order_relaxed);
+	return atomic_load_explicit(&e->retired_count, memory_order_acquire);
 }
 
 void epoch_fini(struct epoch *e)

@@ -67,7 +67,7 @@ size_t epoch_reclaim(struct epoch *e);
 
 static inline bool epoch_pending(const struct epoch *e)
 {
-	return atomic_load_explicit(&e->retired_count, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&e->retired_count, memory_order_acquire) != 0;
 }
 
 #endif

@@ -24,21 +24,25 @@
 struct fit {
 	uint64_t room, oldest_snapshot;
 	double least;
-	bool hope;
+	bool hope, alone; /* runs do not mix */
 };
 
-/* Whether this is the bottom, and some of its tables are outlived. */
-static bool ends_outlived(const struct sweep *s, uint64_t oldest_snapshot)
+/* Of one run: whether it is the sweep's first, the bottom, and has outlived tables. */
+static bool is_outlived(const struct sweep *s, uint64_t oldest_snapshot)
 {
-	for (size_t i = 0; i < s->end - s->first && s->end == s->v->run_count; i++) {
-		const struct pick_input *in = &s->at[i];
+	const struct pick_input *in = &s->at[0];
 
-		for (size_t t = in->first; t < in->first + in->count; t++)
-			if (reclaim_is_outlived(&s->v->runs[in->run]->tables[t]->props,
-						oldest_snapshot))
-				return true;
-	}
+	for (size_t t = in->first; t < in->first + in->count && s->end == s->v->run_count; t++)
+		if (reclaim_is_outlived(&s->v->runs[in->run]->tables[t]->props, oldest_snapshot))
+			return true;
 	return false;
+}
+
+static bool may_merge(const struct sweep *s, const struct fit *fit)
+{
+	if (s->busy || s->bytes == 0)
+		return false;
+	return s->runs > 1 ? !fit->alone : is_outlived(s, fit->oldest_snapshot);
 }
 
 static double worth_fitting(const struct sweep *s, const void *arg)
@@ -48,7 +52,7 @@ static double worth_fitting(const struct sweep *s, const void *arg)
 	bool ranges = false;
 	double dead;
 
-	if (s->busy || s->bytes == 0 || (s->runs < 2 && !ends_outlived(s, fit->oldest_snapshot)))
+	if (!may_merge(s, fit))
 		return 0;
 	for (size_t i = 0; i < s->end - s->first; i++) {
 		const struct pick_input *in = &s->at[i];
@@ -67,6 +71,8 @@ static double worth_fitting(const struct sweep *s, const void *arg)
 			entries = n != 0 ? n : 1;
 		}
 	}
+	/* Each deletes one entry of another run, or itself and one of its own. */
+	tombstones *= s->runs > 1 ? 1 : 2;
 	/* A range tombstone may cover everything. */
 	most = ranges || tombstones >= entries
 		       ? 0
@@ -124,8 +130,7 @@ static bool pick_fit(const struct policy_options *o, const struct version *v, st
 		     uint32_t nth, struct pick_input *inputs, struct pick *out)
 {
 	*out = (struct pick){ .reason = PICK_SPACE, .score = 1, .inputs = inputs };
-	if (never_mixes(o))
-		return false;
+	fit.alone = never_mixes(o);
 	for (uint32_t level = SHALE_LEVELS_MAX; level > 0; level--) {
 		size_t end = level_first(v, level);
 
@@ -149,7 +154,7 @@ bool policy_pick_fitting(const struct policy_options *o, const struct version *v
 			 const struct policy_now *now, uint64_t room, double least,
 			 struct pick_input *inputs, struct pick *out)
 {
-	struct fit fit = { room, now->oldest_snapshot, least, false };
+	struct fit fit = { room, now->oldest_snapshot, least, false, false };
 
 	return pick_fit(o, v, fit, BEST, inputs, out);
 }
@@ -158,7 +163,7 @@ bool policy_pick_hopeful(const struct policy_options *o, const struct version *v
 			 const struct policy_now *now, uint64_t room, double least,
 			 struct pick_input *inputs, struct pick *out)
 {
-	struct fit fit = { room, now->oldest_snapshot, least, true };
+	struct fit fit = { room, now->oldest_snapshot, least, true, false };
 
 	return pick_fit(o, v, fit, BEST, inputs, out);
 }
@@ -167,7 +172,7 @@ bool policy_pick_hopeful_nth(const struct policy_options *o, const struct versio
 			     const struct policy_now *now, uint64_t room, uint32_t nth,
 			     struct pick_input *inputs, struct pick *out)
 {
-	struct fit fit = { room, now->oldest_snapshot, 0, true };
+	struct fit fit = { room, now->oldest_snapshot, 0, true, false };
 
 	return pick_fit(o, v, fit, nth, inputs, out);
 }

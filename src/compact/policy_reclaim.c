@@ -7,7 +7,8 @@
  *             them are merged, down to the bottom, after three quarters of the time
  *   dense     a quarter of a table at the bottom is dead, or half of one higher up
  *             beneath which little lies, or little but what it may hide: it is written
- *             anew. A range tombstone at the bottom may delete all: a snapshot held both
+ *             anew. A range tombstone at the bottom, beneath level 0, may delete all:
+ *             a snapshot held both
  *
  * Each leaves nothing that it would pick again: what is at the bottom and older
  * than all snapshots, as is asked for, is dropped by the merge.
@@ -153,6 +154,7 @@ static bool is_dense(const struct version *v, size_t run, const struct table_pro
 		     const struct policy_now *now)
 {
 	uint64_t dead = dead_entries(p), all = p->entries + p->range_tombstones;
+	bool ranges;
 
 	if (has_expired(p, now->wall_ms))
 		dead += p->expiring;
@@ -160,7 +162,9 @@ static bool is_dense(const struct version *v, size_t run, const struct table_pro
 		return false;
 	if (dead * DENSE_ABOVE >= all)
 		return true;
-	return (p->range_tombstones != 0 || dead * DENSE_BOTTOM >= all) && is_bottom(v, run, p);
+	/* In level 0 it has been applied to what was flushed with it. */
+	ranges = p->range_tombstones != 0 && v->runs[run]->level != 0;
+	return (ranges || dead * DENSE_BOTTOM >= all) && is_bottom(v, run, p);
 }
 
 /*

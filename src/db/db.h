@@ -230,10 +230,13 @@ struct shale_db {
 
 	struct mutex install_mu;
 	struct manifest *manifest;
-	_Atomic uint64_t last_edit;   /* of the manifest; read anywhere */
-	uint64_t manifest_seen;       /* last_edit when install_shrink_manifest() looked */
-	_Atomic bool manifest_failed; /* an append failed: write a new one first */
-	struct live_log *logs;        /* what the manifest lists, oldest first */
+	_Atomic uint64_t last_edit; /* of the manifest; read anywhere */
+	struct {
+		uint64_t seen_edit, need; /* last_edit when it was looked at; bytes */
+		uint64_t again_ns;        /* not before */
+	} shrink;                         /* of the manifest: install_shrink_manifest() */
+	_Atomic bool manifest_failed;     /* an append failed: write a new one first */
+	struct live_log *logs;            /* what the manifest lists, oldest first */
 	size_t log_count, log_capacity;
 	uint32_t next_cf;
 
@@ -275,7 +278,8 @@ struct shale_db {
 	struct garbage *garbage;
 	size_t garbage_count, garbage_busy, garbage_capacity; /* busy: being deleted */
 	uint64_t garbage_bytes;
-	uint64_t delete_ns; /* the time up to which deletes have been let through */
+	uint64_t delete_ns;    /* the time up to which deletes have been let through */
+	uint64_t delete_least; /* bytes per second, by what has been waiting at most */
 	_Atomic size_t garbage_pending;
 
 	_Atomic uint64_t pace_ns; /* the time up to which writes have been let through */

@@ -39,6 +39,8 @@ static void push(shale_db *db, uint64_t number, uint64_t bytes)
 	}
 	db->garbage[db->garbage_count++] = (struct garbage){ number, bytes };
 	db->garbage_bytes += bytes;
+	if (db->delete_least < db->garbage_bytes / MINUTE_S)
+		db->delete_least = db->garbage_bytes / MINUTE_S;
 	note_pending(db);
 }
 
@@ -69,8 +71,8 @@ static uint64_t step_now(shale_db *db, uint64_t bytes, uint64_t *wait_ns)
 	if (wait_ns == NULL || rate == UINT64_MAX ||
 	    atomic_load_explicit(&db->space_short, memory_order_relaxed) || too_much_waits(db))
 		return UINT64_MAX;
-	if (rate < db->garbage_bytes / MINUTE_S)
-		rate = db->garbage_bytes / MINUTE_S;
+	if (rate < db->delete_least)
+		rate = db->delete_least;
 	now = env_now_ns(db->env);
 	ahead = db->delete_ns > now ? db->delete_ns - now : 0;
 	if (ahead > BURST_NS) {
@@ -113,6 +115,8 @@ bool garbage_some(shale_db *db, uint64_t *wait_ns)
 		push(db, g.number, left);
 	note_pending(db);
 	none = db->garbage_count + db->garbage_busy == 0;
+	if (none)
+		db->delete_least = 0;
 	mutex_unlock(&db->garbage_mu);
 	if (none) {
 		mutex_lock(&db->mu);

@@ -13,7 +13,8 @@
 #include "compact/policy.h"
 
 enum {
-	HISTORY_JOBS = 256,   /* that ended, at most; kept in memory and in the manifest */
+	HISTORY_JOBS = 256,   /* that ended, at most; in memory and in the manifest, of
+				 which less is in one written without room */
 	HISTORY_FAILURES = 8, /* of these, the last ones have their sentence */
 	HISTORY_STOPS = 64,
 };

@@ -5,11 +5,14 @@
  */
 #include "db/work.h"
 
+#define SHRINK_AGAIN_NS UINT64_C(1000000000)
+
 enum {
 	MANIFEST_SLACK = 256 << 10,
 	/* Where room is short. */
-	MANIFEST_SLACK_SHORT = 4 << 10,
 	HISTORY_SHORT = 16,
+	DISK_BLOCK = 4096,
+	ROOT_ROOM = 3 * DISK_BLOCK, /* the root that names it, a directory's, a block begun */
 };
 
 static void encode_table(struct buf *payload, const shale_cf *cf, uint32_t level, uint64_t run,
@@ -75,6 +78,32 @@ static shale_status encode_snapshot(shale_db *db, struct buf *payload)
 	return payload->failed ? err_memory("a manifest snapshot") : SHALE_OK;
 }
 
+/* Whether the root may be another one than that by now. Leaves the last error as it is. */
+static bool root_may_differ(shale_db *db, const struct buf *expected)
+{
+	shale_error first = *err_last();
+	struct buf now;
+	bool same;
+
+	buf_init(&now, db->env);
+	same = store_root_read(db->store, &now) == SHALE_OK &&
+	       slice_eq(buf_view(&now), buf_view(expected));
+	buf_fini(&now);
+	*err_last() = first;
+	return !same;
+}
+
+/* One that no root names. Leaves the last error as it is. */
+static void discard_manifest(shale_db *db, struct manifest *m)
+{
+	shale_error first = *err_last();
+	uint64_t number = manifest_number(m);
+
+	manifest_close(m);
+	(void)store_delete(db->store, OBJECT_MANIFEST, number); /* else an orphan */
+	*err_last() = first;
+}
+
 /* A new manifest takes over; `last` when nothing will follow in it. */
 static shale_status replace_manifest(shale_db *db, bool last)
 {
@@ -107,9 +136,13 @@ static shale_status replace_manifest(shale_db *db, bool last)
 	if (rc >= 0) {
 		root_encode(&root, bytes);
 		rc = store_root_swap(db->store, buf_view(&expected), slice_from(bytes, ROOT_SIZE));
-		/* The root may name the new one all the same: nothing goes into the old one. */
-		if (rc != SHALE_OK)
+		if (rc != SHALE_OK && !root_may_differ(db, &expected)) {
+			discard_manifest(db, fresh);
+			fresh = NULL;
+		} else if (rc != SHALE_OK) {
+			/* The root may name the new one: nothing goes into the old one. */
 			db->manifest_failed = true;
+		}
 	}
 	if (rc == SHALE_CONFLICT)
 		rc = SHALE_IO; /* somebody else writes to this store; the text says so */
@@ -127,7 +160,7 @@ static shale_status replace_manifest(shale_db *db, bool last)
 				      memory_order_relaxed);
 		fresh = NULL; /* moved */
 	}
-	/* After a failed swap the root may name either, so both files stay. */
+	/* After a swap that failed half way the root may name either, so both files stay. */
 	manifest_close(fresh);
 	buf_fini(&payload);
 	buf_fini(&expected);
@@ -160,25 +193,43 @@ shale_status install_heal(shale_db *db)
 	return rc;
 }
 
-void install_shrink_manifest(shale_db *db, uint64_t room)
+/* What a new manifest with this payload takes, and a little. */
+static uint64_t manifest_need(uint64_t payload)
 {
-	uint64_t bytes, edit;
+	return payload + DISK_BLOCK;
+}
+
+/* Under install_mu; anew, if there were edits since. */
+static void look_at_need(shale_db *db)
+{
+	uint64_t edit = atomic_load(&db->last_edit);
 	struct buf payload;
 
+	if (db->shrink.seen_edit == edit)
+		return;
 	buf_init(&payload, db->env);
+	if (encode_snapshot(db, &payload) >= 0) {
+		db->shrink.seen_edit = edit;
+		db->shrink.need = manifest_need(payload.size);
+		atomic_store_explicit(&db->manifest_bytes, db->shrink.need, memory_order_relaxed);
+	}
+	buf_fini(&payload);
+}
+
+void install_shrink_manifest(shale_db *db, uint64_t room)
+{
+	uint64_t now = env_now_ns(db->env);
+
 	mutex_lock(&db->install_mu);
-	edit = atomic_load(&db->last_edit);
-	if (!atomic_load(&db->manifest_failed) && db->manifest_seen != edit &&
-	    encode_snapshot(db, &payload) >= 0) {
-		db->manifest_seen = edit;
-		bytes = payload.size + MANIFEST_SLACK_SHORT;
-		atomic_store_explicit(&db->manifest_bytes, bytes, memory_order_relaxed);
-		/* If it fails, the old one is still there, or heals as any other. */
-		if (manifest_size(db->manifest) > 2 * bytes && bytes < room)
-			(void)install_new_manifest(db);
+	if (!atomic_load(&db->manifest_failed)) {
+		look_at_need(db);
+		if (db->shrink.need != 0 && db->shrink.need + ROOT_ROOM < room &&
+		    now >= db->shrink.again_ns &&
+		    manifest_size(db->manifest) > 2 * db->shrink.need &&
+		    install_new_manifest(db) < 0)
+			db->shrink.again_ns = now + SHRINK_AGAIN_NS;
 	}
 	mutex_unlock(&db->install_mu);
-	buf_fini(&payload);
 }
 
 shale_status install_edit(shale_db *db, struct buf *payload)

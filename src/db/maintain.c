@@ -1,6 +1,8 @@
 /* Flush, compact, wait, resume, check: the verbs that see to the store itself. */
 #include "db/work.h"
 
+#define GARBAGE_POLL_NS UINT64_C(5000000)
+
 shale_status db_writable(shale_db *db)
 {
 	shale_status rc = db_enter(db);
@@ -162,13 +164,18 @@ shale_status shale_compact(shale_db *db, const shale_compact_options *o)
 	return rc < 0 ? rc : merge_range(db, cf, o);
 }
 
-/* Of what nobody reads any more. Under mu, which is given up meanwhile. */
+/*
+ * Also what a read that has not ended keeps from being garbage. Under mu, which is given up
+ * meanwhile.
+ */
 static bool garbage_is_left(shale_db *db)
 {
+	bool read;
+
 	mutex_unlock(&db->mu);
-	(void)epoch_reclaim(&db->readers);
+	read = epoch_reclaim(&db->readers) != 0;
 	mutex_lock(&db->mu);
-	return atomic_load(&db->garbage_pending) != 0;
+	return read || atomic_load(&db->garbage_pending) != 0;
 }
 
 /* What is owed will not be done for this reason; SHALE_OK: it will. Under mu. */
@@ -203,7 +210,8 @@ shale_status shale_wait_idle(shale_db *db)
 			break;
 		/* What came due by time, or when a snapshot went, nobody was told of. */
 		scheduler_kick(db->scheduler);
-		cond_wait(&db->changed, &db->mu);
+		/* Nor of a read that has ended. */
+		cond_wait_ns(&db->changed, &db->mu, owed ? UINT64_MAX : GARBAGE_POLL_NS);
 	}
 	mutex_unlock(&db->mu);
 	return rc;

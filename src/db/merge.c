@@ -147,6 +147,11 @@ void merge_end(struct merge *t, shale_status rc)
 	if (rc == SHALE_NO_SPACE && merge_had_no_room(t))
 		rc = JOB_CANCELLED;
 	unclaim(t);
+	mutex_unlock(&db->mu);
+	/* Before it is said that nothing is under way: what it replaced is garbage now. */
+	version_unref(t->base);
+
+	mutex_lock(&db->mu);
 	t->cf->merging--;
 	db->merging--;
 	db->crew.asked -= t->asked != NULL;
@@ -158,7 +163,6 @@ void merge_end(struct merge *t, shale_status rc)
 	if (rc < 0)
 		db_soft_failure(db, rc);
 	scheduler_kick(db->scheduler);
-	version_unref(t->base);
 	memory_fit(db); /* what the inputs had in memory is free */
 	family_unref(t->cf);
 	mem_free(db->env, t->inputs);

@@ -271,7 +271,7 @@ void space_ask(shale_db *db)
 		available = UINT64_MAX; /* then a full disk shows when it refuses */
 		total = 0;
 	}
-	/* What was deleted meanwhile counts once: the next to ask finds it if it was not. */
+	/* What was deleted meanwhile counts once, but for a file that goes in this moment. */
 	if (available != UINT64_MAX)
 		available += least(before, store_used(db->store));
 	atomic_store_explicit(&db->disk_total, total, memory_order_relaxed);

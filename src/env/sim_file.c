@@ -361,7 +361,7 @@ int sim_file_map(void *self, shale_file *file, uint64_t n, void **addr)
 		return (int)call_end(&c, -EINVAL);
 	if (!sim_image_pin(&i->cur, n))
 		return (int)call_end(&c, -EFBIG);
-	if (!i->mapped)
+	if (i->cur.pins == 1)
 		i->map_seq = ++c.fs->seq;
 	i->mapped = true;
 	m = sim_calloc(sizeof(*m));

@@ -5,7 +5,8 @@
  * A new file has its space reserved, but on most file systems reserved blocks
  * must be marked as written when they first are, in a journal commit that a sync
  * waits for. STAGED therefore writes zeros ahead, a MiB at a time, so that one
- * sync in some thousands pays for it. A recycled file's blocks are past that.
+ * sync in some thousands pays for it. A recycled file's blocks are past that, as far as
+ * they were used.
  */
 #include "wal/impl.h"
 
@@ -147,8 +148,8 @@ shale_status segment_new(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 	if (rc == SHALE_OK)
 		rc = write_header(w, s, edit);
 	/*
-	 * Mapped only now: the pages are made present for writing, and a sync of the
-	 * header behind that would write all of them and make each fault again.
+	 * Mapped only now: the pages are made present for writing, and where a durable
+	 * write is a sync it would write all of them and make each fault again.
 	 */
 	if (rc == SHALE_OK)
 		rc = w->config.sink == WAL_MAPPED ? map_image(w, s) : image_new(w, s);

@@ -619,6 +619,12 @@ static void short_reads_and_writes_are_gone_on_with(void **state)
 
 enum { DISK = 300 << 10 };
 
+static void free_snapshots(struct run *r)
+{
+	while (r->snapshot_count != 0)
+		shale_snapshot_free(r->snapshots[--r->snapshot_count]);
+}
+
 /* Write until the disk is full; reads go on; with room again, so do writes. */
 static void fill_disk(void *arg)
 {
@@ -630,6 +636,8 @@ static void fill_disk(void *arg)
 	CHECK(r, open_store(r) == SHALE_OK, "open");
 	put(r, 0, 1);
 	for (int round = 0; round < 3; round++) {
+		/* Or nothing more would be kept than the round before did. */
+		free_snapshots(r);
 		sim_fs_set_capacity(fs, DISK);
 		r->faulty = true;
 		r->err = ENOSPC;
@@ -661,8 +669,7 @@ static void fill_disk(void *arg)
 		put(r, 1, 2);
 		read_all(r, false);
 	}
-	while (r->snapshot_count != 0)
-		shale_snapshot_free(r->snapshots[--r->snapshot_count]);
+	free_snapshots(r);
 	CHECK(r, shale_compact(r->db, NULL) == SHALE_OK, "compact");
 	CHECK(r, shale_check(r->db, NULL, NULL, NULL) == SHALE_OK, "check");
 	close_store(r);

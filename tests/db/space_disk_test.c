@@ -7,6 +7,7 @@
 enum {
 	DISK = 4 << 20,
 	RESERVE = 512 << 10,
+	LITTLE = 32 << 10, /* less than a table, and somewhat more than the next manifest */
 };
 
 static shale_durability durability;
@@ -254,7 +255,7 @@ static void fail_once(void *arg)
 	leave_free(sim, 0);
 	need_ok(shale_resume_compaction(db));
 	sleep_ms(sim, 2000);
-	leave_free(sim, 24 << 10);
+	leave_free(sim, LITTLE);
 	write_when_there_is_room(sim, db, 0, &r);
 	close_full(db);
 }
@@ -351,7 +352,7 @@ static void release_late(void *arg)
 	need_ok(shale_snapshot_new(db, &snapshot));
 	delete_keys(db, NULL, "key", "kez");
 	delete_keys(db, second, "key", "kez");
-	leave_free(sim, 24 << 10);                /* less than a table */
+	leave_free(sim, LITTLE);
 	while (put_random(db, 0, &r) == SHALE_OK) /* until somebody has looked */
 		sleep_ms(sim, 500);
 	sleep_ms(sim, 5000);
@@ -377,6 +378,7 @@ static int add_manifest(void *arg, const char *name)
 	return add_file(arg, name);
 }
 
+/* Of all there are. */
 static uint64_t manifest_bytes(struct sim *sim)
 {
 	const shale_env *env = sim_env(sim);
@@ -389,8 +391,12 @@ static uint64_t manifest_bytes(struct sim *sim)
 /* The room for the next manifest is all there is, if that of the last one counts. */
 static void tell_of_much_that_is_gone(void *arg)
 {
+	const struct sim_fault no_root = {
+		.op = SIM_WRITE, .name_ends = "ROOT.tmp", .nth = 1, .err = ENOSPC, .sticky = true
+	};
 	struct sim *sim = arg;
 	shale_cf *passing;
+	uint64_t before;
 	struct rand r;
 	shale_db *db;
 
@@ -408,8 +414,18 @@ static void tell_of_much_that_is_gone(void *arg)
 		need_ok(shale_cf_drop(db, "passing"));
 		shale_cf_release(passing);
 	}
-	leave_free(sim, 24 << 10);
+	before = manifest_bytes(sim);
+	sim_fs_fault(sim_get_fs(sim), &no_root);
+	leave_free(sim, LITTLE);
+	sleep_ms(sim, 4000);
+	/* No new one can be made; the old one is as good as it was. */
+	need(manifest_bytes(sim) == before);
+	need_ok(delete_one(db, 1500));
+	flush(db, NULL);
+	need(manifest_bytes(sim) > before && manifest_bytes(sim) < before + 1024);
+	sim_fs_faults_clear(sim_get_fs(sim));
 	sleep_ms(sim, 2000);
+	need(manifest_bytes(sim) < before);
 	need_ok(shale_resume_compaction(db));
 	write_when_there_is_room(sim, db, 0, &r);
 	close_full(db);
@@ -443,7 +459,7 @@ static void help_the_other(void *arg)
 	delete_keys(db, second, "key", "kez");
 	flush(db, NULL);
 	flush(db, second);
-	leave_free(sim, 24 << 10);
+	leave_free(sim, LITTLE);
 	sleep_ms(sim, 2000); /* so that it is seen */
 	need_ok(shale_resume_compaction(db));
 	write_when_there_is_room(sim, db, 0, &r);

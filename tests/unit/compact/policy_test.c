@@ -433,6 +433,10 @@ static const struct policy_case cases[] = {
 	  .snapshot = 4,
 	  .shape = "L7#1 a-b=^5 c-d=",
 	  .want = "deleted: L7#1 c-d -> L7#1" },
+	{ .name = "deleted: not in level 0, where flushes have applied it",
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#1 a-b=",
+	  .want = "nothing" },
 	{ .name = "deleted: not what one higher up may hide",
 	  .o = &tiered,
 	  .snapshot = UINT64_MAX,
@@ -604,8 +608,10 @@ static void what_is_merged_where_room_is_short_fits_in(void **state)
 	check_room("L7#1 a-b=:300 c-d", 'f', 300, "space: L7#1 a-b -> L7#1");
 	check_room("L7#1 a-b=:300 c-d", 'h', 0, "space: L7#1 a-b -> L7#1");
 	check_room("L7#1 a-b~:300 c-d", 'h', 0, "space: L7#1 a-b -> L7#1");
+	check_room("L7#1 a-b%:300 c-d", 'h', 0, "space: L7#1 a-b -> L7#1");
 	check_room("L7#1 a-b=^5:300 c-d", 'h', 300, "nothing");
 	check_room("L6#2 a-b=:100; L7#1 a-b:300 c-d", '1', 300, "nothing");
+	check_room("L6#2 x-y; L7#1 a-b=:300", '1', 300, "nothing");
 	/* One after the other, however little may be dead. */
 	check_room("L1#2 a-c~:300 d-e~; L7#1 a-c:300 d-e", '0', 0,
 		   "space: L1#2 a-c + L7#1 a-c -> L7#1");

@@ -1,9 +1,9 @@
 /*
  * Versions without files, as text: runs newest first, apart by ';', a run as
  * "L<level>#<id> <table> ...", a table as "<smallest>-<largest>[flags][:<bytes>]".
- * Flags: ')' the largest key is not in the table, '~' all its entries are
- * tombstones, '=' it has a range tombstone, '*' it is busy, '@<ms>' when it was created, '!<ms>' when the last of
- * its entries expires, '^<n>' its newest sequence (else 1), '+<n>' so many of its entries
+ * Flags: ')' the largest key is not in the table, '~' all its entries are tombstones,
+ * '%' half of them are, '=' it has a range tombstone, '*' it is busy, '@<ms>' when it was
+ * created, '!<ms>' when the last of its entries expires, '^<n>' its newest sequence (else 1), '+<n>' so many of its entries
  * hide older ones (else all). 100 bytes and entries unless said. An example:
  *
  *   L0#2 a-d; L7#1 a-c:300 d-f)* h-k~
@@ -27,10 +27,10 @@ static inline void shape_table(struct version_builder *b, uint32_t level, uint64
 
 	assert_non_null(dash);
 	*dash = '\0';
-	end = dash + 1 + strcspn(dash + 1, ")~=*:@!^+");
+	end = dash + 1 + strcspn(dash + 1, ")~%=*:@!^+");
 	for (char *flag = end; *flag != '\0' && *flag != ':'; flag++) {
 		p.largest_excluded |= *flag == ')';
-		p.tombstones = *flag == '~' ? size : p.tombstones;
+		p.tombstones = *flag == '~' ? size : *flag == '%' ? size / 2 : p.tombstones;
 		p.range_tombstones |= *flag == '=';
 		busy |= *flag == '*';
 		if (*flag == '@')
