@@ -8,7 +8,7 @@
  *   dense     a quarter of a table at the bottom is dead, or half of one higher up
  *             beneath which little lies, or little but what it may hide: it is written
  *             anew. A range tombstone at the bottom, beneath level 0, may delete all:
- *             a snapshot held both
+ *             a snapshot held it together with what it deletes
  *
  * Each leaves nothing that it would pick again: what is at the bottom and older
  * than all snapshots, as is asked for, is dropped by the merge.

@@ -93,7 +93,7 @@ static bool root_may_differ(shale_db *db, const struct buf *expected)
 	return !same;
 }
 
-/* One that no root names. Leaves the last error as it is. */
+/* One that no root names any more, or yet. Leaves the last error as it is. */
 static void discard_manifest(shale_db *db, struct manifest *m)
 {
 	shale_error first = *err_last();
@@ -147,12 +147,8 @@ static shale_status replace_manifest(shale_db *db, bool last)
 	if (rc == SHALE_CONFLICT)
 		rc = SHALE_IO; /* somebody else writes to this store; the text says so */
 	if (rc >= 0) {
-		if (db->manifest != NULL) {
-			uint64_t old = manifest_number(db->manifest);
-
-			manifest_close(db->manifest);
-			(void)store_delete(db->store, OBJECT_MANIFEST, old); /* else an orphan */
-		}
+		if (db->manifest != NULL)
+			discard_manifest(db, db->manifest);
 		db->manifest = fresh;
 		db->manifest_failed = false;
 		atomic_store(&db->last_edit, edit);
@@ -193,12 +189,6 @@ shale_status install_heal(shale_db *db)
 	return rc;
 }
 
-/* What a new manifest with this payload takes, and a little. */
-static uint64_t manifest_need(uint64_t payload)
-{
-	return payload + DISK_BLOCK;
-}
-
 /* Under install_mu; anew, if there were edits since. */
 static void look_at_need(shale_db *db)
 {
@@ -210,7 +200,7 @@ static void look_at_need(shale_db *db)
 	buf_init(&payload, db->env);
 	if (encode_snapshot(db, &payload) >= 0) {
 		db->shrink.seen_edit = edit;
-		db->shrink.need = manifest_need(payload.size);
+		db->shrink.need = payload.size + DISK_BLOCK; /* its head, and a little */
 		atomic_store_explicit(&db->manifest_bytes, db->shrink.need, memory_order_relaxed);
 	}
 	buf_fini(&payload);

@@ -283,9 +283,11 @@ void space_ask(shale_db *db)
  * it is flushed its log goes; and logs kept for reuse are room, too. So is what the
  * manifest tells of tables that are gone: as much is promised to the next one.
  */
-static void give_room(shale_db *db, uint64_t left)
+static void give_room(shale_db *db)
 {
 	struct wal *wal = atomic_load(&db->wal);
+	uint64_t left;
+	struct room r;
 
 	mutex_lock(&db->commit_mu);
 	for (size_t i = 0; i < db->family_count; i++) {
@@ -297,13 +299,16 @@ static void give_room(shale_db *db, uint64_t left)
 	mutex_unlock(&db->commit_mu);
 	if (wal != NULL)
 		wal_drop_spares(wal);
+	mutex_lock(&db->mu);
+	r = room_of(db);
+	left = left_of(db, &r);
+	mutex_unlock(&db->mu);
 	install_shrink_manifest(db, left);
 }
 
 void space_poll(shale_db *db, uint64_t *wait_ns)
 {
 	bool was = atomic_load_explicit(&db->space_short, memory_order_relaxed), blocked;
-	struct room r;
 	uint64_t interval = was ? POLL_SHORT_NS : POLL_NS, now = env_now_ns(db->env);
 
 	if (now - atomic_load_explicit(&db->disk_asked_ns, memory_order_relaxed) >= interval)
@@ -311,13 +316,12 @@ void space_poll(shale_db *db, uint64_t *wait_ns)
 	mutex_lock(&db->mu);
 	space_look(db);
 	blocked = db->merge_blocked;
-	r = room_of(db);
 	if (was && !atomic_load_explicit(&db->space_short, memory_order_relaxed))
 		cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	was = atomic_load_explicit(&db->space_short, memory_order_relaxed);
 	if (was)
-		give_room(db, left_of(db, &r));
+		give_room(db);
 	if (was || blocked)
 		clock_min(wait_ns, POLL_SHORT_NS);
 }

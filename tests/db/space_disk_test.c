@@ -238,6 +238,19 @@ static void flush(shale_db *db, shale_cf *cf)
 	need_ok(shale_flush(db, &o));
 }
 
+/* That, with merges paused, and most of it deleted: a merge would free nearly all. */
+static shale_db *open_mostly_deleted(struct sim *sim, struct rand *r)
+{
+	shale_db *db = open_full(sim, r);
+
+	need_ok(shale_pause_compaction(db));
+	delete_keys(db, NULL, "key", "key00001200");
+	delete_keys(db, second, "key", "key00001200");
+	flush(db, NULL);
+	flush(db, second);
+	return db;
+}
+
 /* A merge that would free nearly everything meets a disk without a byte left. */
 static void fail_once(void *arg)
 {
@@ -246,12 +259,7 @@ static void fail_once(void *arg)
 	shale_db *db;
 
 	rand_seed(&r, 11);
-	db = open_full(sim, &r);
-	need_ok(shale_pause_compaction(db));
-	delete_keys(db, NULL, "key", "key00001200");
-	delete_keys(db, second, "key", "key00001200");
-	flush(db, NULL);
-	flush(db, second);
+	db = open_mostly_deleted(sim, &r);
 	leave_free(sim, 0);
 	need_ok(shale_resume_compaction(db));
 	sleep_ms(sim, 2000);
@@ -414,12 +422,7 @@ static void tell_of_much_that_is_gone(void *arg)
 	shale_db *db;
 
 	rand_seed(&r, 16);
-	db = open_full(sim, &r);
-	need_ok(shale_pause_compaction(db));
-	delete_keys(db, NULL, "key", "key00001200");
-	delete_keys(db, second, "key", "key00001200");
-	flush(db, NULL);
-	flush(db, second);
+	db = open_mostly_deleted(sim, &r);
 	leave_free(sim, DISK);
 	sleep_ms(sim, 2000); /* so that it is seen */
 	while (manifest_bytes(sim) < 48 << 10) {

@@ -353,6 +353,38 @@ static void files_are_deleted_at_their_pace(void **state)
 	run_schedules(delete_slowly);
 }
 
+/* Whatever the order in which a merge ends and its inputs are given up. */
+static void become_idle(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = space_options(sim);
+	uint64_t used;
+	struct rand r;
+	shale_db *db;
+
+	rand_seed(&r, 7);
+	o.durability = SHALE_EPHEMERAL;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 100; i++)
+			need_ok(put_random(db, i, &r));
+		need_ok(shale_flush(db, NULL));
+		need_ok(shale_wait_idle(db));
+		used = stats_of(db).space_used;
+		need(stats_of(db).garbage_files == 0);
+		sleep_ms(sim, 1000);
+		need(stats_of(db).space_used == used);
+	}
+	need_ok(shale_close(db));
+}
+
+static void an_idle_store_has_nothing_to_delete(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= test_scale(20); seed++)
+		run_sim(seed, become_idle);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +394,7 @@ int main(void)
 		cmocka_unit_test(a_log_that_a_full_disk_cut_off_is_begun_anew),
 		cmocka_unit_test(files_are_deleted_at_their_pace),
 		cmocka_unit_test(what_is_too_much_does_not_wait),
+		cmocka_unit_test(an_idle_store_has_nothing_to_delete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,8 +377,9 @@ static void interrupt_every_other(const char *call, uint64_t first, shale_durabi
 static void what_a_signal_interrupts_is_done_again(void **state)
 {
 	static const char *const calls[] = {
-		"openat",     "pread64", "pwrite64", "fdatasync", "fsync",      "fallocate",
-		"newfstatat", "mkdir",   "rename",   "unlink",    "getdents64", "ftruncate",
+		"openat",     "pread64",    "pwrite64", "fdatasync", "fsync",
+		"fallocate",  "newfstatat", "mkdir",    "rename",    "unlink",
+		"getdents64", "ftruncate",  "pwritev2",
 	};
 	struct run plain;
 
@@ -391,11 +392,26 @@ static void what_a_signal_interrupts_is_done_again(void **state)
 	run_finish(&plain);
 }
 
+/* As before Linux 4.7: a durable write is a write and a sync. */
+static void without_durable_writes_there_are_writes_and_syncs(void **state)
+{
+	struct run r;
+
+	(void)state;
+	skip_unless_available();
+	run_prepare(&r);
+	run_traced(&r, "-e trace=pwritev2 -e inject=pwritev2:error=EOPNOTSUPP", SHALE_DURABLE);
+	assert_int_equal(r.status, DONE);
+	assert_true(file_has(r.trace, "(INJECTED)"));
+	check_store(&r, SHALE_DURABLE);
+	run_finish(&r);
+}
+
 static void a_call_that_fails_is_named_and_loses_nothing(void **state)
 {
 	static const char *const calls[] = {
 		"pwrite64", "fdatasync", "fsync",           "openat", "ftruncate", "fallocate",
-		"rename",   "unlink",    "sync_file_range", "mmap",   "pread64",
+		"rename",   "unlink",    "sync_file_range", "mmap",   "pread64",   "pwritev2",
 	};
 	static const char *const errors[] = { "ENOSPC", "EIO" };
 	uint64_t most = test_scale(CALLS), runs = 0;
@@ -417,6 +433,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_is_one_of_env),
+		cmocka_unit_test(without_durable_writes_there_are_writes_and_syncs),
 		cmocka_unit_test(a_call_that_fails_is_named_and_loses_nothing),
 		cmocka_unit_test(what_a_signal_interrupts_is_done_again),
 	};

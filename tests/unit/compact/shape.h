@@ -3,8 +3,8 @@
  * "L<level>#<id> <table> ...", a table as "<smallest>-<largest>[flags][:<bytes>]".
  * Flags: ')' the largest key is not in the table, '~' all its entries are tombstones,
  * '%' half of them are, '=' it has a range tombstone, '*' it is busy, '@<ms>' when it was
- * created, '!<ms>' when the last of its entries expires, '^<n>' its newest sequence (else 1), '+<n>' so many of its entries
- * hide older ones (else all). 100 bytes and entries unless said. An example:
+ * created, '!<ms>' when the last of its entries expires, '^<n>' its newest sequence (else
+ * 1), '+<n>' so many of its entries hide older ones (else all). 100 bytes and entries unless said. An example:
  *
  *   L0#2 a-d; L7#1 a-c:300 d-f)* h-k~
  */
