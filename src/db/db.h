@@ -109,6 +109,8 @@ struct shale_cf {
 	struct version *version;
 	uint64_t flushed_seq;
 
+	uint64_t replay_from; /* flushed_seq when recovery began; its thread's */
+
 	/* Guarded by mu. */
 	struct mem *oldest, *newest; /* sealed */
 	size_t sealed_count;

@@ -8,7 +8,8 @@
  * is found when a record is read, so that it is told with its place; what is put off can
  * only run out of memory.
  *
- * Before a memtable is sealed nothing is put off.
+ * Before a memtable is sealed nothing is put off. A full one becomes tables on a thread of
+ * its own while the next one is filled; no more than one does, so two are in memory.
  */
 #include "db/recover.h"
 
@@ -16,8 +17,18 @@
 
 enum { GROUP = 16, TEXT_BYTES = 64 << 10 };
 
+/* A full memtable on its way into tables. */
+struct unload {
+	shale_thread *thread; /* NULL: there is none */
+	struct mem *mem;
+	shale_db *db;
+	shale_status rc;
+	shale_error error;
+};
+
 struct replay {
 	shale_db *db;
+	struct unload unload;
 	uint8_t *text; /* of records whose operations are put off */
 	size_t used;
 	bool added; /* since the sizes of memtables were looked at */
@@ -30,23 +41,76 @@ struct replay {
 	} group[GROUP];
 };
 
-shale_status replay_unload(shale_db *db, shale_cf *cf, uint64_t last_seq)
+/* ---- full memtables ---- */
+
+/* Set aside what a family has in memory; *out stays NULL if that is nothing. */
+static shale_status seal(shale_db *db, shale_cf *cf, uint64_t last_seq, struct mem **out)
 {
-	struct mem *m;
 	shale_status rc;
 
+	*out = NULL;
 	mutex_lock(&db->commit_mu);
 	rc = seal_family(db, cf, SHALE_FLUSH_OPEN);
 	mutex_unlock(&db->commit_mu);
-	if (rc < 0)
+	if (rc < 0 || cf->oldest == NULL)
 		return rc;
-	m = cf->oldest;
-	if (m == NULL)
-		return SHALE_OK;
+	*out = cf->oldest;
 	/* Not what the whole store has reached: the log may have more for this family. */
-	m->last_seq = last_seq;
-	return flush_mem(db, m);
+	(*out)->last_seq = last_seq;
+	return SHALE_OK;
 }
+
+shale_status replay_unload(shale_db *db, shale_cf *cf, uint64_t last_seq)
+{
+	struct mem *m;
+	shale_status rc = seal(db, cf, last_seq, &m);
+
+	return rc < 0 || m == NULL ? rc : flush_mem(db, m);
+}
+
+static void unload_run(void *arg)
+{
+	struct unload *u = arg;
+
+	u->rc = flush_mem(u->db, u->mem);
+	if (u->rc < 0)
+		u->error = *err_last();
+}
+
+/* Until there is none on its way. */
+static shale_status unload_wait(struct unload *u)
+{
+	const shale_env *env = u->db->env;
+
+	if (u->thread == NULL)
+		return SHALE_OK;
+	env->executor.ops->join(env->executor.self, u->thread);
+	u->thread = NULL;
+	if (u->rc < 0)
+		*err_last() = u->error;
+	return u->rc;
+}
+
+static shale_status unload_begin(struct unload *u, shale_cf *cf, uint64_t last_seq)
+{
+	const shale_env *env = u->db->env;
+	shale_status rc = unload_wait(u);
+
+	if (rc >= 0)
+		rc = seal(u->db, cf, last_seq, &u->mem);
+	if (rc < 0 || u->mem == NULL)
+		return rc;
+	/* Where two are too much, or a thread is, it is done here. */
+	if (2 * u->db->options.memtable_bytes > u->db->memtables_max ||
+	    env->executor.ops->spawn(env->executor.self, "shale-open", unload_run, u, &u->thread) <
+		    0) {
+		u->thread = NULL;
+		return flush_mem(u->db, u->mem);
+	}
+	return SHALE_OK;
+}
+
+/* ---- records ---- */
 
 /* Insert what was put off. */
 static shale_status insert_group(struct replay *r)
@@ -108,7 +172,7 @@ static shale_status unload_full(struct replay *r, uint64_t last_seq)
 			continue;
 		rc = insert_group(r);
 		if (rc >= 0)
-			rc = replay_unload(db, db->families[i], last_seq);
+			rc = unload_begin(&r->unload, db->families[i], last_seq);
 	}
 	r->added = false;
 	return rc;
@@ -137,7 +201,7 @@ static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, 
 				       ", which the manifest never had",
 				       op.cf);
 		/* What was flushed is in tables; what belonged to a dropped family is gone. */
-		if (cf != NULL && seq > cf->flushed_seq) {
+		if (cf != NULL && seq > cf->replay_from) {
 			rc = put_off(r, cf, seq, &op);
 			if (rc < 0)
 				return rc;
@@ -162,12 +226,18 @@ static shale_status apply_record(void *arg, uint64_t first_seq, uint32_t count, 
 shale_status replay_logs(shale_db *db)
 {
 	struct wal_live *live = mem_array(db->env, db->log_count, sizeof(*live));
-	struct replay r = { .db = db, .text = mem_alloc(db->env, TEXT_BYTES) };
+	struct replay r = { .db = db,
+			    .unload = { .db = db },
+			    .text = mem_alloc(db->env, TEXT_BYTES) };
 	size_t n = db->log_count;
-	shale_status rc = SHALE_OK;
+	shale_status rc = SHALE_OK, unloaded;
+	shale_error why;
 
 	if (live == NULL || r.text == NULL)
 		rc = err_memory("reading the log");
+	/* Later ones are not in tables, and flushed_seq moves while the log is read. */
+	for (size_t i = 0; i < db->family_count; i++)
+		db->families[i]->replay_from = db->families[i]->flushed_seq;
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		live[i] = (struct wal_live){ db->logs[i].number, db->logs[i].sealed,
 					     db->logs[i].length, db->logs[i].last_seq };
@@ -176,6 +246,12 @@ shale_status replay_logs(shale_db *db)
 				apply_record, &r, &db->recovered);
 	if (rc >= 0)
 		rc = insert_group(&r);
+	why = *err_last();
+	unloaded = unload_wait(&r.unload);
+	if (rc < 0)
+		*err_last() = why; /* what went wrong first */
+	else
+		rc = unloaded;
 	mem_free(db->env, r.text);
 	mem_free(db->env, live);
 	if (rc >= 0 && db->recovered.last_seq >= db->next_seq)
