@@ -1,8 +1,9 @@
 /*
  * The order of background work: a flush before anything, since memory waits for
  * it; then what costs little; merges last, which make way for the others on their
- * way (merge_yield.c). The log has a thread of its own, so that no writer waits for a
- * segment while the others are busy with tables.
+ * way (merge_yield.c). What writers need next, a segment of the log and pages for the
+ * memtable, is made ready by a thread of its own, so that none of them waits while the others
+ * are busy with tables.
  */
 #include "db/work.h"
 
@@ -74,7 +75,7 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 		/* Whoever needs it before this is tried again tries it, and is told. */
 		*wait_ns = WORK_RETRY_NS;
 	}
-	if (log_seal_some(db))
+	if (page_pool_prepare(&db->pages) || log_seal_some(db))
 		return true;
 	if (db->options.durability == SHALE_INTERVAL)
 		sync_interval(db, wal, wait_ns);

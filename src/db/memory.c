@@ -136,9 +136,17 @@ static void beyond(void *arg)
 	scheduler_kick(db->scheduler);
 }
 
+/* Of the pool, as beyond(): pages should be made ready. The log's thread does that. */
+static void wanted(void *arg)
+{
+	shale_db *db = arg;
+
+	scheduler_kick(db->keeper);
+}
+
 void memory_watch(shale_db *db)
 {
-	page_pool_tell(&db->pages, beyond, db);
+	page_pool_tell(&db->pages, beyond, wanted, db);
 }
 
 /* One at a time, or the older figures may be set last. Acquire and release as of a lock. */

@@ -9,6 +9,7 @@ struct head {
 enum {
 	HEAD = 16,
 	HEAP_OWN = 16, /* what the heap beneath takes for itself, about */
+	PAGE = 4096,   /* the least that the kernel clears at once */
 };
 _Static_assert(sizeof(struct head) <= HEAD, "a block stays aligned to 16");
 
@@ -219,17 +220,28 @@ static void *pool_realloc(void *self, void *block, size_t n)
 	return fresh;
 }
 
+/* Whether more pieces should be ready than are; under mu. */
+static bool few_ready(const struct page_pool *p)
+{
+	return p->count < PAGE_POOL_READY && p->count + p->out < p->max;
+}
+
 static void *pool_pages(void *self, size_t n)
 {
 	struct page_pool *p = self;
 	void *piece = NULL;
+	bool ask = false;
 
 	if (n == MEM_PAGES) {
 		mutex_lock(&p->mu);
 		piece = kept_take(p);
 		p->out++;
+		ask = p->wanted != NULL && !p->asked && few_ready(p);
+		p->asked |= ask;
 		mutex_unlock(&p->mu);
 	}
+	if (ask)
+		p->wanted(p->arg);
 	if (piece == NULL)
 		piece = pages_new(p, n);
 	if (piece == NULL && n == MEM_PAGES) {
@@ -313,10 +325,36 @@ void page_pool_set_limit(struct page_pool *p, uint64_t bytes)
 	}
 }
 
-void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void *arg)
+void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void (*wanted)(void *arg),
+		    void *arg)
 {
 	p->beyond = beyond;
+	p->wanted = wanted;
 	p->arg = arg;
+}
+
+bool page_pool_prepare(struct page_pool *p)
+{
+	uint8_t *piece = NULL;
+	bool ok;
+
+	mutex_lock(&p->mu);
+	/* Only for who takes: a store at rest is left alone. */
+	p->asked &= few_ready(p);
+	ok = p->asked;
+	mutex_unlock(&p->mu);
+	if (!ok)
+		return false;
+	piece = pages_new(p, MEM_PAGES);
+	for (size_t at = 0; piece != NULL && at < MEM_PAGES; at += PAGE)
+		((volatile uint8_t *)piece)[at] = 0;
+	mutex_lock(&p->mu);
+	ok = piece != NULL && kept_add(p, piece);
+	p->asked &= ok;
+	mutex_unlock(&p->mu);
+	if (piece != NULL && !ok)
+		pages_drop(p, piece, MEM_PAGES);
+	return ok;
 }
 
 void page_pool_tell_at(struct page_pool *p, uint64_t limit)

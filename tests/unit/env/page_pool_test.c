@@ -81,6 +81,53 @@ static void pools_nothing_where_there_are_no_large_pages(void **state)
 	sim_free(sim);
 }
 
+static void count_call(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void pieces_are_made_ready_while_some_are_taken(void **state)
+{
+	enum { MAX = 12, FIRST = 2 };
+	struct page_pool pool;
+	void *piece[MAX];
+	unsigned asked = 0, n = 0;
+	uint64_t used;
+
+	(void)state;
+	page_pool_init(&pool, shale_env_default(), MAX * (uint64_t)MEM_PAGES, false);
+	page_pool_tell(&pool, NULL, count_call, &asked);
+	assert_false(page_pool_prepare(&pool)); /* nobody has taken any */
+	for (unsigned i = 0; i < FIRST; i++)
+		assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));
+	assert_int_equal(asked, 1);
+	while (page_pool_prepare(&pool))
+		continue;
+	assert_int_equal(kept(&pool), PAGE_POOL_READY * (uint64_t)MEM_PAGES);
+	used = page_pool_used(&pool);
+	assert_int_equal(used, (FIRST + PAGE_POOL_READY) * (uint64_t)MEM_PAGES);
+
+	/* Those are what is given out next; then it is asked for more, up to the limit. */
+	assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));
+	assert_int_equal(asked, 2);
+	assert_int_equal(page_pool_used(&pool), used);
+	while (n < MAX - 1)
+		assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));
+	while (page_pool_prepare(&pool))
+		continue;
+	assert_int_equal(kept(&pool), MEM_PAGES);
+	assert_int_equal(page_pool_used(&pool), MAX * (uint64_t)MEM_PAGES);
+
+	/* At rest nothing is made ready, and a lower limit takes what there is. */
+	for (unsigned i = 0; i < n; i++)
+		mem_pages_free(&pool.env, piece[i], MEM_PAGES);
+	page_pool_set_limit(&pool, MEM_PAGES);
+	page_pool_set_limit(&pool, MAX * (uint64_t)MEM_PAGES);
+	assert_false(page_pool_prepare(&pool));
+	assert_int_equal(kept(&pool), MEM_PAGES);
+	page_pool_fini(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -88,6 +135,7 @@ int main(void)
 		cmocka_unit_test(keeps_no_more_than_its_limit),
 		cmocka_unit_test(passes_other_sizes_and_the_plain_heap_through),
 		cmocka_unit_test(pools_nothing_where_there_are_no_large_pages),
+		cmocka_unit_test(pieces_are_made_ready_while_some_are_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
