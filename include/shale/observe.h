@@ -28,7 +28,7 @@ typedef struct shale_explain_step {
 	uint32_t level;
 	uint64_t run;
 	char object[40]; /* file name of the run's one table for the key; "": it has none */
-	enum shale_explain_filter filter;
+	enum shale_explain_filter filter; /* of the memtable or the table */
 	enum shale_explain_block block;
 	uint64_t block_offset;
 	uint32_t block_bytes; /* as stored */

@@ -71,7 +71,9 @@ static shale_status explain_memtable(struct explain *x, struct memtable *m)
 
 	begin(x);
 	x->step.memtable = true;
-	if (memtable_get(m, x->g.key, x->g.seq, &st, &stored))
+	x->step.filter = memtable_may_have(m, x->g.hash) ? SHALE_FILTER_MAYBE : SHALE_FILTER_NO;
+	if (x->step.filter == SHALE_FILTER_MAYBE &&
+	    memtable_get(m, x->g.key, x->g.seq, &st, &stored))
 		judge(x, st, stored, hidden);
 	else
 		judge_none(x, hidden);

@@ -12,7 +12,7 @@ struct get {
 	struct table_read read;
 	shale_slice key;
 	uint64_t seq;    /* of the snapshot */
-	uint64_t hash;   /* hash_key() of the key, once tables are asked */
+	uint64_t hash;   /* hash_key() of the key, once memtables are asked */
 	uint64_t hidden; /* newest range tombstone over the key so far */
 };
 

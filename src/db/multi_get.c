@@ -17,8 +17,6 @@
  */
 #include "db/get.h"
 
-#include "base/hash.h"
-
 enum {
 	GROUP = 32,
 	GROUP_RUNS = 16, /* with more runs, keys are asked one by one */
@@ -118,7 +116,6 @@ static void group_get(struct want *wants, size_t n)
 			*w->rc = get_memtables(&w->g, w->out);
 		if (*w->rc != SHALE_MORE)
 			continue;
-		w->g.hash = hash_key(w->g.key);
 		w->at = 0;
 		*w->rc = get_candidates(&w->g, 0, w->g.view->version->run_count, w->candidates,
 					&w->count);

@@ -1,6 +1,6 @@
 /*
- * Gets. The view is pinned by an epoch, not counted. The key is hashed once. In
- * the tables, the one candidate of every run is found first and its filter line
+ * Gets. The view is pinned by an epoch, not counted. The key is hashed once, for the
+ * filters of memtables and tables. In the tables, the one candidate of every run is found first and its filter line
  * brought on its way; then they are asked newest to oldest, so that the misses
  * overlap instead of adding up.
  *
@@ -24,7 +24,6 @@ static shale_status get_memtable(struct get *g, struct memtable *m, shale_value 
 {
 	shale_slice stored, value;
 	uint64_t st;
-	bool found;
 
 	if (unlikely(memtable_has_ranges(m))) {
 		uint64_t newest = memtable_range_newest(m, g->key, g->seq);
@@ -32,8 +31,7 @@ static shale_status get_memtable(struct get *g, struct memtable *m, shale_value 
 		if (newest > g->hidden)
 			g->hidden = newest;
 	}
-	found = memtable_get(m, g->key, g->seq, &st, &stored);
-	if (!found)
+	if (!memtable_may_have(m, g->hash) || !memtable_get(m, g->key, g->seq, &st, &stored))
 		return g->hidden != 0 ? SHALE_NOT_FOUND : SHALE_MORE;
 	if (!is_live(g, st, stored))
 		return SHALE_NOT_FOUND;
@@ -47,8 +45,10 @@ static shale_status get_memtable(struct get *g, struct memtable *m, shale_value 
 
 shale_status get_memtables(struct get *g, shale_value *out)
 {
-	shale_status rc = get_memtable(g, g->view->active, out);
+	shale_status rc;
 
+	g->hash = hash_key(g->key);
+	rc = get_memtable(g, g->view->active, out);
 	for (size_t i = 0; i < g->view->sealed_count && rc == SHALE_MORE; i++)
 		rc = get_memtable(g, g->view->sealed[i], out);
 	return rc;
@@ -145,7 +145,6 @@ static shale_status get_tables(struct get *g, shale_value *out)
 {
 	size_t runs = g->view->version->run_count;
 
-	g->hash = hash_key(g->key);
 	for (size_t from = 0; from < runs; from += CANDIDATES) {
 		size_t n = runs - from < CANDIDATES ? runs - from : CANDIDATES;
 		shale_status rc = get_runs(g, from, n, out);

@@ -27,6 +27,7 @@ struct memtree_step {
  */
 struct memtree_aim {
 	struct memtree_step above; /* the last inner node on the way */
+	uint64_t hash; /* of the key, where the memtable was asked and not an iterator */
 	unsigned child;
 	bool far;   /* `above` is one higher: the second step is left */
 	bool valid; /* false: not to be used, as where there was no inner node, or a full one */

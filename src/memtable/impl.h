@@ -2,6 +2,7 @@
 #ifndef MEMTABLE_IMPL_H
 #define MEMTABLE_IMPL_H
 
+#include "memtable/filter.h"
 #include "memtable/ranges.h"
 #include "memtable/tree.h"
 
@@ -11,6 +12,7 @@ struct memtable {
 	const shale_env *env;
 	struct arena arena;
 	struct memtree tree;
+	struct memfilter filter; /* of all keys in the tree */
 	struct memranges ranges;
 	_Alignas(64) _Atomic uint32_t refs;
 	struct {

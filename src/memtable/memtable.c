@@ -1,11 +1,14 @@
 /*
- * The memtable as others see it: a tree for points (tree.c), a list for ranges
- * (ranges.c), one arena under both, and a count of references.
+ * The memtable as others see it: a tree for points (tree.c) and a filter of their keys
+ * (filter.c), a list for ranges (ranges.c), one arena under all, and a count of references.
  */
 #include "memtable/memtable.h"
 
+#include "base/hash.h"
 #include "base/task.h"
 #include "memtable/impl.h"
+
+enum { LOOK_EVERY = 256 }; /* versions of a stripe, between looks at how many there are */
 
 shale_status memtable_new(const shale_env *env, struct memtable **out)
 {
@@ -18,7 +21,7 @@ shale_status memtable_new(const shale_env *env, struct memtable **out)
 	atomic_init(&m->refs, 1);
 	arena_init(&m->arena, env);
 	memranges_init(&m->ranges, env, &m->arena);
-	if (!memtree_init(&m->tree, env, &m->arena)) {
+	if (!memtree_init(&m->tree, env, &m->arena) || !memfilter_init(&m->filter, &m->arena)) {
 		memtable_unref(m);
 		return err_memory("a memtable");
 	}
@@ -49,20 +52,26 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 			  shale_slice value, const struct memtree_aim *aim)
 {
 	struct memtree_new what = { seqtype(seq, type), value };
+	uint64_t before;
 	unsigned stripe;
 	bool ok;
 
 	if (key.size > SHALE_KEY_MAX || value.size > SHALE_VALUE_MAX)
 		return err_new(SHALE_TOO_LARGE, "key of %zu bytes, value of %zu bytes", key.size,
 			       value.size);
-	if (type == OP_RANGE_DELETE)
+	if (type == OP_RANGE_DELETE) {
 		ok = memranges_add(&m->ranges, key, value, seq);
-	else
+	} else {
+		/* First, so that what is found in the tree is in the filter as well. */
+		memfilter_add(&m->filter, aim != NULL ? aim->hash : hash_key(key));
 		ok = memtree_add(&m->tree, key, &what, aim);
+	}
 	if (unlikely(!ok))
 		return err_memory("the memtable");
 	stripe = task_stripe() % MEMTABLE_STRIPES;
-	atomic_fetch_add_explicit(&m->count[stripe].value, 1, memory_order_relaxed);
+	before = atomic_fetch_add_explicit(&m->count[stripe].value, 1, memory_order_relaxed);
+	if (unlikely(before % LOOK_EVERY == LOOK_EVERY - 1))
+		memfilter_grow(&m->filter, memtable_count(m));
 	if (type == OP_DELETE)
 		atomic_fetch_add_explicit(&m->count[stripe].tombstones, 1, memory_order_relaxed);
 	return SHALE_OK;
@@ -70,12 +79,19 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 
 void memtable_aim(struct memtable *m, shale_slice key, struct memtree_aim *out)
 {
+	out->hash = hash_key(key);
+	memfilter_prefetch(&m->filter, out->hash);
 	memtree_aim(&m->tree, key, out);
 }
 
 void memtable_aim_closer(struct memtable *m, shale_slice key, struct memtree_aim *aim)
 {
 	memtree_aim_closer(&m->tree, key, aim);
+}
+
+bool memtable_may_have(const struct memtable *m, uint64_t hash)
+{
+	return memfilter_has(&m->filter, hash);
 }
 
 bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t *st,

@@ -38,6 +38,9 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 void memtable_aim(struct memtable *m, shale_slice key, struct memtree_aim *out);
 void memtable_aim_closer(struct memtable *m, shale_slice key, struct memtree_aim *aim);
 
+/* False: no version of a key with this hash_key() is there. */
+bool memtable_may_have(const struct memtable *m, uint64_t hash);
+
 /*
  * The newest point version of key with sequence <= limit. Slices point into the
  * memtable and last as long as a reference to it.

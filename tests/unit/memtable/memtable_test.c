@@ -1,6 +1,7 @@
 /* The memtable by one thread, against a skip list. */
 #include "support/test.h"
 
+#include "base/hash.h"
 #include "base/rand.h"
 #include "memtable/impl.h"
 #include "memtable/memtable.h"
@@ -167,6 +168,7 @@ static void agrees_with_a_skip_list_on_random_operations(void **state)
 			if (rand_below(&r, 2) == 0)
 				key = key_make(&r, (enum kind)kind, probe);
 			want = skiplist_get(s, key, limit);
+			assert_true(want == NULL || memtable_may_have(m, hash_key(key)));
 			assert_int_equal(memtable_get(m, key, limit, &st, &value), want != NULL);
 			if (want != NULL) {
 				assert_true(st == want->seqtype);
