@@ -5,6 +5,7 @@
 #include "regress/sim_store.h"
 
 #include "base/lock.h"
+#include "base/rand.h"
 
 static uint64_t table_bytes(shale_db *db)
 {
@@ -278,6 +279,63 @@ static void hybrid_merges_down_what_hides_older_entries(void **state)
 	run_sim(1, load_and_overwrite);
 }
 
+/* ---- a hot key ---- */
+
+enum { OTHERS = 200, A_SECOND = 1000, SECONDS = 5, HOT_BYTES = 4096 };
+
+/* What flushes write in some seconds: others are put once in each, the hot key again and again. */
+static uint64_t flushed_with(struct sim *sim, bool hot)
+{
+	shale_options o = options_with(sim, SHALE_HYBRID);
+	uint8_t value[HOT_BYTES];
+	struct rand random;
+	uint64_t bytes;
+	shale_db *db;
+
+	rand_seed(&random, 1);
+	o.memory_budget = 64 << 20;
+	o.memtable_bytes = 8 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned second = 0; second < SECONDS; second++) {
+		for (unsigned i = 0; i < A_SECOND; i++) {
+			if (i % (A_SECOND / OTHERS) == 0)
+				put(db, NULL, second * OTHERS + i, 100);
+			for (unsigned k = 0; k < HOT_BYTES; k++)
+				value[k] = (uint8_t)rand_next(&random);
+			if (hot)
+				need_ok(shale_put(db, NULL, shale_str("hot"),
+						  shale_bytes(value, HOT_BYTES)));
+		}
+		need_ok(shale_flush(db, NULL));
+	}
+	bytes = stats_of(db).flush_bytes;
+	need_ok(shale_wait_idle(db));
+	if (hot) {
+		shale_value last;
+
+		need_ok(shale_get(db, NULL, shale_str("hot"), &last));
+		need(last.size == HOT_BYTES && memcmp(last.data, value, HOT_BYTES) == 0);
+		shale_value_release(&last);
+	}
+	need_ok(shale_close(db));
+	need_ok(shale_destroy(DIR, &o));
+	return bytes;
+}
+
+static void update_hot_key(void *arg)
+{
+	uint64_t with = flushed_with(arg, true), without = flushed_with(arg, false);
+
+	need(with > without + SECONDS * HOT_BYTES);
+	need(with < without + SECONDS * HOT_BYTES * 11 / 10);
+}
+
+static void a_flush_writes_of_a_hot_key_its_last_value(void **state)
+{
+	(void)state;
+	run_sim(1, update_hot_key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +344,7 @@ int main(void)
 		cmocka_unit_test(deleted_data_is_gone_within_the_time_that_was_set),
 		cmocka_unit_test(a_policy_set_on_a_live_store_takes_the_stack_over_and_stays),
 		cmocka_unit_test(hybrid_merges_down_what_hides_older_entries),
+		cmocka_unit_test(a_flush_writes_of_a_hot_key_its_last_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
