@@ -64,6 +64,7 @@ shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_s
 		rc = env->executor.ops->spawn(env->executor.self, name, work, w, &w->thread);
 		if (rc < 0) {
 			scheduler_stop(s);
+			scheduler_free(s);
 			*out = NULL;
 			return err_sys(-rc, "", "cannot start background thread %u", i);
 		}
@@ -94,5 +95,10 @@ void scheduler_stop(struct scheduler *s)
 	scheduler_kick(s);
 	for (unsigned i = 0; i < s->count; i++)
 		s->env->executor.ops->join(s->env->executor.self, s->worker[i].thread);
-	mem_free(s->env, s);
+}
+
+void scheduler_free(struct scheduler *s)
+{
+	if (s != NULL)
+		mem_free(s->env, s);
 }

@@ -27,7 +27,9 @@ shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_s
 void scheduler_kick(struct scheduler *s);
 /* Whether the workers are to end; long work looks at it. NULL: true. */
 bool scheduler_stopping(const struct scheduler *s);
-/* Let the pieces under way end, then stop. Frees. NULL is allowed. */
+/* Let the pieces under way end, then stop. It may still be kicked. NULL is allowed. */
 void scheduler_stop(struct scheduler *s);
+/* One that has been stopped, and that nobody kicks any more. NULL is allowed. */
+void scheduler_free(struct scheduler *s);
 
 #endif

@@ -95,6 +95,16 @@ static shale_status start(shale_db *db)
 	return rc;
 }
 
+/* Threads of one kick the other to their last moment, so neither goes before both have ended. */
+static void end_threads(shale_db *db)
+{
+	scheduler_stop(db->keeper);
+	scheduler_stop(db->scheduler);
+	scheduler_free(db->keeper);
+	scheduler_free(db->scheduler);
+	db->scheduler = db->keeper = NULL;
+}
+
 /* Free everything; background work has ended. */
 static void release(shale_db *db)
 {
@@ -171,9 +181,7 @@ static shale_status open_with(const char *path, const shale_options *options, bo
 	if (rc != SHALE_OK) {
 		shale_error error = *err_last();
 
-		scheduler_stop(db->keeper);
-		scheduler_stop(db->scheduler);
-		db->scheduler = db->keeper = NULL;
+		end_threads(db);
 		release(db);
 		*err_last() = error;
 		return rc;
@@ -355,9 +363,7 @@ shale_status shale_close(shale_db *db)
 	rc = holders_check_none(db);
 	if (rc < 0)
 		return rc;
-	scheduler_stop(db->keeper);
-	scheduler_stop(db->scheduler);
-	db->scheduler = db->keeper = NULL;
+	end_threads(db);
 	if (!db->options.read_only) {
 		if (atomic_load(&db->write_stopped)) {
 			*err_last() = db->stop_error;

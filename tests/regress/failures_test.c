@@ -484,6 +484,62 @@ static void a_close_without_a_log_says_what_failed_in_the_background(void **stat
 	}
 }
 
+/* ---- a sync of the log, slow and in vain, while the store is closed ---- */
+
+struct late_failure {
+	struct sim *sim;
+	bool begun;
+};
+
+static void slow_sync(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
+{
+	struct late_failure *f = arg;
+	size_t n = strlen(name);
+
+	(void)fs;
+	if (op != SIM_SYNC || n < 4 || strcmp(name + n - 4, ".log") != 0)
+		return;
+	f->begun = true;
+	env_sleep_ns(sim_env(f->sim), 1000000000);
+}
+
+static void close_while_the_log_fails(void *arg)
+{
+	struct sim *sim = arg;
+	struct late_failure late = { .sim = sim };
+	shale_options o = small_options(sim);
+	shale_cf *other = NULL;
+	shale_db *db;
+
+	o.durability = SHALE_INTERVAL;
+	o.sync_interval_ms = 60000;
+	o.memtable_bytes = 16 << 10;
+	need_ok(shale_open(DIR, &o, &db));
+	/* With several families a flush syncs the log. */
+	need_ok(shale_cf_create(db, "other", NULL, &other));
+	put(db, other, 1, 1000);
+	sim_fs_on_call(sim_get_fs(sim), slow_sync, &late);
+	fault(sim, SIM_SYNC, ".log", true, false);
+	for (unsigned i = 0; i < 1000 && !late.begun; i++) {
+		put(db, NULL, i, 1000);
+		env_sleep_ns(o.env, 1000000);
+	}
+	need(late.begun);
+	shale_cf_release(other);
+	need_status(shale_close(db), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	sim_fs_on_call(sim_get_fs(sim), NULL, NULL);
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_close(db));
+}
+
+static void a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, close_while_the_log_fails);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +555,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
 		cmocka_unit_test(a_close_without_a_log_says_what_failed_in_the_background),
+		cmocka_unit_test(a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended),
 	};
 
 	if (argc > 1)

@@ -143,6 +143,7 @@ static void bring_work_piece_by_piece(void *arg)
 	}
 	await_done(p, 20);
 	scheduler_stop(p->scheduler);
+	scheduler_free(p->scheduler);
 }
 
 static void check_twenty(const struct place *p)
@@ -169,6 +170,7 @@ static void bring_work_that_makes_more(void *arg)
 	p->rc = scheduler_start(p->env, 3, step, p, &p->scheduler);
 	await_done(p, 14); /* 10, then 3, then 1 */
 	scheduler_stop(p->scheduler);
+	scheduler_free(p->scheduler);
 }
 
 static void check_fourteen(const struct place *p)
@@ -204,6 +206,7 @@ static void stop_while_work_runs(void *arg)
 	}
 	mutex_unlock(&p->mu);
 	scheduler_stop(p->scheduler);
+	scheduler_free(p->scheduler);
 }
 
 static void check_two(const struct place *p)
@@ -226,6 +229,7 @@ static void start_and_stop(void *arg)
 
 	p->rc = scheduler_start(p->env, 3, step, p, &p->scheduler);
 	scheduler_stop(p->scheduler);
+	scheduler_free(p->scheduler);
 }
 
 static void check_nothing(const struct place *p)
@@ -255,6 +259,7 @@ static void wait_for_a_timeout(void *arg)
 	p->rc = scheduler_start(p->env, 1, step_with_timeout, p, &p->scheduler);
 	env_sleep_ns(p->env, 12000000);
 	scheduler_stop(p->scheduler);
+	scheduler_free(p->scheduler);
 }
 
 static void check_waited(const struct place *p)
