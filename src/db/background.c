@@ -26,6 +26,9 @@ bool background_tidy(shale_db *db, uint64_t *wait_ns)
 
 static bool do_some(shale_db *db, uint64_t *wait_ns)
 {
+	/* Without a log there is no thread for that. */
+	if (db->options.durability == SHALE_EPHEMERAL && page_pool_prepare(&db->pages))
+		return true;
 	if (background_tidy(db, wait_ns))
 		return true;
 	/* What was begun is ended first. The thread kept for flushes is there in need, too. */
@@ -47,16 +50,26 @@ bool background_step(void *arg, unsigned worker, uint64_t *wait_ns)
 	return did;
 }
 
-/* Where nobody waits for a commit to be durable, it still is after the interval. */
+/*
+ * Where nobody waits for a commit to be durable, it still is after the interval, whatever
+ * else there is to do, and not before, however often this thread is woken.
+ */
 static void sync_interval(shale_db *db, struct wal *wal, uint64_t *wait_ns)
 {
 	uint64_t interval = (uint64_t)db->options.sync_interval_ms * 1000000;
+	uint64_t now = env_now_ns(db->env), left = interval;
 
-	if (*wait_ns > interval)
-		*wait_ns = interval;
-	if (wal_durable_lsn(wal) < wal_completed_lsn(wal) &&
-	    wal_sync(wal, wal_completed_lsn(wal)) < 0)
-		db_log_failed(db, wal);
+	if (wal_durable_lsn(wal) < wal_completed_lsn(wal)) {
+		if (now - db->synced_ns < interval) {
+			left = db->synced_ns + interval - now;
+		} else {
+			db->synced_ns = now;
+			if (wal_sync(wal, wal_completed_lsn(wal)) < 0)
+				db_log_failed(db, wal);
+		}
+	}
+	if (*wait_ns > left)
+		*wait_ns = left;
 }
 
 bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
@@ -69,15 +82,14 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 		return resume_some(db, wait_ns);
 	if (atomic_load(&db->log_segment) == 0)
 		return false;
+	if (db->options.durability == SHALE_INTERVAL)
+		sync_interval(db, wal, wait_ns);
 	if (wal_wants_segment(wal)) {
 		if (log_prepare(db, 0) >= 0)
 			return true;
 		/* Whoever needs it before this is tried again tries it, and is told. */
-		*wait_ns = WORK_RETRY_NS;
+		if (*wait_ns > WORK_RETRY_NS)
+			*wait_ns = WORK_RETRY_NS;
 	}
-	if (page_pool_prepare(&db->pages) || log_seal_some(db))
-		return true;
-	if (db->options.durability == SHALE_INTERVAL)
-		sync_interval(db, wal, wait_ns);
-	return false;
+	return log_seal_some(db) || page_pool_prepare(&db->pages);
 }

@@ -184,6 +184,7 @@ struct shale_db {
 	struct table_env table_env;
 	struct scheduler *scheduler; /* flushes and merges; NULL when read-only */
 	struct scheduler *keeper;    /* of the log: one thread; NULL without a log */
+	uint64_t synced_ns;          /* when that thread synced the log last, for the interval */
 	uint32_t epoch;              /* of the store's owner */
 	uint64_t store_id;
 	uint64_t memtables_max;           /* bytes */
@@ -324,6 +325,8 @@ uint64_t memory_cache_most(const shale_db *db); /* the cache's largest share eve
 void memory_fit(shale_db *db);
 /* Have memory_beyond set, and the background kicked, when others took so much that it must. */
 void memory_watch(shale_db *db);
+/* And pages be made ready, from when the threads run. */
+void memory_ask(shale_db *db);
 uint64_t memory_used(shale_db *db);              /* everything, bytes */
 uint64_t memory_log_segment(const shale_db *db); /* bytes of one */
 /* Whether the memtables need more than their share: kick the background. */

@@ -136,17 +136,22 @@ static void beyond(void *arg)
 	scheduler_kick(db->scheduler);
 }
 
-/* Of the pool, as beyond(): pages should be made ready. The log's thread does that. */
+/* Of the pool, as beyond(): pages should be made ready (background.c). */
 static void wanted(void *arg)
 {
 	shale_db *db = arg;
 
-	scheduler_kick(db->keeper);
+	scheduler_kick(db->options.durability == SHALE_EPHEMERAL ? db->scheduler : db->keeper);
+}
+
+void memory_ask(shale_db *db)
+{
+	page_pool_ask(&db->pages, wanted, db);
 }
 
 void memory_watch(shale_db *db)
 {
-	page_pool_tell(&db->pages, beyond, wanted, db);
+	page_pool_tell(&db->pages, beyond, db);
 }
 
 /* One at a time, or the older figures may be set last. Acquire and release as of a lock. */

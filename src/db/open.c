@@ -92,6 +92,8 @@ static shale_status start(shale_db *db)
 			     &db->scheduler);
 	if (rc >= 0 && db->options.durability != SHALE_EPHEMERAL)
 		rc = scheduler_start(db->env, 1, background_log_step, db, &db->keeper);
+	if (rc >= 0)
+		memory_ask(db);
 	return rc;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Gets. The view is pinned by an epoch, not counted. The key is hashed once, for the
- * filters of memtables and tables. In the tables, the one candidate of every run is found first and its filter line
- * brought on its way; then they are asked newest to oldest, so that the misses
- * overlap instead of adding up.
+ * filters of memtables and tables. In the tables, the one candidate of every run is found
+ * first and its filter line brought on its way; then they are asked newest to oldest, so
+ * that the misses overlap instead of adding up.
  *
  * A range tombstone found in a newer place hides whatever lies below it, since
  * for one key a newer run holds only newer versions.

@@ -9,7 +9,7 @@
  * only run out of memory.
  *
  * Before a memtable is sealed nothing is put off. A full one becomes tables on a thread of
- * its own while the next one is filled; no more than one does, so two are in memory.
+ * its own while the next one is filled, where memory has room for both.
  */
 #include "db/recover.h"
 
@@ -77,6 +77,16 @@ static void unload_run(void *arg)
 		u->error = *err_last();
 }
 
+/* Whether memory has room for one that is on its way and another that is filled. */
+static bool one_more_fits(const shale_db *db)
+{
+	uint64_t held = db->options.memtable_bytes;
+
+	for (size_t i = 0; i < db->family_count; i++)
+		held += memtable_bytes(db->families[i]->active->table);
+	return held <= db->memtables_max;
+}
+
 /* Until there is none on its way. */
 static shale_status unload_wait(struct unload *u)
 {
@@ -95,15 +105,15 @@ static shale_status unload_begin(struct unload *u, shale_cf *cf, uint64_t last_s
 {
 	const shale_env *env = u->db->env;
 	shale_status rc = unload_wait(u);
+	bool aside = one_more_fits(u->db);
 
 	if (rc >= 0)
 		rc = seal(u->db, cf, last_seq, &u->mem);
 	if (rc < 0 || u->mem == NULL)
 		return rc;
 	/* Where two are too much, or a thread is, it is done here. */
-	if (2 * u->db->options.memtable_bytes > u->db->memtables_max ||
-	    env->executor.ops->spawn(env->executor.self, "shale-open", unload_run, u, &u->thread) <
-		    0) {
+	if (!aside || env->executor.ops->spawn(env->executor.self, "shale-open", unload_run, u,
+					       &u->thread) < 0) {
 		u->thread = NULL;
 		return flush_mem(u->db, u->mem);
 	}

@@ -241,7 +241,7 @@ static void *pool_pages(void *self, size_t n)
 		mutex_unlock(&p->mu);
 	}
 	if (ask)
-		p->wanted(p->arg);
+		p->wanted(p->wanted_arg);
 	if (piece == NULL)
 		piece = pages_new(p, n);
 	if (piece == NULL && n == MEM_PAGES) {
@@ -325,12 +325,18 @@ void page_pool_set_limit(struct page_pool *p, uint64_t bytes)
 	}
 }
 
-void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void (*wanted)(void *arg),
-		    void *arg)
+void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void *arg)
 {
 	p->beyond = beyond;
-	p->wanted = wanted;
 	p->arg = arg;
+}
+
+void page_pool_ask(struct page_pool *p, void (*wanted)(void *arg), void *arg)
+{
+	mutex_lock(&p->mu);
+	p->wanted = wanted;
+	p->wanted_arg = arg;
+	mutex_unlock(&p->mu);
 }
 
 bool page_pool_prepare(struct page_pool *p)

@@ -32,13 +32,14 @@ struct page_pool {
 	_Atomic uint64_t used;  /* bytes of all that is held, kept pages included */
 	_Atomic uint64_t limit; /* of `used`: beyond it somebody is told */
 	void (*beyond)(void *arg);
-	void (*wanted)(void *arg);
 	void *arg;
 
 	struct mutex mu;   /* rank LEAF; guards the rest */
 	size_t max;        /* pieces of MEM_PAGES bytes */
 	size_t count, out; /* kept; in use, but for those of `large` */
 	bool asked;        /* for pieces to be made ready */
+	void (*wanted)(void *arg);
+	void *wanted_arg;
 	void *free[PAGE_POOL_MAX];
 	struct large large;
 };
@@ -53,13 +54,11 @@ void page_pool_init(struct page_pool *p, const shale_env *under, uint64_t bytes,
 void page_pool_fini(struct page_pool *p);
 /* Another limit of what is kept; what is kept beyond it goes back to the system. */
 void page_pool_set_limit(struct page_pool *p, uint64_t bytes);
-/*
- * Call beyond(arg) when more than the limit is used, and wanted(arg), where that is not NULL,
- * when page_pool_prepare() should be called; both from any thread with any lock held.
- */
-void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void (*wanted)(void *arg),
-		    void *arg);
+/* Call beyond(arg), from any thread with any lock held, when more than the limit is used. */
+void page_pool_tell(struct page_pool *p, void (*beyond)(void *arg), void *arg);
 void page_pool_tell_at(struct page_pool *p, uint64_t limit);
+/* From now on call wanted(arg), as beyond(), when page_pool_prepare() should be called. */
+void page_pool_ask(struct page_pool *p, void (*wanted)(void *arg), void *arg);
 /* Make a piece ready: take it from the kernel and touch it. False: no more is wanted for now. */
 bool page_pool_prepare(struct page_pool *p);
 /* Bytes of pages that are in use, but for those of large blocks, or kept for it. */

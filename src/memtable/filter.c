@@ -34,7 +34,7 @@ static inline uint64_t mask_of(uint64_t hash)
 	       UINT64_C(1) << (h >> 34 & 63);
 }
 
-void memfilter_add(struct memfilter *f, uint64_t hash)
+bool memfilter_add(struct memfilter *f, uint64_t hash)
 {
 	unsigned newest = atomic_load_explicit(&f->count, memory_order_acquire) - 1;
 	_Atomic uint64_t *word = memfilter_word(f, newest, hash);
@@ -44,8 +44,10 @@ void memfilter_add(struct memfilter *f, uint64_t hash)
 	 * Relaxed: whoever must find the key has seen that its commit was published, and so
 	 * sees this and the count as well. A key that is put again changes nothing.
 	 */
-	if ((atomic_load_explicit(word, memory_order_relaxed) & mask) != mask)
-		atomic_fetch_or_explicit(word, mask, memory_order_relaxed);
+	if ((atomic_load_explicit(word, memory_order_relaxed) & mask) == mask)
+		return false;
+	atomic_fetch_or_explicit(word, mask, memory_order_relaxed);
+	return true;
 }
 
 bool memfilter_has(const struct memfilter *f, uint64_t hash)
@@ -66,13 +68,18 @@ bool memfilter_has(const struct memfilter *f, uint64_t hash)
 /* How many keys the first `parts` take. */
 static uint64_t room_of(unsigned parts)
 {
-	return MEMFILTER_FIRST_KEYS * (((uint64_t)1 << (3 * parts)) - 1) / 7;
+	uint64_t room = 0;
+
+	for (unsigned i = 0; i < parts; i++)
+		room += (uint64_t)MEMFILTER_FIRST_KEYS << memfilter_doublings(i);
+	return room;
 }
 
 void memfilter_grow(struct memfilter *f, uint64_t keys)
 {
 	unsigned count = atomic_load_explicit(&f->count, memory_order_relaxed);
 
+	/* Acquire and release as of a lock, under which the count does not change. */
 	if (keys < room_of(count) || count == MEMFILTER_PARTS ||
 	    atomic_exchange_explicit(&f->growing, true, memory_order_acquire))
 		return;

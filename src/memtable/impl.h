@@ -18,6 +18,7 @@ struct memtable {
 	struct {
 		_Alignas(64) _Atomic uint64_t value;
 		_Atomic uint64_t tombstones; /* of these */
+		_Atomic uint64_t keys;       /* about as many were new to the filter */
 	} count[MEMTABLE_STRIPES];
 };
 

@@ -8,7 +8,7 @@
 #include "base/task.h"
 #include "memtable/impl.h"
 
-enum { LOOK_EVERY = 256 }; /* versions of a stripe, between looks at how many there are */
+enum { LOOK_EVERY = 256 }; /* keys of a stripe, between looks at how many there are */
 
 shale_status memtable_new(const shale_env *env, struct memtable **out)
 {
@@ -48,11 +48,30 @@ void memtable_unref(struct memtable *m)
 	mem_free(env, m);
 }
 
+/*
+ * Keys are counted without an atomic operation: tasks of one stripe may lose some, and then
+ * the filter grows a little later.
+ */
+static void filter_add(struct memtable *m, uint64_t hash)
+{
+	_Atomic uint64_t *keys = &m->count[task_stripe() % MEMTABLE_STRIPES].keys;
+	uint64_t n, sum = 0;
+
+	if (!memfilter_add(&m->filter, hash))
+		return;
+	n = atomic_load_explicit(keys, memory_order_relaxed) + 1;
+	atomic_store_explicit(keys, n, memory_order_relaxed);
+	if (likely(n % LOOK_EVERY != 0))
+		return;
+	for (int i = 0; i < MEMTABLE_STRIPES; i++)
+		sum += atomic_load_explicit(&m->count[i].keys, memory_order_relaxed);
+	memfilter_grow(&m->filter, sum);
+}
+
 shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, shale_slice key,
 			  shale_slice value, const struct memtree_aim *aim)
 {
 	struct memtree_new what = { seqtype(seq, type), value };
-	uint64_t before;
 	unsigned stripe;
 	bool ok;
 
@@ -63,15 +82,13 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 		ok = memranges_add(&m->ranges, key, value, seq);
 	} else {
 		/* First, so that what is found in the tree is in the filter as well. */
-		memfilter_add(&m->filter, aim != NULL ? aim->hash : hash_key(key));
+		filter_add(m, aim != NULL ? aim->hash : hash_key(key));
 		ok = memtree_add(&m->tree, key, &what, aim);
 	}
 	if (unlikely(!ok))
 		return err_memory("the memtable");
 	stripe = task_stripe() % MEMTABLE_STRIPES;
-	before = atomic_fetch_add_explicit(&m->count[stripe].value, 1, memory_order_relaxed);
-	if (unlikely(before % LOOK_EVERY == LOOK_EVERY - 1))
-		memfilter_grow(&m->filter, memtable_count(m));
+	atomic_fetch_add_explicit(&m->count[stripe].value, 1, memory_order_relaxed);
 	if (type == OP_DELETE)
 		atomic_fetch_add_explicit(&m->count[stripe].tombstones, 1, memory_order_relaxed);
 	return SHALE_OK;

@@ -1,6 +1,8 @@
 /* After a failure of the disk or of memory: what is tried again, and what is told. */
 #include "regress/sim_store.h"
 
+#include "db/db.h"
+
 static void fault(struct sim *sim, enum sim_op op, const char *ends, bool sticky, bool after)
 {
 	struct sim_fault rule = {
@@ -484,6 +486,40 @@ static void a_close_without_a_log_says_what_failed_in_the_background(void **stat
 	}
 }
 
+/* ---- the interval ---- */
+
+enum { INTERVAL_MS = 50, WAKES = 500 };
+
+/* The log's thread is woken every millisecond; the log is synced once an interval all the same. */
+static void wake_often(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	uint64_t syncs;
+	shale_db *db;
+
+	o.durability = SHALE_INTERVAL;
+	o.sync_interval_ms = INTERVAL_MS;
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 0, 10);
+	syncs = sim_fs_calls(sim_get_fs(sim), SIM_SYNC);
+	for (unsigned i = 0; i < WAKES; i++) {
+		put(db, NULL, i, 10);
+		scheduler_kick(db->keeper);
+		env_sleep_ns(o.env, 1000000);
+	}
+	syncs = sim_fs_calls(sim_get_fs(sim), SIM_SYNC) - syncs;
+	/* Making segments ready takes some as well. */
+	need(syncs >= WAKES / INTERVAL_MS - 1 && syncs <= 2 * WAKES / INTERVAL_MS);
+	need_ok(shale_close(db));
+}
+
+static void the_log_is_synced_once_an_interval(void **state)
+{
+	(void)state;
+	run_sim(1, wake_often);
+}
+
 /* ---- a sync of the log, slow and in vain, while the store is closed ---- */
 
 struct late_failure {
@@ -555,6 +591,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
 		cmocka_unit_test(a_close_without_a_log_says_what_failed_in_the_background),
+		cmocka_unit_test(the_log_is_synced_once_an_interval),
 		cmocka_unit_test(a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended),
 	};
 

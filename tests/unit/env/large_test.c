@@ -290,7 +290,7 @@ static void a_pool_tells_when_its_limit_is_passed(void **state)
 
 	(void)state;
 	page_pool_init(&pool, shale_env_default(), 0, true);
-	page_pool_tell(&pool, note, NULL, &told);
+	page_pool_tell(&pool, note, &told);
 	page_pool_tell_at(&pool, 10000);
 	p = mem_aligned(&pool.env, 64, 5000);
 	assert_int_equal((uintptr_t)p % 64, 0);

@@ -96,7 +96,7 @@ static void pieces_are_made_ready_while_some_are_taken(void **state)
 
 	(void)state;
 	page_pool_init(&pool, shale_env_default(), MAX * (uint64_t)MEM_PAGES, false);
-	page_pool_tell(&pool, NULL, count_call, &asked);
+	page_pool_ask(&pool, count_call, &asked);
 	assert_false(page_pool_prepare(&pool)); /* nobody has taken any */
 	for (unsigned i = 0; i < FIRST; i++)
 		assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));

@@ -448,6 +448,18 @@ static void walks_long_version_chains_both_ways(void **state)
 	memtable_unref(m);
 }
 
+static void a_key_that_is_put_again_and_again_is_one_to_the_filter(void **state)
+{
+	struct memtable *m = memtable_make();
+
+	(void)state;
+	for (uint64_t seq = 1; seq <= 50000; seq++)
+		assert_ok(memtable_add(m, seq, OP_PUT, text("hot"), text("v"), NULL));
+	assert_int_equal(atomic_load(&m->filter.count), 1);
+	assert_int_equal(memtable_count(m), 50000);
+	memtable_unref(m);
+}
+
 static void takes_huge_values(void **state)
 {
 	size_t size = (size_t)5 << 20;
@@ -654,6 +666,7 @@ int main(void)
 		cmocka_unit_test(takes_the_empty_key_and_an_empty_value),
 		cmocka_unit_test(keeps_versions_in_order_however_they_come),
 		cmocka_unit_test(walks_long_version_chains_both_ways),
+		cmocka_unit_test(a_key_that_is_put_again_and_again_is_one_to_the_filter),
 		cmocka_unit_test(takes_huge_values),
 		cmocka_unit_test(an_iterator_outlives_the_last_other_reference),
 		cmocka_unit_test(going_back_finds_what_splits_have_moved),
