@@ -4,6 +4,8 @@
 #include <shale/shale.h>
 #include <stdlib.h>
 
+enum { TIERED_RUNS = 24 };
+
 static shale_status check(const char *what, shale_status rc)
 {
 	if (rc < 0)
@@ -36,6 +38,8 @@ static void *open_store(const struct engine_options *o)
 		options.memory_budget = o->memory_bytes;
 		options.memtable_bytes = o->memory_bytes / 6;
 		options.background_threads = 2;
+		if (policy[o->style] == SHALE_TIERED) /* who takes it wants the fewest bytes */
+			options.default_cf.compaction.max_runs = TIERED_RUNS;
 	}
 	check("open", shale_open(o->dir, &options, &db));
 	return db;

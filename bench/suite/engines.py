@@ -32,7 +32,8 @@ DASHES = {"shale": "solid", "shale-leveled": "(8,3)", "shale-tiered": "(3,3)",
 TUNED = {
 	"shale": "the memory is its budget, a sixth of it a memtable; 2 background threads",
 	"shale-leveled": "as Shale, with one run a level (`SHALE_LEVELED`)",
-	"shale-tiered": "as Shale, with runs of similar size merged (`SHALE_TIERED`)",
+	"shale-tiered": "as Shale, with 24 runs of similar size merged at once (`SHALE_TIERED`, "
+			"`max_runs`)",
 	"rocksdb": "a block cache of two thirds, indexes and filters in it; write buffers of a "
 		   "sixth, 4 at most and a third together; 2 background jobs, 2 subcompactions; "
 		   "level 0 slowdown at 20 and stop at 36 files, level base 1 GiB with dynamic "

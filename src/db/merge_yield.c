@@ -9,12 +9,15 @@
  * A merge that cannot wait is one of the top level when that has twice the runs that make a
  * merge due, which is before writers are delayed, and one of which half the time to its
  * deadline is over. Of a family, only the merge that its policy puts first is looked at.
+ *
+ * What is done meanwhile tells of its own failures (db_soft_failure()); the merge may have
+ * failed already and have a sentence of its own, which stays.
  */
 #include "db/merge.h"
 
 #define LOOK_NS UINT64_C(10000000)
 
-enum { URGENT_RUNS = 2 }; /* times top_runs; stall.c delays writers from 3 times on */
+enum { URGENT_RUNS = 2 }; /* times policy_top_runs(); stall.c delays writers from 3 times on */
 
 #define URGENT_LATENESS 0.5
 
@@ -28,8 +31,12 @@ void merge_yield_to_flush(shale_db *db, bool foreign)
 {
 	uint64_t any = UINT64_MAX;
 
-	if (merge_is_needed(db, foreign) && !work_must_wait(db, &any))
+	if (merge_is_needed(db, foreign) && !work_must_wait(db, &any)) {
+		shale_error before = *err_last();
+
 		(void)flush_some(db);
+		*err_last() = before;
+	}
 }
 
 static bool has_many_runs(const shale_cf *cf)
@@ -63,6 +70,10 @@ void merge_yield(const struct merge_part *p)
 	if (now - atomic_load_explicit(&db->crew.look_ns, memory_order_relaxed) < LOOK_NS)
 		return;
 	atomic_store_explicit(&db->crew.look_ns, now, memory_order_relaxed);
-	if (!work_must_wait(db, &any))
+	if (!work_must_wait(db, &any)) {
+		shale_error before = *err_last();
+
 		(void)merge_urgent(db);
+		*err_last() = before;
+	}
 }
