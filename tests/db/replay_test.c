@@ -12,12 +12,10 @@ struct slow {
 static void slow_recovery(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
 {
 	struct slow *s = arg;
-	size_t n = strlen(name);
-	const char *ends = n > 4 ? name + n - 4 : name;
-	bool reads = op == SIM_READ && strcmp(ends, ".log") == 0;
+	bool reads = op == SIM_READ && ends(name, ".log");
 
 	(void)fs;
-	if (!reads && (op != SIM_WRITE || strcmp(ends, ".sst") != 0))
+	if (!reads && (op != SIM_WRITE || !ends(name, ".sst")))
 		return;
 	*(reads ? &s->reads : &s->writes) += 1;
 	env_sleep_ns(s->env, SLOW_NS);

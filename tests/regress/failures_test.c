@@ -530,10 +530,9 @@ struct late_failure {
 static void slow_sync(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
 {
 	struct late_failure *f = arg;
-	size_t n = strlen(name);
 
 	(void)fs;
-	if (op != SIM_SYNC || n < 4 || strcmp(name + n - 4, ".log") != 0)
+	if (op != SIM_SYNC || !ends(name, ".log"))
 		return;
 	f->begun = true;
 	env_sleep_ns(sim_env(f->sim), 1000000000);

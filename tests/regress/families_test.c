@@ -13,13 +13,6 @@ struct delays {
 	unsigned slow;     /* syncs of the log meanwhile */
 };
 
-static bool ends(const char *name, const char *with)
-{
-	size_t n = strlen(name), m = strlen(with);
-
-	return n >= m && strcmp(name + n - m, with) == 0;
-}
-
 /* Whoever notes the first table needs long; whoever syncs the log meanwhile, longer. */
 static void delay(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
 {

@@ -51,6 +51,13 @@ static inline void slow_calls(struct sim *sim, enum sim_op op, uint64_t ns)
 	sim_set_latency(sim, &l);
 }
 
+static inline bool ends(const char *name, const char *with)
+{
+	size_t n = strlen(name), m = strlen(with);
+
+	return n >= m && strcmp(name + n - m, with) == 0;
+}
+
 struct slow_tables {
 	struct sim *sim;
 	/* For each piece: of 32 KiB beside durable commits, else 256 KiB, or a last one. */
@@ -60,10 +67,9 @@ struct slow_tables {
 static inline void slow_table_write(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
 {
 	const struct slow_tables *s = arg;
-	size_t n = strlen(name);
 
 	(void)fs;
-	if (op == SIM_WRITE && n > 4 && strcmp(name + n - 4, ".sst") == 0)
+	if (op == SIM_WRITE && ends(name, ".sst"))
 		env_sleep_ns(sim_env(s->sim), s->ns);
 }
 

@@ -50,6 +50,12 @@ static void all_keys_are_there_and_few_others_at_any_size(void **state)
 	assert_true(atomic_load(&f.count) == 4);
 	/* Parts for a million keys, and what the arena has left for others. */
 	assert_true(arena_bytes(&arena) < 3 << 20);
+	/* From here on twice, and what was there still is. */
+	memfilter_grow(&f, 3000000);
+	assert_true(atomic_load(&f.count) == 5);
+	assert_true(memfilter_words(4) == 2 * memfilter_words(3));
+	assert_true(memfilter_add(&f, hash_of(KEYS)) && memfilter_has(&f, hash_of(KEYS)));
+	assert_true(memfilter_has(&f, hash_of(0)));
 	arena_fini(&arena);
 }
 
