@@ -23,6 +23,7 @@ enum lock_rank {
 	RANK_DB,              /* db: state of families, jobs, stalls */
 	RANK_SCHEDULER,
 	RANK_MANIFEST,
+	RANK_WAL_LOAD,
 	RANK_WAL_SYNC,
 	RANK_WAL,
 	RANK_MEMTABLE,

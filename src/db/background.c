@@ -84,12 +84,13 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 		return false;
 	if (db->options.durability == SHALE_INTERVAL)
 		sync_interval(db, wal, wait_ns);
-	if (wal_wants_segment(wal)) {
+	if (log_wants_segment(db, wal)) {
 		if (log_prepare(db, 0) >= 0)
 			return true;
 		/* Whoever needs it before this is tried again tries it, and is told. */
 		if (*wait_ns > WORK_RETRY_NS)
 			*wait_ns = WORK_RETRY_NS;
 	}
+	wal_trim(wal, wait_ns);
 	return log_seal_some(db) || page_pool_prepare(&db->pages);
 }

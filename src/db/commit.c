@@ -177,7 +177,7 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 		space_written(db);
 		for (size_t i = 0; i < c->target_count; i++)
 			stall_look(db, c->targets[i].cf);
-		if (logged && wal_wants_segment(wal))
+		if (logged && log_wants_segment(db, wal))
 			scheduler_kick(db->keeper);
 	}
 	if (unlikely(logged &&

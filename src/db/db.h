@@ -210,6 +210,7 @@ struct shale_db {
 	_Atomic uint64_t manifest_bytes;
 	_Atomic bool space_short; /* no room for writes but deletes (space.c) */
 	_Atomic bool space_low;   /* not much: merges see to more */
+	_Atomic bool space_ample; /* segments of the log may lie there for later */
 
 	/* Visibility (publish.c). */
 	_Alignas(64) _Atomic uint64_t visible;   /* newest published sequence */
@@ -421,8 +422,12 @@ void seal_for_scans(shale_db *db, shale_cf *cf);
 /* Seal the largest memtables when many families together hold too much. Under commit_mu. */
 void seal_for_memory(shale_db *db);
 
-/* Make a log segment ready that takes a payload of that size. No lock held. */
+/* Whether a segment of the log should be made known or ready now. Any. */
+bool log_wants_segment(const shale_db *db, struct wal *wal);
+/* Make a segment ready that takes a payload of that size; 0: what is wanted. No lock held. */
 shale_status log_prepare(shale_db *db, uint64_t payload);
+/* The disk is full: delete the segments that lie there for later. No lock held. */
+void log_give_room(shale_db *db);
 /* Tell the manifest of segments that were closed; true if there was one. */
 bool log_seal_some(shale_db *db);
 /* The same for all closed segments, whatever the durability; before a clean close. */

@@ -1,7 +1,7 @@
 /*
- * The database's side of the log: segments are made ready and made known to the
- * manifest before they are used, noted there when they are closed, and removed
- * from it when no memtable needs them.
+ * The database's side of the log: segments are made known to the manifest and made ready
+ * before they are used, noted there when they are closed, and removed from it when no
+ * memtable needs them.
  */
 #include "db/recover.h"
 
@@ -20,6 +20,8 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 		.segment_bytes = memory_log_segment(db) & ~(uint64_t)(LOG_PAGE - 1),
 	};
 
+	/* A memtable's worth: until the next flush ends it is not more that writers can fill. */
+	config.ahead = (unsigned)(db->options.memtable_bytes / config.segment_bytes);
 	/* A flush gives back the segments of one memtable, which the next one will need. */
 	config.recycle_max = (unsigned)(db->options.memtable_bytes / config.segment_bytes) + 1;
 	if (config.recycle_max < RECYCLE_LEAST)
@@ -61,27 +63,82 @@ static shale_status note_log(shale_db *db, uint64_t number)
 	return rc;
 }
 
+bool log_wants_segment(const shale_db *db, struct wal *wal)
+{
+	return wal_wants_segment(wal, atomic_load_explicit(&db->space_ample, memory_order_relaxed));
+}
+
+/* Make one and make it known. log_mu is held. */
+static shale_status new_segment(shale_db *db, struct wal *wal, uint64_t payload)
+{
+	/* A segment that cannot be noted would stay on the disk, one for every try. */
+	shale_status rc = install_heal(db);
+	uint64_t number = db_new_number(db);
+
+	if (rc >= 0)
+		rc = wal_prepare(wal, number, atomic_load(&db->last_edit), payload);
+	if (rc >= 0) {
+		rc = note_log(db, number);
+		wal_admit(wal, rc >= 0);
+	}
+	return rc;
+}
+
 shale_status log_prepare(shale_db *db, uint64_t payload)
+{
+	struct wal *wal = atomic_load(&db->wal);
+	/* Without log_mu: who holds it may be waiting for the device. */
+	shale_status rc = wal_load(wal, payload);
+
+	if (rc != SHALE_END)
+		return rc;
+	mutex_lock(&db->log_mu);
+	wal = atomic_load(&db->wal);
+	rc = wal_load(wal, payload);
+	if (rc == SHALE_END && (payload != 0 || log_wants_segment(db, wal)))
+		rc = new_segment(db, wal, payload);
+	mutex_unlock(&db->log_mu);
+	return rc;
+}
+
+/* Let the manifest forget a segment that was never used. */
+static shale_status forget_log(shale_db *db, uint64_t number)
+{
+	struct edit_field remove = { .tag = EDIT_LOG_REMOVE, .number = number };
+	struct buf payload;
+	shale_status rc;
+	size_t i = 0;
+
+	buf_init(&payload, db->env);
+	edit_field_encode(&payload, &remove);
+	mutex_lock(&db->install_mu);
+	rc = install_edit(db, &payload);
+	while (i < db->log_count && db->logs[i].number != number)
+		i++;
+	if (rc >= 0 && i < db->log_count) {
+		memmove(db->logs + i, db->logs + i + 1,
+			(db->log_count - i - 1) * sizeof(db->logs[0]));
+		db->log_count--;
+	}
+	mutex_unlock(&db->install_mu);
+	buf_fini(&payload);
+	return rc;
+}
+
+void log_give_room(shale_db *db)
 {
 	struct wal *wal;
 	uint64_t number;
-	shale_status rc = SHALE_OK;
 
 	mutex_lock(&db->log_mu);
 	wal = atomic_load(&db->wal);
-	if (!wal_has_ready(wal, payload) || (payload == 0 && wal_wants_segment(wal))) {
-		/* A segment that cannot be noted would stay on the disk, one for every try. */
-		rc = install_heal(db);
-		number = db_new_number(db);
-		if (rc >= 0)
-			rc = wal_prepare(wal, number, atomic_load(&db->last_edit), payload);
-		if (rc >= 0) {
-			rc = note_log(db, number);
-			wal_admit(wal, rc >= 0);
-		}
+	if (wal != NULL) {
+		wal_drop_spares(wal);
+		/* One that cannot be forgotten now goes with those before it. */
+		while ((number = wal_withdraw(wal)) != 0 && forget_log(db, number) >= 0)
+			(void)store_delete(db->store, OBJECT_LOG, number); /* else an orphan */
 	}
 	mutex_unlock(&db->log_mu);
-	return rc;
 }
 
 static shale_status note_seal(shale_db *db, const struct wal_sealed *s)
@@ -195,4 +252,5 @@ void log_apply_removals(shale_db *db, uint64_t below)
 	memmove(db->logs, db->logs + n, (db->log_count - n) * sizeof(db->logs[0]));
 	db->log_count -= n;
 	wal_release(atomic_load(&db->wal), below);
+	scheduler_kick(db->keeper); /* what is not needed again soon goes */
 }

@@ -276,6 +276,8 @@ static shale_status fresh_log(shale_db *db)
 		rc = install_new_manifest(db);
 		if (rc < 0)
 			db->log_count = listed;
+		for (size_t i = 0; i < listed && rc >= 0; i++)
+			(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number);
 	}
 	if (rc >= 0) {
 		mutex_lock(&db->commit_mu);

@@ -306,8 +306,11 @@ static shale_status end_memtables(shale_db *db)
 	return SHALE_OK;
 }
 
-/* Have all of the log durable and its lengths known; to be noted in the last manifest. */
-static shale_status seal_log(shale_db *db)
+/*
+ * Have all of the log durable and its lengths known, to be noted in the last manifest. Behind
+ * the first `used` segments are those that were made ahead.
+ */
+static shale_status seal_log(shale_db *db, size_t *used)
 {
 	struct wal_sealed last;
 	/* From now on damage anywhere in the log is told from a torn tail. */
@@ -318,35 +321,39 @@ static shale_status seal_log(shale_db *db)
 	if (rc < 0)
 		return rc;
 	mutex_lock(&db->install_mu);
-	for (size_t i = 0; i < db->log_count; i++)
-		if (db->logs[i].number == last.number && !db->logs[i].sealed)
+	*used = db->log_count;
+	for (size_t i = 0; i < db->log_count; i++) {
+		if (db->logs[i].number != last.number)
+			continue;
+		*used = i + 1;
+		if (!db->logs[i].sealed)
 			db->logs[i] = (struct live_log){ .number = last.number,
 							 .length = last.length,
 							 .last_seq = last.last_seq,
 							 .sealed = true };
+	}
 	mutex_unlock(&db->install_mu);
 	return SHALE_OK;
 }
 
 /*
- * Write the manifest anew, which says that this was a clean end. A log of which all is in
- * tables is named there no more, and goes: the next open need not read it.
+ * Write the manifest anew, which says that this was a clean end. What the next open need not
+ * read is named there no more, and goes: all of a log of which all is in tables, and the
+ * segments that were made ahead.
  */
 static shale_status end_log(shale_db *db)
 {
 	bool needless = unflushed_bytes(db) == 0;
-	shale_status rc = needless ? SHALE_OK : seal_log(db);
-	size_t gone = 0;
+	size_t needed = 0, named;
+	shale_status rc = needless ? SHALE_OK : seal_log(db, &needed);
 
 	if (rc < 0)
 		return rc;
 	mutex_lock(&db->install_mu);
-	if (needless) {
-		gone = db->log_count;
-		db->log_count = 0;
-	}
+	named = db->log_count;
+	db->log_count = needed;
 	rc = install_last_manifest(db);
-	for (size_t i = 0; i < gone && rc >= 0; i++)
+	for (size_t i = needed; i < named && rc >= 0; i++)
 		(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number); /* else an orphan */
 	mutex_unlock(&db->install_mu);
 	return rc;

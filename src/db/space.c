@@ -31,6 +31,7 @@ enum {
 	TABLE_MOST = 32 << 20,
 	TABLE_LEAST = 16 << 10,
 	RESERVE_TABLES = 8,
+	AMPLE_MEMTABLES = 8,
 };
 
 #define PATIENCE_NS UINT64_C(2000000000)
@@ -121,6 +122,14 @@ static struct room room_of(const shale_db *db)
 	return r;
 }
 
+/* On the disk and below space_max. */
+static uint64_t left_of(const shale_db *db, const struct room *r)
+{
+	uint64_t max = db->options.space_max;
+
+	return max != 0 ? least(r->free, minus(max, r->used)) : r->free;
+}
+
 static bool is_over_max(const shale_db *db, const struct room *r, uint64_t reserve)
 {
 	uint64_t max = db->options.space_max;
@@ -152,11 +161,18 @@ static bool is_low(const shale_db *db, const struct room *r)
 	       is_off_disk(r, LOW_RESERVES * r->reserve_disk);
 }
 
+/* So much that what lies there for later does not matter, before it is there and after. */
+static bool is_ample(const shale_db *db, const struct room *r)
+{
+	return minus(left_of(db, r), r->promised) / AMPLE_MEMTABLES > db->options.memtable_bytes;
+}
+
 void space_look(shale_db *db)
 {
 	struct room r = room_of(db);
 	bool now = is_short(db, &r, false);
 
+	atomic_store_explicit(&db->space_ample, is_ample(db, &r), memory_order_relaxed);
 	atomic_store_explicit(&db->space_low, now || is_low(db, &r), memory_order_relaxed);
 	/* Relaxed: nothing but itself is told by it. */
 	if (now != atomic_load_explicit(&db->space_short, memory_order_relaxed))
@@ -171,14 +187,6 @@ void space_written(shale_db *db)
 	space_look(db);
 	if (env_now_ns(db->env) - at >= POLL_NS)
 		scheduler_kick(db->scheduler);
-}
-
-/* On the disk and below space_max. */
-static uint64_t left_of(const shale_db *db, const struct room *r)
-{
-	uint64_t max = db->options.space_max;
-
-	return max != 0 ? least(r->free, minus(max, r->used)) : r->free;
 }
 
 uint64_t space_room(const shale_db *db)
@@ -285,7 +293,6 @@ void space_ask(shale_db *db)
  */
 static void give_room(shale_db *db)
 {
-	struct wal *wal = atomic_load(&db->wal);
 	uint64_t left;
 	struct room r;
 
@@ -297,8 +304,7 @@ static void give_room(shale_db *db)
 		(void)seal_family(db, cf, SHALE_FLUSH_SPACE);
 	}
 	mutex_unlock(&db->commit_mu);
-	if (wal != NULL)
-		wal_drop_spares(wal);
+	log_give_room(db);
 	mutex_lock(&db->mu);
 	r = room_of(db);
 	left = left_of(db, &r);

@@ -345,8 +345,8 @@ bool page_pool_prepare(struct page_pool *p)
 	bool ok;
 
 	mutex_lock(&p->mu);
-	/* Only for who takes: a store at rest is left alone. */
-	p->asked &= few_ready(p);
+	/* Only for who takes: a store at rest is left alone. And never beyond what is known of. */
+	p->asked &= few_ready(p) && atomic_load(&p->used) + MEM_PAGES <= atomic_load(&p->limit);
 	ok = p->asked;
 	mutex_unlock(&p->mu);
 	if (!ok)

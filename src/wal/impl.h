@@ -1,7 +1,7 @@
 /*
  * What the files of the log share. wal.c is the ordered step and the life of
- * the log, segment.c one segment's file and memory, sync.c group commit,
- * replay.c and reader.c recovery.
+ * the log, ahead.c the segments it will need, segment.c one segment's file and
+ * memory, sync.c group commit, replay.c and reader.c recovery.
  *
  * Segments in use form a chain, oldest first, by `next`. Three walk along it,
  * each forward only: the ordered step at its tail, wal_completed() behind it, the
@@ -68,9 +68,14 @@ struct wal {
 	_Atomic bool poisoned; /* set with release, after poison_error */
 
 	_Atomic uint64_t sealed_bytes; /* of ended segments that are not released */
-	_Atomic uint32_t prepared_count;
-	_Atomic uint32_t used_count; /* segments that ever were active */
+	_Atomic uint32_t ready_count;  /* prepared segments with an image */
+	_Atomic uint32_t known_count;  /* and without */
+	_Atomic uint32_t spare_count;
+	_Atomic uint32_t mapped_count; /* images of a mapped log */
+	_Atomic uint32_t used_count;   /* segments that ever were active */
+	_Atomic uint64_t rotated_ns;   /* when the last became so */
 
+	struct mutex load_mu; /* rank WAL_LOAD; one image is made at a time */
 	struct mutex sync_mu; /* rank WAL_SYNC */
 	bool leading;
 	uint64_t round;       /* of the group that forms */
@@ -89,10 +94,10 @@ struct wal {
 	struct wal_segment *first;
 	struct wal_segment *pending;  /* made, not admitted */
 	struct wal_segment *prepared; /* admitted, in order of their numbers */
+	struct wal_segment *loading;  /* of these; its image is being made */
 	struct wal_segment *skipped;  /* prepared, but passed over for a larger one */
 	uint64_t *spares;             /* numbers of closed logs for reuse */
-	unsigned spare_count;
-	uint8_t *idle_image; /* of a standard segment, for the next one */
+	uint8_t *idle_image;          /* of a standard segment, for the next one */
 	shale_error poison_error;
 };
 
@@ -123,9 +128,13 @@ shale_status wal_poison(struct wal *w);
 /* The failure of everything after that. */
 shale_status wal_poison_status(struct wal *w);
 
-/* A segment with its file, header durable. */
+/* A segment with its file, header durable, without an image. */
 shale_status segment_new(struct wal *w, uint64_t number, uint64_t edit, uint64_t capacity,
 			 struct wal_segment **out);
+/* Its image, once. */
+shale_status segment_load(struct wal *w, struct wal_segment *s);
+/* Free it and delete its object, keeping the failure that led here. */
+void segment_discard(struct wal *w, struct wal_segment *s);
 /* Write and sync what lies before LSN `upto`. The leader's. */
 shale_status segment_sync(struct wal *w, struct wal_segment *s, uint64_t upto);
 /* Give back its file (kept for reuse, or deleted) and memory. The leader's, or unused. */
@@ -136,8 +145,13 @@ void segment_drop_image(struct wal *w, struct wal_segment *s);
 /* MAPPED: nothing will be stored any more. The leader's, or its stand-in's. */
 void segment_unmap(struct wal *w, struct wal_segment *s);
 
+/* The next segment for a record of `size` bytes, if it is ready, else NULL. mu is held. */
+struct wal_segment *ahead_take(struct wal *w, uint64_t size);
+
 /* Take and give up the lead of the chain, as a sync would. No lock held. */
 void wal_lead(struct wal *w);
+/* The same where nobody leads, else false. */
+bool wal_try_lead(struct wal *w);
 void wal_unlead(struct wal *w);
 
 /* ---- reading ---- */

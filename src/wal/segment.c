@@ -61,24 +61,28 @@ void segment_drop_image(struct wal *w, struct wal_segment *s)
 
 static bool spare_take(struct wal *w, uint64_t *number)
 {
-	bool found = false;
+	uint32_t count;
 
 	mutex_lock(&w->mu);
-	if (w->spare_count > 0) {
-		*number = w->spares[--w->spare_count];
-		found = true;
+	count = atomic_load_explicit(&w->spare_count, memory_order_relaxed);
+	if (count > 0) {
+		*number = w->spares[count - 1];
+		atomic_store_explicit(&w->spare_count, count - 1, memory_order_relaxed);
 	}
 	mutex_unlock(&w->mu);
-	return found;
+	return count > 0;
 }
 
 static bool spare_keep(struct wal *w, uint64_t number)
 {
 	bool kept = false;
+	uint32_t count;
 
 	mutex_lock(&w->mu);
-	if (w->spare_count < w->config.recycle_max) {
-		w->spares[w->spare_count++] = number;
+	count = atomic_load_explicit(&w->spare_count, memory_order_relaxed);
+	if (count < w->config.recycle_max) {
+		w->spares[count] = number;
+		atomic_store_explicit(&w->spare_count, count + 1, memory_order_relaxed);
 		kept = true;
 	}
 	mutex_unlock(&w->mu);
@@ -129,6 +133,7 @@ static shale_status map_image(struct wal *w, struct wal_segment *s)
 		return rc;
 	s->image = addr;
 	wal_account(w, (int64_t)s->capacity);
+	atomic_fetch_add_explicit(&w->mapped_count, 1, memory_order_relaxed);
 	return SHALE_OK;
 }
 
@@ -147,25 +152,17 @@ shale_status segment_new(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 	rc = file_new(w, s);
 	if (rc == SHALE_OK)
 		rc = write_header(w, s, edit);
-	/*
-	 * Mapped only now: the pages are made present for writing, and where a durable
-	 * write is a sync it would write all of them and make each fault again.
-	 */
-	if (rc == SHALE_OK)
-		rc = w->config.sink == WAL_MAPPED ? map_image(w, s) : image_new(w, s);
 	if (rc != SHALE_OK) {
-		shale_error first = *err_last();
-		bool made = s->file != NULL;
-
-		segment_free(w, s);
-		if (made)
-			(void)store_delete(w->config.store, OBJECT_LOG, number);
-		*err_last() = first;
+		segment_discard(w, s);
 		return rc;
 	}
-	wal_count(w, STAT_LOG_SEGMENTS, 1);
 	*out = s;
 	return SHALE_OK;
+}
+
+shale_status segment_load(struct wal *w, struct wal_segment *s)
+{
+	return w->config.sink == WAL_MAPPED ? map_image(w, s) : image_new(w, s);
 }
 
 void segment_unmap(struct wal *w, struct wal_segment *s)
@@ -175,6 +172,7 @@ void segment_unmap(struct wal *w, struct wal_segment *s)
 	s->image = NULL;
 	log_file_unmap(s->file);
 	wal_account(w, -(int64_t)s->capacity);
+	atomic_fetch_sub_explicit(&w->mapped_count, 1, memory_order_relaxed);
 }
 
 /* Close the file; of the image keep nothing that is not in it. */
@@ -190,6 +188,18 @@ void segment_free(struct wal *w, struct wal_segment *s)
 {
 	segment_close(w, s);
 	mem_free(w->env, s);
+}
+
+void segment_discard(struct wal *w, struct wal_segment *s)
+{
+	shale_error first = *err_last();
+	uint64_t number = s->number;
+	bool made = s->file != NULL;
+
+	segment_free(w, s);
+	if (made)
+		(void)store_delete(w->config.store, OBJECT_LOG, number);
+	*err_last() = first;
 }
 
 void segment_retire(struct wal *w, struct wal_segment *s)

@@ -133,6 +133,18 @@ void wal_lead(struct wal *w)
 	mutex_unlock(&w->sync_mu);
 }
 
+bool wal_try_lead(struct wal *w)
+{
+	bool free;
+
+	mutex_lock(&w->sync_mu);
+	free = !w->leading;
+	if (free)
+		lead(w, false);
+	mutex_unlock(&w->sync_mu);
+	return free;
+}
+
 void wal_unlead(struct wal *w)
 {
 	mutex_lock(&w->sync_mu);

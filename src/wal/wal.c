@@ -9,15 +9,11 @@
  * the header of an END record behind its last record.
  *
  * Segments become active in the order of their numbers, so that "everything below
- * number n" is a prefix of the log. A prepared segment that is too small for the
- * record at hand is therefore passed over for good, and only kept to be released.
+ * number n" is a prefix of the log. They are made ahead (ahead.c).
  */
 #include "wal/impl.h"
 
 #include "base/crc32c.h"
-
-/* Segments kept ready: the disk may be slow for as long as one of them takes to fill. */
-enum { PREPARED_AHEAD = 2 };
 
 shale_status wal_open(const struct wal_config *config, struct wal **out)
 {
@@ -39,6 +35,7 @@ shale_status wal_open(const struct wal_config *config, struct wal **out)
 	w->env = env;
 	atomic_init(&w->completed, config->first_lsn);
 	atomic_init(&w->durable, config->first_lsn);
+	mutex_init(&w->load_mu, env, RANK_WAL_LOAD);
 	mutex_init(&w->sync_mu, env, RANK_WAL_SYNC);
 	mutex_init(&w->mu, env, RANK_WAL);
 	cond_init(&w->group[0]);
@@ -76,7 +73,7 @@ void wal_free(struct wal *w)
 	/* The next open removes them, unless the last manifest had them deleted. */
 	free_list(w, w->prepared);
 	free_list(w, w->skipped);
-	for (unsigned i = 0; i < w->spare_count; i++)
+	for (uint32_t i = 0; i < atomic_load_explicit(&w->spare_count, memory_order_relaxed); i++)
 		(void)store_delete(w->config.store, OBJECT_LOG, w->spares[i]);
 	if (w->idle_image != NULL) {
 		mem_free(w->env, w->idle_image);
@@ -84,107 +81,6 @@ void wal_free(struct wal *w)
 	}
 	mem_free(w->env, w->spares);
 	mem_free(w->env, w);
-}
-
-/* ---- segments made ahead ---- */
-
-/* Capacity in which a record of `size` bytes fits behind the LINK, before an END. */
-static bool segment_fits(uint64_t capacity, uint64_t size)
-{
-	return size <= capacity - SEGMENT_FIRST - RECORD_HEADER;
-}
-
-/*
- * Give back the mappings of segments that are complete. They would otherwise count
- * as this process's memory until their memtables are flushed.
- */
-static void unmap_complete(struct wal *w)
-{
-	struct wal_segment *s, *last;
-
-	wal_lead(w);
-	mutex_lock(&w->mu);
-	s = w->first;
-	mutex_unlock(&w->mu);
-	/* Acquire: the completer has left all before it, so every fill there is done. */
-	last = atomic_load_explicit(&w->completing, memory_order_acquire);
-	for (; s != NULL && s != last; s = atomic_load_explicit(&s->next, memory_order_acquire))
-		if (s->file != NULL)
-			segment_unmap(w, s);
-	wal_unlead(w);
-}
-
-shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload)
-{
-	uint64_t capacity = w->config.segment_bytes, size;
-	struct wal_segment *s;
-	shale_status rc;
-
-	if (min_payload > UINT32_MAX)
-		return err_new(SHALE_TOO_LARGE, "a log record of %" PRIu64 " bytes", min_payload);
-	if (wal_is_poisoned(w))
-		return wal_poison_status(w);
-	size = record_size((size_t)min_payload);
-	if (!segment_fits(capacity, size))
-		capacity =
-			(SEGMENT_FIRST + size + RECORD_HEADER + LOG_PAGE - 1) / LOG_PAGE * LOG_PAGE;
-	if (w->config.sink == WAL_MAPPED)
-		unmap_complete(w);
-	rc = segment_new(w, number, edit, capacity, &s);
-	if (rc != SHALE_OK)
-		return rc;
-	mutex_lock(&w->mu);
-	ASSERT(w->pending == NULL);
-	w->pending = s;
-	mutex_unlock(&w->mu);
-	return SHALE_OK;
-}
-
-void wal_admit(struct wal *w, bool known)
-{
-	struct wal_segment *s, **at;
-
-	mutex_lock(&w->mu);
-	s = w->pending;
-	w->pending = NULL;
-	for (at = &w->prepared; *at != NULL; at = &(*at)->link)
-		DEBUG_ASSERT((*at)->number < s->number);
-	if (known) {
-		*at = s;
-		atomic_fetch_add_explicit(&w->prepared_count, 1, memory_order_relaxed);
-	}
-	mutex_unlock(&w->mu);
-	if (!known)
-		segment_free(w, s);
-}
-
-bool wal_has_ready(struct wal *w, uint64_t payload)
-{
-	struct wal_segment *s;
-	bool found;
-
-	mutex_lock(&w->mu);
-	s = w->prepared;
-	while (s != NULL && !segment_fits(s->capacity, record_size(payload)))
-		s = s->link;
-	found = s != NULL;
-	mutex_unlock(&w->mu);
-	return found;
-}
-
-bool wal_wants_segment(struct wal *w)
-{
-	/* Counts only: a segment itself may be freed by a release at any time. */
-	uint64_t position = atomic_load_explicit(&w->position, memory_order_relaxed);
-	uint32_t ready = atomic_load_explicit(&w->prepared_count, memory_order_relaxed);
-	uint32_t used = atomic_load_explicit(&w->used_count, memory_order_relaxed);
-
-	if (wal_is_poisoned(w) || ready >= PREPARED_AHEAD)
-		return false;
-	/* Without an active one at once; but the first may be all that a small store writes. */
-	if (ready == 0 && (position == 0 || used > 1))
-		return true;
-	return position > LOG_PAGE + w->config.segment_bytes / 4;
 }
 
 /* ---- records ---- */
@@ -282,29 +178,6 @@ void wal_rotate(struct wal *w)
 	atomic_store_explicit(&s->end, s->base + length, memory_order_release);
 }
 
-/* The first prepared segment that holds `size`; NULL if there is none. mu is held. */
-static struct wal_segment *prepared_take(struct wal *w, uint64_t size)
-{
-	struct wal_segment *s = w->prepared;
-
-	while (s != NULL && !segment_fits(s->capacity, size))
-		s = s->link;
-	if (s == NULL)
-		return NULL;
-	while (w->prepared != s) {
-		struct wal_segment *small = w->prepared;
-
-		w->prepared = small->link;
-		small->link = w->skipped;
-		w->skipped = small;
-		atomic_fetch_sub_explicit(&w->prepared_count, 1, memory_order_relaxed);
-	}
-	w->prepared = s->link;
-	s->link = NULL;
-	atomic_fetch_sub_explicit(&w->prepared_count, 1, memory_order_relaxed);
-	return s;
-}
-
 /* Append to the chain and make active. mu is held. */
 static void activate(struct wal *w, struct wal_segment *s, uint64_t next_seq)
 {
@@ -322,6 +195,7 @@ static void activate(struct wal *w, struct wal_segment *s, uint64_t next_seq)
 		atomic_store_explicit(&w->completing, s, memory_order_release);
 	}
 	atomic_fetch_add_explicit(&w->used_count, 1, memory_order_relaxed);
+	atomic_store_explicit(&w->rotated_ns, env_now_ns(w->env), memory_order_relaxed);
 	w->tail = s;
 	w->active = s;
 	w->limit = s->capacity - RECORD_HEADER;
@@ -336,7 +210,7 @@ next_segment(struct wal *w, uint64_t size, uint64_t next_seq)
 	uint8_t payload[LINK_SIZE];
 
 	mutex_lock(&w->mu);
-	s = prepared_take(w, size);
+	s = ahead_take(w, size);
 	if (s != NULL) {
 		wal_rotate(w);
 		if (last != NULL) {

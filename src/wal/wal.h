@@ -40,6 +40,7 @@ struct wal_config {
 	uint64_t store_id;
 	uint64_t first_lsn;   /* LSN of byte 0 of the first segment: end_lsn of the replay */
 	unsigned recycle_max; /* closed segments kept for reuse */
+	unsigned ahead;       /* MAPPED: segments kept that the manifest knows, but not in memory */
 };
 
 struct wal;
@@ -61,7 +62,8 @@ shale_status wal_open(const struct wal_config *config, struct wal **out);
 /*
  * Make segment `number`: created or recycled, header durable. It holds a record
  * with a payload of min_payload bytes at least. `edit` goes into the header. On
- * success the caller tells the manifest of it and then calls wal_admit(). No lock
+ * success the caller tells the manifest of it and then calls wal_admit(). Where enough
+ * are ready it gets no memory before wal_load(), unless min_payload is not 0. No lock
  * held. Any thread, one at a time.
  */
 shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload);
@@ -71,10 +73,24 @@ shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t
  * the next open will find there.
  */
 void wal_admit(struct wal *w, bool known);
-/* Whether an admitted segment waits that holds a payload of this size. Any. */
+/*
+ * Have an admitted segment with its memory: one that holds the payload, or, with payload 0,
+ * one more if one should be ready now. Waits for the device only behind somebody's sync. SHALE_END: all have theirs, one
+ * has to be prepared. Any.
+ */
+shale_status wal_load(struct wal *w, uint64_t payload);
+/*
+ * Take back the last admitted segment, if it has no memory yet. Its number, or 0; the
+ * object stays, for the caller to delete when the manifest has forgotten it.
+ */
+uint64_t wal_withdraw(struct wal *w);
+/* Whether an admitted segment waits, with its memory, that holds a payload of this size. Any. */
 bool wal_has_ready(struct wal *w, uint64_t payload);
-/* Whether a next segment should be prepared now. Any. */
-bool wal_wants_segment(struct wal *w);
+/*
+ * Whether a next segment should be loaded or prepared now; `roomy`: there is room for those
+ * that will be needed later. Any.
+ */
+bool wal_wants_segment(struct wal *w, bool roomy);
 
 /*
  * In the ordered step: a place for a record. Rotates when the active segment is
@@ -117,6 +133,8 @@ void wal_release(struct wal *w, uint64_t number);
 
 /* Delete the logs kept for reuse: their room is wanted. Any. */
 void wal_drop_spares(struct wal *w);
+/* The same where the log has not moved for some seconds; else *wait_ns is that long at most. */
+void wal_trim(struct wal *w, uint64_t *wait_ns);
 
 /* Bytes in segments that are not released. Any. */
 uint64_t wal_live_bytes(const struct wal *w);

@@ -27,10 +27,124 @@ static void a_large_memtable_with_nothing_to_flush_delays_nobody(void **state)
 		run_sim(seed, fill_one);
 }
 
+/* ---- the log lies ahead of its writers ---- */
+
+struct files {
+	uint64_t bytes;
+	unsigned logs;
+};
+
+static int add_file(void *arg, const char *name, uint64_t size, bool is_dir)
+{
+	struct files *f = arg;
+
+	(void)is_dir;
+	f->bytes += size;
+	f->logs += ends(name, ".log");
+	return 0;
+}
+
+static struct files files_of(struct sim *sim)
+{
+	struct files f = { 0 };
+
+	need(sim_fs_list(sim_get_fs(sim), DIR, add_file, &f) == 0);
+	return f;
+}
+
+static const unsigned BEFORE = 8000;
+
+/* Segments of 128 KiB, of which a memtable takes four. */
+static shale_db *busy_store(struct sim *sim)
+{
+	shale_options o = small_options(sim);
+	shale_db *db;
+
+	o.memtable_bytes = 512 << 10;
+	o.durability = SHALE_PROCESS;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < BEFORE; i++)
+		put(db, NULL, i, 1000);
+	need_ok(shale_flush(db, NULL));
+	env_sleep_ns(sim_env(sim), 10000000000);
+	/* The one in use, two that are ready, and a memtable's worth; released ones are gone. */
+	need(files_of(sim).logs == 1 + 2 + 4);
+	return db;
+}
+
+static void device_stands_still(void *arg)
+{
+	struct sim *sim = arg;
+	shale_db *db = busy_store(sim);
+	const uint64_t still = 2000000000;
+	struct sim_latency l = { 0 };
+	uint64_t longest = 0;
+
+	l.of[SIM_SYNC].least_ns = l.of[SIM_SYNC].most_ns = still;
+	l.of[SIM_SYNC_DIR] = l.of[SIM_SYNC];
+	sim_set_latency(sim, &l);
+	for (unsigned i = 0; i < 450; i++) {
+		uint64_t begun = env_now_ns(sim_env(sim)), took;
+
+		put(db, NULL, BEFORE + i, 1000);
+		took = env_now_ns(sim_env(sim)) - begun;
+		longest = took > longest ? took : longest;
+	}
+	need(longest < still / 100);
+	sim_set_latency(sim, NULL);
+	need_ok(shale_close(db));
+	need(files_of(sim).logs <= 4);
+}
+
+static void writers_do_not_notice_that_the_device_stands_still(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++)
+		run_sim(seed, device_stands_still);
+}
+
+static void disk_is_full(void *arg)
+{
+	struct sim *sim = arg;
+	struct sim_fs *fs = sim_get_fs(sim);
+	shale_db *db = busy_store(sim);
+	shale_options o = small_options(sim);
+	struct files before = files_of(sim), now;
+	static const uint8_t zeros[1000];
+
+	sim_fs_set_capacity(fs, before.bytes + 4096);
+	/* Some of these are refused: the store comes to see it. */
+	for (unsigned i = 0; i < 200; i++) {
+		shale_status rc = shale_put(db, NULL, shale_str("more"), slice_from(zeros, 1000));
+
+		need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
+		env_sleep_ns(sim_env(sim), 50000000);
+	}
+	now = files_of(sim);
+	need(now.logs + 2 <= before.logs && now.bytes < before.bytes);
+
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(fs, SIM_CRASH_NONE_UNSYNCED, 1);
+	sim_fs_set_capacity(fs, UINT64_MAX);
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(has(db, NULL, BEFORE - 1));
+	need_ok(shale_close(db));
+}
+
+static void what_lies_ahead_gives_way_on_a_full_disk(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++)
+		run_sim(seed, disk_is_full);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_memtable_with_nothing_to_flush_delays_nobody),
+		cmocka_unit_test(writers_do_not_notice_that_the_device_stands_still),
+		cmocka_unit_test(what_lies_ahead_gives_way_on_a_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

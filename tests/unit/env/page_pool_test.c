@@ -105,11 +105,19 @@ static void pieces_are_made_ready_while_some_are_taken(void **state)
 		continue;
 	assert_int_equal(kept(&pool), PAGE_POOL_READY * (uint64_t)MEM_PAGES);
 	used = page_pool_used(&pool);
+	/* Not beyond what whoever shares out the memory knows of; it is asked for again later. */
+	page_pool_tell_at(&pool, used + MEM_PAGES - 1);
+	assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));
+	assert_int_equal(asked, 2);
+	assert_false(page_pool_prepare(&pool));
+	page_pool_tell_at(&pool, UINT64_MAX);
+	assert_false(page_pool_prepare(&pool));
+	mem_pages_free(&pool.env, piece[--n], MEM_PAGES);
 	assert_int_equal(used, (FIRST + PAGE_POOL_READY) * (uint64_t)MEM_PAGES);
 
 	/* Those are what is given out next; then it is asked for more, up to the limit. */
 	assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));
-	assert_int_equal(asked, 2);
+	assert_int_equal(asked, 3);
 	assert_int_equal(page_pool_used(&pool), used);
 	while (n < MAX - 1)
 		assert_non_null(piece[n++] = mem_pages(&pool.env, MEM_PAGES));

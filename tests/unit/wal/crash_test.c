@@ -143,6 +143,16 @@ static void release(struct run *r)
 	wal_release(l->w, below);
 }
 
+static void withdraw(struct log *l)
+{
+	uint64_t number = wal_withdraw(l->w);
+
+	if (number == 0)
+		return;
+	assert_int_equal(number, l->live[--l->live_count].number);
+	assert_ok(store_delete(l->disk.store, OBJECT_LOG, number));
+}
+
 static void run_ops(struct run *r, int n)
 {
 	struct log *l = r->l;
@@ -161,8 +171,10 @@ static void run_ops(struct run *r, int n)
 			log_seal(l);
 		else if (what < 94)
 			release(r);
-		else if (what < 96 && wal_wants_segment(l->w))
+		else if (what < 96 && wal_wants_segment(l->w, true))
 			assert_ok(log_prepare(l, 0));
+		else if (what < 97)
+			withdraw(l);
 		else if (r->depth == 0 || rand_below(&r->rnd, 8) == 0)
 			crash_here(r); /* between two calls: stores of a mapping */
 	}

@@ -77,6 +77,7 @@ static inline struct log *log_new_on(struct sim_fs *fs, enum wal_sink sink)
 	l->config.segment_bytes = SEGMENT_BYTES;
 	l->config.store_id = STORE_ID;
 	l->config.recycle_max = 2;
+	l->config.ahead = 3;
 	l->next_number = object_number(1, 1);
 	l->next_seq = 1;
 	l->acked = 1;
@@ -102,9 +103,13 @@ static inline void log_free(struct log *l)
 
 static inline shale_status log_prepare(struct log *l, uint64_t payload)
 {
-	uint64_t number = l->next_number++;
-	shale_status rc = wal_prepare(l->w, number, LAST_EDIT, payload);
+	shale_status rc = wal_load(l->w, payload);
+	uint64_t number;
 
+	if (rc != SHALE_END)
+		return rc;
+	number = l->next_number++;
+	rc = wal_prepare(l->w, number, LAST_EDIT, payload);
 	if (rc != SHALE_OK)
 		return rc;
 	assert_true(l->live_count < LIVE_MAX);

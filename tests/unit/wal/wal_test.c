@@ -93,7 +93,7 @@ static void asks_for_segments_and_tells_which_it_has(void **state)
 	uint64_t active;
 
 	(void)state;
-	assert_true(wal_wants_segment(l->w));
+	assert_true(wal_wants_segment(l->w, true));
 	assert_int_equal(wal_active(l->w), 0);
 	assert_int_equal(wal_reserve(l->w, 10, 1, &slot), SHALE_MORE);
 	/* Made, but unknown to the manifest. */
@@ -104,27 +104,27 @@ static void asks_for_segments_and_tells_which_it_has(void **state)
 	assert_int_equal(wal_reserve(l->w, 10, 1, &slot), SHALE_MORE);
 
 	assert_ok(log_prepare(l, 0));
-	assert_false(wal_wants_segment(l->w));
+	assert_false(wal_wants_segment(l->w, true));
 	assert_true(wal_has_ready(l->w, 10));
 	assert_false(wal_has_ready(l->w, SEGMENT_BYTES));
 	log_put_many(l, 1);
 	assert_int_equal(wal_active(l->w), l->live[0].number);
 	assert_false(wal_has_ready(l->w, 0));
 	/* The first may be all that is ever written; it is waited for a part of it. */
-	assert_false(wal_wants_segment(l->w));
+	assert_false(wal_wants_segment(l->w, true));
 	wal_rotate(l->w);
-	assert_true(wal_wants_segment(l->w));
+	assert_true(wal_wants_segment(l->w, true));
 	log_put_many(l, 1);
-	assert_true(wal_wants_segment(l->w));
+	assert_true(wal_wants_segment(l->w, true));
 	assert_ok(log_prepare(l, 0));
-	assert_false(wal_wants_segment(l->w));
+	assert_false(wal_wants_segment(l->w, true));
 	/* Two are kept once a part is used. */
 	active = wal_active(l->w);
-	while (!wal_wants_segment(l->w))
+	while (!wal_wants_segment(l->w, true))
 		log_put_many(l, 1);
 	assert_int_equal(wal_active(l->w), active);
 	assert_ok(log_prepare(l, 0));
-	assert_false(wal_wants_segment(l->w));
+	assert_false(wal_wants_segment(l->w, true));
 	log_free(l);
 }
 
@@ -172,6 +172,115 @@ static void a_record_too_large_for_a_segment_gets_its_own(void **state)
 		log_free(l);
 		free(big);
 	}
+}
+
+/* Fill segments until `n` more have become active. */
+static void log_use(struct log *l, unsigned n)
+{
+	for (uint64_t active = wal_active(l->w); n > 0; active = wal_active(l->w)) {
+		log_put_many(l, 1);
+		n -= wal_active(l->w) != active;
+	}
+}
+
+/* All that is wanted is there, of known segments as many as are kept. */
+static void log_make_ahead(struct log *l)
+{
+	log_use(l, 16);
+	while (wal_wants_segment(l->w, true))
+		assert_ok(log_prepare(l, 0));
+}
+
+static void a_mapped_log_lies_ahead_of_its_writers(void **state)
+{
+	struct log *l = log_new(WAL_MAPPED);
+	struct wal_report report;
+	struct replayed r;
+	uint64_t last, held;
+
+	(void)state;
+	/* What is hardly written has nothing to spare. */
+	log_use(l, 1);
+	while (wal_wants_segment(l->w, true))
+		assert_ok(log_prepare(l, 0));
+	assert_int_equal(wal_withdraw(l->w), 0);
+
+	log_make_ahead(l);
+	assert_false(wal_wants_segment(l->w, false));
+	held = budget_all(&l->budget);
+	last = l->live[l->live_count - 1].number;
+	assert_int_equal(wal_withdraw(l->w), last);
+	assert_ok(store_delete(l->disk.store, OBJECT_LOG, last));
+	l->live_count--;
+	assert_int_equal(budget_all(&l->budget), held); /* it was not in memory */
+	assert_true(wal_wants_segment(l->w, true));
+	assert_false(wal_wants_segment(l->w, false));
+	/* Two are ready and two known: nothing but a load is needed for four more. */
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(wal_has_ready(l->w, 10), i < 2);
+		assert_ok(wal_load(l->w, 10));
+		assert_true(wal_has_ready(l->w, 10));
+		wal_rotate(l->w);
+		log_put_many(l, 1);
+	}
+	assert_int_equal(wal_load(l->w, 10), SHALE_END);
+	assert_int_equal(wal_withdraw(l->w), 0);
+	assert_ok(log_replay(l, &r, &report));
+	assert_int_equal(r.next, l->next_seq);
+	log_free(l);
+}
+
+/* A record that comes while the image of a segment is made which is too small for it. */
+struct large {
+	struct log *l;
+	size_t size;
+	unsigned maps;
+};
+
+static void large_record(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
+{
+	struct large *large = arg;
+	struct wal_slot slot;
+
+	(void)fs;
+	(void)name;
+	if (op != SIM_MAP)
+		return;
+	large->maps++;
+	assert_false(wal_has_ready(large->l->w, large->size));
+	assert_int_equal(wal_reserve(large->l->w, large->size, large->l->next_seq, &slot),
+			 SHALE_MORE);
+}
+
+static void nothing_passes_over_a_segment_that_is_being_loaded(void **state)
+{
+	struct log *l = log_new(WAL_MAPPED);
+	struct large large = { .l = l, .size = 2 * (size_t)SEGMENT_BYTES };
+	uint64_t last;
+
+	(void)state;
+	log_make_ahead(l);
+	last = l->next_number - 1;
+	assert_ok(log_prepare(l, large.size));
+	for (int i = 0; i < 2; i++) {
+		wal_rotate(l->w);
+		log_put_many(l, 1);
+	}
+	assert_false(wal_has_ready(l->w, 10));
+	sim_fs_on_call(l->disk.fs, large_record, &large);
+	assert_ok(wal_load(l->w, 10));
+	sim_fs_on_call(l->disk.fs, NULL, NULL);
+	assert_int_equal(large.maps, 1);
+	/* Now it does: the small ones lie there until they are released. */
+	assert_true(wal_has_ready(l->w, large.size));
+	{
+		struct wal_slot slot;
+
+		assert_ok(wal_reserve(l->w, large.size, l->next_seq, &slot));
+		assert_int_equal(wal_active(l->w), last + 1);
+	}
+	assert_int_equal(wal_withdraw(l->w), 0);
+	log_free(l);
 }
 
 static shale_status count_one(void *arg, enum object_kind kind, uint64_t number)
@@ -432,7 +541,7 @@ static void the_first_failure_stays(void **state)
 			assert_status(log_put(l, &slot), later);
 			assert_non_null(strstr(shale_last_error()->text, text));
 			assert_status(wal_prepare(l->w, 99, 1, 0), later);
-			assert_false(wal_wants_segment(l->w));
+			assert_false(wal_wants_segment(l->w, true));
 		}
 		assert_int_equal(sim_fs_calls(l->disk.fs, SIM_SYNC), syncs);
 		assert_int_equal(wal_durable_lsn(l->w), durable);
@@ -589,6 +698,8 @@ int main(void)
 		cmocka_unit_test(an_empty_log_is_read_as_empty),
 		cmocka_unit_test(goes_on_in_the_next_segment_without_a_gap),
 		cmocka_unit_test(asks_for_segments_and_tells_which_it_has),
+		cmocka_unit_test(a_mapped_log_lies_ahead_of_its_writers),
+		cmocka_unit_test(nothing_passes_over_a_segment_that_is_being_loaded),
 		cmocka_unit_test(a_record_too_large_for_a_segment_gets_its_own),
 		cmocka_unit_test(released_segments_are_used_again),
 		cmocka_unit_test(what_is_not_durable_may_be_released),
