@@ -5,7 +5,7 @@
  */
 #include "db/recover.h"
 
-enum { RECYCLE_LEAST = 4 };
+enum { RECYCLE_LEAST = 4, AHEAD_MOST = 16 };
 
 shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 {
@@ -20,8 +20,9 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 		.segment_bytes = memory_log_segment(db) & ~(uint64_t)(LOG_PAGE - 1),
 	};
 
-	/* A memtable's worth: until the next flush ends it is not more that writers can fill. */
 	config.ahead = (unsigned)(db->options.memtable_bytes / config.segment_bytes);
+	if (config.ahead > AHEAD_MOST)
+		config.ahead = AHEAD_MOST;
 	/* A flush gives back the segments of one memtable, which the next one will need. */
 	config.recycle_max = (unsigned)(db->options.memtable_bytes / config.segment_bytes) + 1;
 	if (config.recycle_max < RECYCLE_LEAST)
@@ -127,17 +128,19 @@ static shale_status forget_log(shale_db *db, uint64_t number)
 
 void log_give_room(shale_db *db)
 {
-	struct wal *wal;
+	struct wal *wal = atomic_load(&db->wal);
 	uint64_t number;
 
-	mutex_lock(&db->log_mu);
+	if (wal == NULL)
+		return;
+	wal_drop_spares(wal);
+	/* Who holds it may wait for a flush, whose thread this may be. The next look is soon. */
+	if (!mutex_trylock(&db->log_mu))
+		return;
 	wal = atomic_load(&db->wal);
-	if (wal != NULL) {
-		wal_drop_spares(wal);
-		/* One that cannot be forgotten now goes with those before it. */
-		while ((number = wal_withdraw(wal)) != 0 && forget_log(db, number) >= 0)
-			(void)store_delete(db->store, OBJECT_LOG, number); /* else an orphan */
-	}
+	while (install_heal(db) >= 0 && (number = wal_withdraw(wal)) != 0 &&
+	       forget_log(db, number) >= 0)
+		wal_forget(wal, number);
 	mutex_unlock(&db->log_mu);
 }
 

@@ -252,6 +252,18 @@ static shale_status keep_log(shale_db *db)
 	return SHALE_OK;
 }
 
+/* Give back the room of a log that is replaced; what still fails on it has its files open. */
+static void drop_log(shale_db *db, struct wal *old, size_t listed)
+{
+	uint64_t number;
+
+	wal_drop_spares(old);
+	while ((number = wal_withdraw(old)) != 0)
+		wal_forget(old, number);
+	for (size_t i = 0; i < listed; i++)
+		(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number); /* or gone already */
+}
+
 /*
  * After a failed sync nobody knows what the log holds, but the memtables hold all
  * that was acknowledged: write them to tables, which makes it durable, and begin
@@ -276,8 +288,8 @@ static shale_status fresh_log(shale_db *db)
 		rc = install_new_manifest(db);
 		if (rc < 0)
 			db->log_count = listed;
-		for (size_t i = 0; i < listed && rc >= 0; i++)
-			(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number);
+		if (rc >= 0)
+			drop_log(db, old, listed);
 	}
 	if (rc >= 0) {
 		mutex_lock(&db->commit_mu);

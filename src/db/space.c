@@ -122,14 +122,6 @@ static struct room room_of(const shale_db *db)
 	return r;
 }
 
-/* On the disk and below space_max. */
-static uint64_t left_of(const shale_db *db, const struct room *r)
-{
-	uint64_t max = db->options.space_max;
-
-	return max != 0 ? least(r->free, minus(max, r->used)) : r->free;
-}
-
 static bool is_over_max(const shale_db *db, const struct room *r, uint64_t reserve)
 {
 	uint64_t max = db->options.space_max;
@@ -161,10 +153,13 @@ static bool is_low(const shale_db *db, const struct room *r)
 	       is_off_disk(r, LOW_RESERVES * r->reserve_disk);
 }
 
-/* So much that what lies there for later does not matter, before it is there and after. */
+/* Far from short, before what lies there for later is there and after. */
 static bool is_ample(const shale_db *db, const struct room *r)
 {
-	return minus(left_of(db, r), r->promised) / AMPLE_MEMTABLES > db->options.memtable_bytes;
+	uint64_t later = AMPLE_MEMTABLES * db->options.memtable_bytes;
+
+	return !is_over_max(db, r, kept_of(db, r->reserve_max, false) + later) &&
+	       !is_off_disk(r, kept_of(db, r->reserve_disk, false) + later);
 }
 
 void space_look(shale_db *db)
@@ -187,6 +182,14 @@ void space_written(shale_db *db)
 	space_look(db);
 	if (env_now_ns(db->env) - at >= POLL_NS)
 		scheduler_kick(db->scheduler);
+}
+
+/* On the disk and below space_max. */
+static uint64_t left_of(const shale_db *db, const struct room *r)
+{
+	uint64_t max = db->options.space_max;
+
+	return max != 0 ? least(r->free, minus(max, r->used)) : r->free;
 }
 
 uint64_t space_room(const shale_db *db)

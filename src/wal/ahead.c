@@ -15,6 +15,9 @@
  * Files that were released are kept as spares, to be recycled; those of a mapped log as long
  * as it moves.
  *
+ * Where others sync it (an interval, flushes of several families) the device is waited for
+ * sooner: to load a segment the mappings of complete ones are given back, which a sync keeps.
+ *
  * Segments become active in the order of their numbers. One that is too small for the
  * record at hand is therefore passed over for good, and only kept to be released.
  */
@@ -26,7 +29,7 @@ enum {
 	MAPPED_MOST = 4, /* with the one in use and the one before it */
 };
 
-#define TRIM_NS UINT64_C(3000000000)
+#define TRIM_NS UINT64_C(1000000000)
 
 /* Capacity in which a record of `size` bytes fits behind the LINK, before an END. */
 static bool segment_fits(uint64_t capacity, uint64_t size)
@@ -61,19 +64,25 @@ static void unlist(struct wal *w, struct wal_segment **at)
 				  memory_order_relaxed);
 }
 
+/* It will not be used: it lies there until what is below a later number is released. */
+static void skip(struct wal *w, struct wal_segment **at)
+{
+	struct wal_segment *s = *at;
+
+	unlist(w, at);
+	s->link = w->skipped;
+	w->skipped = s;
+	atomic_fetch_add_explicit(&w->skipped_count, 1, memory_order_relaxed);
+}
+
 struct wal_segment *ahead_take(struct wal *w, uint64_t size)
 {
 	struct wal_segment *s = first_fitting(w, size);
 
 	if (s == NULL || is_held(w, s) || s->image == NULL)
 		return NULL;
-	while (w->prepared != s) {
-		struct wal_segment *small = w->prepared;
-
-		unlist(w, &w->prepared);
-		small->link = w->skipped;
-		w->skipped = small;
-	}
+	while (w->prepared != s)
+		skip(w, &w->prepared);
 	unlist(w, &w->prepared);
 	return s;
 }
@@ -108,9 +117,11 @@ static bool wants_ready(const struct wal *w)
 static bool wants_known(const struct wal *w)
 {
 	uint32_t known = atomic_load_explicit(&w->known_count, memory_order_relaxed);
+	uint32_t skipped = atomic_load_explicit(&w->skipped_count, memory_order_relaxed);
 	uint32_t used = atomic_load_explicit(&w->used_count, memory_order_relaxed);
 
-	return w->config.sink == WAL_MAPPED && known < w->config.ahead &&
+	/* Large records that pass over all that is known do not have it made again each time. */
+	return w->config.sink == WAL_MAPPED && known + skipped < w->config.ahead &&
 	       (known + 1) * KNOWN_OF_USED <= used;
 }
 
@@ -167,10 +178,10 @@ static shale_status load(struct wal *w, struct wal_segment *s)
 	return segment_load(w, s);
 }
 
-/* load_mu is held. */
+/* load_mu is held. One that cannot be loaded is not tried again. */
 static shale_status load_next(struct wal *w, uint64_t payload)
 {
-	struct wal_segment *s;
+	struct wal_segment *s, **at;
 	shale_status rc;
 
 	mutex_lock(&w->mu);
@@ -191,6 +202,10 @@ static shale_status load_next(struct wal *w, uint64_t payload)
 	if (rc >= 0) {
 		atomic_fetch_sub_explicit(&w->known_count, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&w->ready_count, 1, memory_order_relaxed);
+	} else {
+		for (at = &w->prepared; *at != s; at = &(*at)->link)
+			;
+		skip(w, at);
 	}
 	mutex_unlock(&w->mu);
 	return rc;
@@ -212,6 +227,7 @@ shale_status wal_load(struct wal *w, uint64_t payload)
 shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t min_payload)
 {
 	uint32_t ready = atomic_load_explicit(&w->ready_count, memory_order_relaxed);
+	uint32_t known = atomic_load_explicit(&w->known_count, memory_order_relaxed);
 	uint64_t capacity = w->config.segment_bytes, size;
 	struct wal_segment *s;
 	shale_status rc;
@@ -229,9 +245,10 @@ shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 		return rc;
 	/*
 	 * Mapped only behind the header: the pages are made present for writing, and where a
-	 * durable write is a sync it would write all of them and make each fault again.
+	 * durable write is a sync it would write all of them and make each fault again. Those
+	 * that are known already become ready before it.
 	 */
-	if (min_payload != 0 || ready < READY_AHEAD)
+	if (min_payload != 0 || (ready < READY_AHEAD && known == 0))
 		rc = load(w, s);
 	if (rc != SHALE_OK) {
 		segment_discard(w, s);
@@ -266,20 +283,34 @@ void wal_admit(struct wal *w, bool known)
 
 uint64_t wal_withdraw(struct wal *w)
 {
-	struct wal_segment **at, **last = NULL, *s = NULL;
+	struct wal_segment **at, **last = NULL;
 	uint64_t number = 0;
 
 	mutex_lock(&w->mu);
 	for (at = &w->prepared; *at != NULL; at = &(*at)->link)
-		last = at;
-	if (last != NULL && (*last)->image == NULL && !is_held(w, *last)) {
-		s = *last;
-		unlist(w, last);
+		if (*at != w->loading && (*at)->image == NULL)
+			last = at;
+	if (last != NULL) {
+		number = (*last)->number;
+		skip(w, last);
 	}
 	mutex_unlock(&w->mu);
-	if (s != NULL) {
-		number = s->number;
-		segment_free(w, s);
-	}
 	return number;
+}
+
+void wal_forget(struct wal *w, uint64_t number)
+{
+	struct wal_segment **at, *s = NULL;
+
+	mutex_lock(&w->mu);
+	for (at = &w->skipped; *at != NULL && (*at)->number != number; at = &(*at)->link)
+		;
+	if (*at != NULL) {
+		s = *at;
+		*at = s->link;
+		atomic_fetch_sub_explicit(&w->skipped_count, 1, memory_order_relaxed);
+	}
+	mutex_unlock(&w->mu);
+	if (s != NULL)
+		segment_discard(w, s);
 }

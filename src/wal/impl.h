@@ -70,12 +70,13 @@ struct wal {
 	_Atomic uint64_t sealed_bytes; /* of ended segments that are not released */
 	_Atomic uint32_t ready_count;  /* prepared segments with an image */
 	_Atomic uint32_t known_count;  /* and without */
+	_Atomic uint32_t skipped_count;
 	_Atomic uint32_t spare_count;
 	_Atomic uint32_t mapped_count; /* images of a mapped log */
 	_Atomic uint32_t used_count;   /* segments that ever were active */
 	_Atomic uint64_t rotated_ns;   /* when the last became so */
 
-	struct mutex load_mu; /* rank WAL_LOAD; one image is made at a time */
+	struct mutex load_mu; /* rank WAL_LOAD; one that is known is loaded at a time */
 	struct mutex sync_mu; /* rank WAL_SYNC */
 	bool leading;
 	uint64_t round;       /* of the group that forms */
@@ -95,7 +96,7 @@ struct wal {
 	struct wal_segment *pending;  /* made, not admitted */
 	struct wal_segment *prepared; /* admitted, in order of their numbers */
 	struct wal_segment *loading;  /* of these; its image is being made */
-	struct wal_segment *skipped;  /* prepared, but passed over for a larger one */
+	struct wal_segment *skipped;  /* prepared, but never to be used */
 	uint64_t *spares;             /* numbers of closed logs for reuse */
 	uint8_t *idle_image;          /* of a standard segment, for the next one */
 	shale_error poison_error;

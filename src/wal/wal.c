@@ -344,6 +344,7 @@ static struct wal_segment *skipped_take(struct wal *w, uint64_t number)
 		*at = s->link;
 		s->link = out;
 		out = s;
+		atomic_fetch_sub_explicit(&w->skipped_count, 1, memory_order_relaxed);
 	}
 	return out;
 }

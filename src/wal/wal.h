@@ -40,7 +40,7 @@ struct wal_config {
 	uint64_t store_id;
 	uint64_t first_lsn;   /* LSN of byte 0 of the first segment: end_lsn of the replay */
 	unsigned recycle_max; /* closed segments kept for reuse */
-	unsigned ahead;       /* MAPPED: segments kept that the manifest knows, but not in memory */
+	unsigned ahead;       /* MAPPED: segments kept that are known, but not in memory */
 };
 
 struct wal;
@@ -80,10 +80,12 @@ void wal_admit(struct wal *w, bool known);
  */
 shale_status wal_load(struct wal *w, uint64_t payload);
 /*
- * Take back the last admitted segment, if it has no memory yet. Its number, or 0; the
- * object stays, for the caller to delete when the manifest has forgotten it.
+ * Take back the last admitted segment that has no memory: it will not be used. Its number, or
+ * 0. When the manifest has forgotten it, wal_forget() deletes it; else it goes with what is
+ * released.
  */
 uint64_t wal_withdraw(struct wal *w);
+void wal_forget(struct wal *w, uint64_t number);
 /* Whether an admitted segment waits, with its memory, that holds a payload of this size. Any. */
 bool wal_has_ready(struct wal *w, uint64_t payload);
 /*

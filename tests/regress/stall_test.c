@@ -139,12 +139,45 @@ static void what_lies_ahead_gives_way_on_a_full_disk(void **state)
 		run_sim(seed, disk_is_full);
 }
 
+/* A resume waits for flushes, and those threads look after the room first. */
+static void resume_without_room(void *arg)
+{
+	struct sim *sim = arg;
+	struct sim_fs *fs = sim_get_fs(sim);
+	shale_db *db = busy_store(sim);
+	static const uint8_t zeros[1000];
+	shale_status rc = SHALE_OK;
+
+	sim_fs_set_capacity(fs, files_of(sim).bytes + 4096);
+	for (unsigned i = 0; i < 400 && rc == SHALE_OK; i++)
+		rc = shale_put(db, NULL, shale_str("more"), slice_from(zeros, sizeof(zeros)));
+	for (unsigned i = 0; i < 20; i++) {
+		rc = shale_delete(db, NULL, shale_str("more"));
+		need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
+		rc = shale_resume(db);
+		need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
+	}
+	sim_fs_set_capacity(fs, UINT64_MAX);
+	env_sleep_ns(sim_env(sim), 5000000000);
+	need_ok(shale_resume(db));
+	put(db, NULL, BEFORE, 1000);
+	need_ok(shale_close(db));
+}
+
+static void a_resume_without_room_waits_for_nobody_who_waits_for_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++)
+		run_sim(seed, resume_without_room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_memtable_with_nothing_to_flush_delays_nobody),
 		cmocka_unit_test(writers_do_not_notice_that_the_device_stands_still),
 		cmocka_unit_test(what_lies_ahead_gives_way_on_a_full_disk),
+		cmocka_unit_test(a_resume_without_room_waits_for_nobody_who_waits_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

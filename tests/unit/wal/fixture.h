@@ -118,6 +118,16 @@ static inline shale_status log_prepare(struct log *l, uint64_t payload)
 	return SHALE_OK;
 }
 
+/* What the manifest does before wal_forget(). */
+static inline void log_forget(struct log *l, uint64_t number)
+{
+	size_t i = 0;
+
+	while (l->live[i].number != number)
+		i++;
+	memmove(l->live + i, l->live + i + 1, (--l->live_count - i) * sizeof(l->live[0]));
+}
+
 /* ---- records ---- */
 
 enum { PAYLOAD_MAX = 600 };
