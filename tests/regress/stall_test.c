@@ -52,7 +52,7 @@ static struct files files_of(struct sim *sim)
 	return f;
 }
 
-static const unsigned BEFORE = 8000;
+static const unsigned BEFORE = 5000;
 
 /* Segments of 128 KiB, of which a memtable takes four. */
 static shale_db *busy_store(struct sim *sim)
@@ -99,7 +99,7 @@ static void device_stands_still(void *arg)
 static void writers_do_not_notice_that_the_device_stands_still(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 10; seed++)
+	for (uint64_t seed = 1; seed <= 5; seed++)
 		run_sim(seed, device_stands_still);
 }
 
@@ -135,7 +135,7 @@ static void disk_is_full(void *arg)
 static void what_lies_ahead_gives_way_on_a_full_disk(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 10; seed++)
+	for (uint64_t seed = 1; seed <= 5; seed++)
 		run_sim(seed, disk_is_full);
 }
 
@@ -167,7 +167,7 @@ static void resume_without_room(void *arg)
 static void a_resume_without_room_waits_for_nobody_who_waits_for_it(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= 8; seed++)
 		run_sim(seed, resume_without_room);
 }
 
