@@ -45,22 +45,41 @@ shale_status logs_reserve(shale_db *db)
 	return SHALE_OK;
 }
 
-static shale_status note_log(shale_db *db, uint64_t number)
+/* An edit of one field. install_mu is held. */
+static shale_status install_field(shale_db *db, const struct edit_field *f)
 {
-	struct edit_field add = { .tag = EDIT_LOG_ADD, .number = number };
 	struct buf payload;
 	shale_status rc;
 
 	buf_init(&payload, db->env);
-	edit_field_encode(&payload, &add);
+	edit_field_encode(&payload, f);
+	rc = install_edit(db, &payload);
+	buf_fini(&payload);
+	return rc;
+}
+
+/* Where a log is in the list; its length if it is not there. install_mu is held. */
+static size_t log_at(const shale_db *db, uint64_t number)
+{
+	size_t i = 0;
+
+	while (i < db->log_count && db->logs[i].number != number)
+		i++;
+	return i;
+}
+
+static shale_status note_log(shale_db *db, uint64_t number)
+{
+	struct edit_field add = { .tag = EDIT_LOG_ADD, .number = number };
+	shale_status rc;
+
 	mutex_lock(&db->install_mu);
 	rc = logs_reserve(db);
 	if (rc >= 0)
-		rc = install_edit(db, &payload);
+		rc = install_field(db, &add);
 	if (rc >= 0)
 		db->logs[db->log_count++] = (struct live_log){ .number = number };
 	mutex_unlock(&db->install_mu);
-	buf_fini(&payload);
 	return rc;
 }
 
@@ -106,23 +125,17 @@ shale_status log_prepare(shale_db *db, uint64_t payload)
 static shale_status forget_log(shale_db *db, uint64_t number)
 {
 	struct edit_field remove = { .tag = EDIT_LOG_REMOVE, .number = number };
-	struct buf payload;
 	shale_status rc;
-	size_t i = 0;
+	size_t i;
 
-	buf_init(&payload, db->env);
-	edit_field_encode(&payload, &remove);
 	mutex_lock(&db->install_mu);
-	rc = install_edit(db, &payload);
-	while (i < db->log_count && db->logs[i].number != number)
-		i++;
+	rc = install_field(db, &remove);
+	i = log_at(db, number);
 	if (rc >= 0 && i < db->log_count) {
-		memmove(db->logs + i, db->logs + i + 1,
-			(db->log_count - i - 1) * sizeof(db->logs[0]));
 		db->log_count--;
+		memmove(db->logs + i, db->logs + i + 1, (db->log_count - i) * sizeof(db->logs[0]));
 	}
 	mutex_unlock(&db->install_mu);
-	buf_fini(&payload);
 	return rc;
 }
 
@@ -149,26 +162,19 @@ static shale_status note_seal(shale_db *db, const struct wal_sealed *s)
 	struct edit_field seal = {
 		.tag = EDIT_LOG_SEAL, .number = s->number, .length = s->length, .seq = s->last_seq
 	};
-	struct live_log *log = NULL;
-	struct buf payload;
 	shale_status rc = SHALE_OK;
+	size_t i;
 
-	buf_init(&payload, db->env);
 	mutex_lock(&db->install_mu);
-	for (size_t i = 0; i < db->log_count; i++)
-		if (db->logs[i].number == s->number)
-			log = &db->logs[i];
-	if (log != NULL && !log->sealed) {
-		edit_field_encode(&payload, &seal);
-		rc = install_edit(db, &payload);
-	}
-	if (log != NULL && rc >= 0)
-		*log = (struct live_log){ .number = s->number,
-					  .length = s->length,
-					  .last_seq = s->last_seq,
-					  .sealed = true };
+	i = log_at(db, s->number);
+	if (i < db->log_count && !db->logs[i].sealed)
+		rc = install_field(db, &seal);
+	if (i < db->log_count && rc >= 0)
+		db->logs[i] = (struct live_log){ .number = s->number,
+						 .length = s->length,
+						 .last_seq = s->last_seq,
+						 .sealed = true };
 	mutex_unlock(&db->install_mu);
-	buf_fini(&payload);
 	return rc;
 }
 

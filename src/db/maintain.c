@@ -286,10 +286,10 @@ static shale_status fresh_log(shale_db *db)
 		/* All the old segments are needless now; a manifest without them says so. */
 		db->log_count = 0;
 		rc = install_new_manifest(db);
-		if (rc < 0)
-			db->log_count = listed;
 		if (rc >= 0)
 			drop_log(db, old, listed);
+		else
+			db->log_count = listed;
 	}
 	if (rc >= 0) {
 		mutex_lock(&db->commit_mu);

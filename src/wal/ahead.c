@@ -54,14 +54,27 @@ static bool is_held(const struct wal *w, const struct wal_segment *s)
 	return w->loading != NULL && w->loading->number <= s->number;
 }
 
+/* The first that fits, if it is ready and nothing up to it is held. */
+static struct wal_segment *ready_fitting(const struct wal *w, uint64_t size)
+{
+	struct wal_segment *s = first_fitting(w, size);
+
+	return s != NULL && !is_held(w, s) && s->image != NULL ? s : NULL;
+}
+
+/* Where a prepared segment is counted. */
+static _Atomic uint32_t *count_of(struct wal *w, const struct wal_segment *s)
+{
+	return s->image != NULL ? &w->ready_count : &w->known_count;
+}
+
 static void unlist(struct wal *w, struct wal_segment **at)
 {
 	struct wal_segment *s = *at;
 
 	*at = s->link;
 	s->link = NULL;
-	atomic_fetch_sub_explicit(s->image != NULL ? &w->ready_count : &w->known_count, 1,
-				  memory_order_relaxed);
+	atomic_fetch_sub_explicit(count_of(w, s), 1, memory_order_relaxed);
 }
 
 /* It will not be used: it lies there until what is below a later number is released. */
@@ -77,9 +90,9 @@ static void skip(struct wal *w, struct wal_segment **at)
 
 struct wal_segment *ahead_take(struct wal *w, uint64_t size)
 {
-	struct wal_segment *s = first_fitting(w, size);
+	struct wal_segment *s = ready_fitting(w, size);
 
-	if (s == NULL || is_held(w, s) || s->image == NULL)
+	if (s == NULL)
 		return NULL;
 	while (w->prepared != s)
 		skip(w, &w->prepared);
@@ -89,12 +102,10 @@ struct wal_segment *ahead_take(struct wal *w, uint64_t size)
 
 bool wal_has_ready(struct wal *w, uint64_t payload)
 {
-	struct wal_segment *s;
 	bool ready;
 
 	mutex_lock(&w->mu);
-	s = first_fitting(w, record_size(payload));
-	ready = s != NULL && !is_held(w, s) && s->image != NULL;
+	ready = ready_fitting(w, record_size(payload)) != NULL;
 	mutex_unlock(&w->mu);
 	return ready;
 }
@@ -273,8 +284,7 @@ void wal_admit(struct wal *w, bool known)
 		DEBUG_ASSERT((*at)->number < s->number);
 	if (known) {
 		*at = s;
-		atomic_fetch_add_explicit(s->image != NULL ? &w->ready_count : &w->known_count, 1,
-					  memory_order_relaxed);
+		atomic_fetch_add_explicit(count_of(w, s), 1, memory_order_relaxed);
 	}
 	mutex_unlock(&w->mu);
 	if (!known)

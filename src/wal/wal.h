@@ -75,8 +75,8 @@ shale_status wal_prepare(struct wal *w, uint64_t number, uint64_t edit, uint64_t
 void wal_admit(struct wal *w, bool known);
 /*
  * Have an admitted segment with its memory: one that holds the payload, or, with payload 0,
- * one more if one should be ready now. Waits for the device only behind somebody's sync. SHALE_END: all have theirs, one
- * has to be prepared. Any.
+ * one more if one should be ready now. Waits for the device only behind somebody's sync.
+ * SHALE_END: all have theirs, one has to be prepared. Any.
  */
 shale_status wal_load(struct wal *w, uint64_t payload);
 /*
@@ -135,7 +135,7 @@ void wal_release(struct wal *w, uint64_t number);
 
 /* Delete the logs kept for reuse: their room is wanted. Any. */
 void wal_drop_spares(struct wal *w);
-/* The same where the log has not moved for some seconds; else *wait_ns is that long at most. */
+/* The same where the log has not moved for a second; else *wait_ns is that long at most. */
 void wal_trim(struct wal *w, uint64_t *wait_ns);
 
 /* Bytes in segments that are not released. Any. */

@@ -103,6 +103,20 @@ static void writers_do_not_notice_that_the_device_stands_still(void **state)
 		run_sim(seed, device_stands_still);
 }
 
+/* Whether there was room; any other failure is none that should be. */
+static bool fits(shale_status rc)
+{
+	need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
+	return rc == SHALE_OK;
+}
+
+static bool put_more(shale_db *db)
+{
+	static const uint8_t zeros[1000];
+
+	return fits(shale_put(db, NULL, shale_str("more"), slice_from(zeros, sizeof(zeros))));
+}
+
 static void disk_is_full(void *arg)
 {
 	struct sim *sim = arg;
@@ -110,14 +124,11 @@ static void disk_is_full(void *arg)
 	shale_db *db = busy_store(sim);
 	shale_options o = small_options(sim);
 	struct files before = files_of(sim), now;
-	static const uint8_t zeros[1000];
 
 	sim_fs_set_capacity(fs, before.bytes + 4096);
 	/* Some of these are refused: the store comes to see it. */
 	for (unsigned i = 0; i < 200; i++) {
-		shale_status rc = shale_put(db, NULL, shale_str("more"), slice_from(zeros, 1000));
-
-		need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
+		(void)put_more(db);
 		env_sleep_ns(sim_env(sim), 50000000);
 	}
 	now = files_of(sim);
@@ -145,17 +156,13 @@ static void resume_without_room(void *arg)
 	struct sim *sim = arg;
 	struct sim_fs *fs = sim_get_fs(sim);
 	shale_db *db = busy_store(sim);
-	static const uint8_t zeros[1000];
-	shale_status rc = SHALE_OK;
 
 	sim_fs_set_capacity(fs, files_of(sim).bytes + 4096);
-	for (unsigned i = 0; i < 400 && rc == SHALE_OK; i++)
-		rc = shale_put(db, NULL, shale_str("more"), slice_from(zeros, sizeof(zeros)));
+	for (unsigned i = 0; i < 400 && put_more(db); i++)
+		;
 	for (unsigned i = 0; i < 20; i++) {
-		rc = shale_delete(db, NULL, shale_str("more"));
-		need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
-		rc = shale_resume(db);
-		need(rc == SHALE_OK || rc == SHALE_NO_SPACE);
+		(void)fits(shale_delete(db, NULL, shale_str("more")));
+		(void)fits(shale_resume(db));
 	}
 	sim_fs_set_capacity(fs, UINT64_MAX);
 	env_sleep_ns(sim_env(sim), 5000000000);
@@ -171,6 +178,33 @@ static void a_resume_without_room_waits_for_nobody_who_waits_for_it(void **state
 		run_sim(seed, resume_without_room);
 }
 
+static void log_is_replaced(void *arg)
+{
+	struct sim *sim = arg;
+	struct sim_fault fault = { .op = SIM_SYNC, .name_ends = ".log", .nth = 1, .err = EIO };
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_db *db = busy_store(sim);
+
+	put(db, NULL, BEFORE, 1000);
+	sim_fs_fault(sim_get_fs(sim), &fault);
+	w.durability = SHALE_DURABLE;
+	need_status(shale_put(db, &w, shale_str("more"), shale_str("")), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_resume(db));
+	/* Of the old log nothing is left. */
+	need(files_of(sim).logs <= 3);
+	put(db, NULL, BEFORE + 1, 1000);
+	need_ok(has(db, NULL, BEFORE));
+	need_ok(shale_close(db));
+}
+
+static void a_log_that_is_replaced_leaves_no_files(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, log_is_replaced);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +212,7 @@ int main(void)
 		cmocka_unit_test(writers_do_not_notice_that_the_device_stands_still),
 		cmocka_unit_test(what_lies_ahead_gives_way_on_a_full_disk),
 		cmocka_unit_test(a_resume_without_room_waits_for_nobody_who_waits_for_it),
+		cmocka_unit_test(a_log_that_is_replaced_leaves_no_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
