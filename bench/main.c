@@ -250,12 +250,14 @@ static void print_figures(const struct plan *p, const char *step, double rate,
 
 	printf("{\"step\": \"%s\", \"threads\": %u, \"ops\": %llu, \"entries\": %llu, "
 	       "\"seconds\": %.6f, \"cpu_s\": %.6f, \"device_read\": %llu, "
-	       "\"device_written\": %llu, \"user_written\": %llu, \"live_bytes\": %llu, "
+	       "\"device_reads\": %llu, \"device_written\": %llu, \"user_written\": %llu, "
+	       "\"live_bytes\": %llu, "
 	       "\"disk_bytes\": %llu, \"peak_bytes\": %llu, \"flushes\": %llu, "
 	       "\"switches\": %llu, \"cut\": %s",
 	       step, p->s.sizes.threads, (unsigned long long)f->ops, (unsigned long long)f->entries,
 	       (double)m->ns / 1e9, m->cpu_seconds, (unsigned long long)m->read,
-	       (unsigned long long)m->written, (unsigned long long)f->user_bytes,
+	       (unsigned long long)m->reads, (unsigned long long)m->written,
+	       (unsigned long long)f->user_bytes,
 	       (unsigned long long)(p->entries * (KEY_SIZE + p->s.value_size)),
 	       (unsigned long long)directory_bytes(p->o.dir), (unsigned long long)peak,
 	       (unsigned long long)m->flushes, (unsigned long long)m->switches,

@@ -70,15 +70,17 @@ void meter_sync(void)
 		die("cannot sync the file system");
 }
 
-static uint64_t device_written(void)
+/* What the device was asked: reads that it has done, and bytes written to it. */
+static void device_read(uint64_t *reads, uint64_t *written)
 {
 	FILE *f = fopen(device_file, "r");
-	unsigned long long sectors;
-	int found = f != NULL ? fscanf(f, "%*u %*u %*u %*u %*u %*u %llu", &sectors) : 0;
+	unsigned long long done, sectors;
+	int found = f != NULL ? fscanf(f, "%llu %*u %*u %*u %*u %*u %llu", &done, &sectors) : 0;
 
 	if (f != NULL)
 		fclose(f);
-	return found == 1 ? 512 * sectors : proc_value("/proc/self/io", "write_bytes:");
+	*reads = found == 2 ? done : 0;
+	*written = found == 2 ? 512 * sectors : proc_value("/proc/self/io", "write_bytes:");
 }
 
 static void peak_reset(void)
@@ -94,14 +96,17 @@ static void peak_reset(void)
 static struct meter meter_read(void)
 {
 	struct rusage u;
+	uint64_t reads, written;
 
 	getrusage(RUSAGE_SELF, &u);
+	device_read(&reads, &written);
 	return (struct meter){
 		.ns = now_ns(),
 		.cpu_seconds = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 			       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
 		.read = proc_value("/proc/self/io", "read_bytes:"),
-		.written = device_written(),
+		.written = written,
+		.reads = reads,
 		.flushes = meter_flushes(),
 		.switches = (uint64_t)(u.ru_nvcsw + u.ru_nivcsw),
 		.peak = proc_value("/proc/self/status", "VmHWM:") << 10,
@@ -122,6 +127,7 @@ struct meter meter_stop(const struct meter *start)
 	m.cpu_seconds -= start->cpu_seconds;
 	m.read -= start->read;
 	m.written -= start->written;
+	m.reads -= start->reads;
 	m.flushes -= start->flushes;
 	m.switches -= start->switches;
 	return m;

@@ -30,7 +30,7 @@ uint64_t meter_resident(void);
 uint64_t meter_flushes(void);
 
 /*
- * Of which file system `written` counts, by a file or folder in it. What the kernel
+ * Of which file system `written` and `reads` count, by a file or folder in it. What the kernel
  * tells of a process is what became dirty, by whole folios: with a log that is flushed
  * entry by entry that can be a hundred times what the device is sent. So the device is
  * asked, with all that others write there meanwhile; only where the file system is not
@@ -44,6 +44,7 @@ struct meter {
 	uint64_t ns;
 	double cpu_seconds;     /* of all threads, those in the background included */
 	uint64_t read, written; /* bytes from the device, for this process, and to it */
+	uint64_t reads;         /* that the device did for all; 0 where it cannot be asked */
 	uint64_t flushes;       /* calls of fsync and the like */
 	uint64_t switches;      /* of context, asked for or not */
 	uint64_t peak;          /* memory: most since meter_start() */

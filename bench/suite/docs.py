@@ -204,6 +204,7 @@ def run_block(res):
 			("Speed to the end of settling, operations a second", results.SETTLED, written),
 			("Bytes to the device, until all is settled", results.WRITTEN, written),
 			("Write amplification, until all is settled", results.WRITE_AMP, written),
+			("Reads of the device, an operation", results.READS, steps),
 			("Space amplification, when all is settled", results.SPACE_AMP, written),
 			("Peak memory", results.PEAK, steps)):
 		rows = measure_table(res, keys, measure)

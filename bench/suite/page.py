@@ -108,8 +108,8 @@ COLUMNS = [("settled", "ops/s", results.SETTLED), ("p50", "", results.P50), ("p9
 	   ("max", "", results.MAX), ("gap", "longest", results.GAP),
 	   ("processor", "an operation", results.CPU), ("written", "settled", results.WRITTEN),
 	   ("write amp.", "settled", results.WRITE_AMP),
-	   ("read amp.", "", results.READ_AMP), ("space amp.", "settled", results.SPACE_AMP),
-	   ("peak memory", "", results.PEAK)]
+	   ("read amp.", "", results.READ_AMP), ("device reads", "an operation", results.READS),
+	   ("space amp.", "settled", results.SPACE_AMP), ("peak memory", "", results.PEAK)]
 
 
 def all_figures(res, keys):

@@ -180,6 +180,15 @@ def read_amp(r, rest=None):
 	return r["device_read"] / asked
 
 
+def device_reads(r, rest=None):
+	"""What the device had to read for a get or seek; a scan has no such number. Where hardly
+	any did, it was for something else."""
+	if r["user_written"] or r["step"].startswith("scan") or not work(r):
+		return None
+	reads = r.get("device_reads", 0) / work(r)
+	return reads if reads >= 0.01 else None
+
+
 def space_amp(r, rest=None):
 	"""Bytes on the disk, when all is settled, over those of the entries."""
 	if r["step"] != "settle":
@@ -267,6 +276,7 @@ SETTLED = Measure("speed to the end of settling", settled_rate, True, short)
 WRITTEN = Measure("bytes to the device", written, False, size)
 WRITE_AMP = Measure("write amplification", write_amp, False, times)
 READ_AMP = Measure("read amplification", read_amp, False, times)
+READS = Measure("reads of the device", device_reads, False, times)
 SPACE_AMP = Measure("space amplification", space_amp, False, times)
 PEAK = Measure("peak memory", peak, False, mebibytes)
 

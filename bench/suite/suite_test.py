@@ -125,6 +125,15 @@ class Figures(unittest.TestCase):
 		self.assertEqual(results.read_amp(gets), 1)
 		self.assertEqual(results.read_amp({**gets, "step": "readwhilewriting@70"}), 1)
 
+	def test_reads_of_the_device_are_counted_for_what_asks_for_single_entries(self):
+		r = step("readrandom", "shale", 0, 1, user_written=0, device_reads=1020)
+		self.assertAlmostEqual(results.device_reads(r), 1.02)
+		self.assertIsNone(results.device_reads({**r, "device_reads": 9}))
+		self.assertIsNone(results.device_reads({**r, "user_written": 1}))
+		self.assertIsNone(results.device_reads({**r, "step": "scanback"}))
+		del r["device_reads"] # of an older file
+		self.assertIsNone(results.device_reads(r))
+
 	def test_merges_beside_are_no_entries_that_were_asked_for(self):
 		r = step("putwhilemerging", "shale", 0, 1, side_ops=3, user_written=116000,
 			 device_read=5 << 20)

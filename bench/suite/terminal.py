@@ -12,6 +12,7 @@ COLUMNS = [("p50", results.P50), ("p99", results.P99), ("p99.9", results.P999),
 	   ("max", results.MAX), ("gap", results.GAP), ("cpu/op", results.CPU),
 	   ("settled", results.SETTLED), ("written", results.WRITTEN),
 	   ("W amp", results.WRITE_AMP), ("R amp", results.READ_AMP),
+	   ("reads/op", results.READS),
 	   ("S amp", results.SPACE_AMP), ("peak", results.PEAK)]
 
 

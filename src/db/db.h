@@ -1,7 +1,7 @@
 /*
  * The engine: how the parts make a database. Files in the order of a write's life:
  *
- *   open.c recover.c replay.c   from a directory to a handle, and back
+ *   open.c create.c recover.c replay.c orphans.c   from a directory to a handle
  *   commit.c publish.c  the ordered step, the log, the memtables, visibility
  *   seal.c log.c        full memtables and log segments are set aside
  *   flush.c merge*.c    background work: memtables to tables, tables to tables (merge.h)
@@ -10,8 +10,9 @@
  *   stall.c pace.c      writers wait when background work falls behind; merges for writers
  *   space.c garbage.c   room on the disk; files that nothing refers to
  *   read.c iterate.c    gets and scans over a view
- *   snapshot.c holders.c family.c maintain.c figures.c   the rest of the interface
+ *   snapshot.c holders.c family.c maintain.c resume.c figures.c   the rest of the interface
  *   history.c           what the background did, and who had to wait for it
+ *   close.c             the end
  *
  * A view is what a reader pins: the memtables and the version of one family. It
  * never changes; a seal or an install puts a new one in its place and the old
@@ -319,6 +320,12 @@ shale_status key_check(shale_slice key);
 shale_status value_check(shale_slice value);
 
 uint64_t db_new_number(shale_db *db);
+
+/* The end of a handle (close.c), also of one that was not opened all the way. */
+void db_end_threads(shale_db *db);
+/* Free everything; background work has ended. */
+void db_release(shale_db *db);
+
 /* How the budget is divided (memory.c). */
 void memory_init(shale_db *db);
 uint64_t memory_cache_most(const shale_db *db); /* the cache's largest share ever */
@@ -438,6 +445,10 @@ shale_status log_encode_removals(shale_db *db, const struct mem *done, struct bu
 /* Those removals are durable: forget the segments and recycle them. Under install_mu. */
 void log_apply_removals(shale_db *db, uint64_t below);
 shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out);
+/* Room for one more in db->logs; under install_mu, as is the next. */
+shale_status logs_reserve(shale_db *db);
+/* Where a log is in that list; its length if it is not there. */
+size_t logs_find(const shale_db *db, uint64_t number);
 
 /* ---- back-pressure ---- */
 

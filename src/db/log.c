@@ -3,7 +3,7 @@
  * before they are used, noted there when they are closed, and removed from it when no
  * memtable needs them.
  */
-#include "db/recover.h"
+#include "db/db.h"
 
 enum { RECYCLE_LEAST = 4, AHEAD_MOST = 16 };
 
@@ -58,8 +58,7 @@ static shale_status install_field(shale_db *db, const struct edit_field *f)
 	return rc;
 }
 
-/* Where a log is in the list; its length if it is not there. install_mu is held. */
-static size_t log_at(const shale_db *db, uint64_t number)
+size_t logs_find(const shale_db *db, uint64_t number)
 {
 	size_t i = 0;
 
@@ -130,7 +129,7 @@ static shale_status forget_log(shale_db *db, uint64_t number)
 
 	mutex_lock(&db->install_mu);
 	rc = install_field(db, &remove);
-	i = log_at(db, number);
+	i = logs_find(db, number);
 	if (rc >= 0 && i < db->log_count) {
 		db->log_count--;
 		memmove(db->logs + i, db->logs + i + 1, (db->log_count - i) * sizeof(db->logs[0]));
@@ -166,7 +165,7 @@ static shale_status note_seal(shale_db *db, const struct wal_sealed *s)
 	size_t i;
 
 	mutex_lock(&db->install_mu);
-	i = log_at(db, s->number);
+	i = logs_find(db, s->number);
 	if (i < db->log_count && !db->logs[i].sealed)
 		rc = install_field(db, &seal);
 	if (i < db->log_count && rc >= 0)

@@ -9,8 +9,6 @@
  */
 #include "db/recover.h"
 
-#include "base/sort.h"
-
 /* A family under recovery. */
 struct draft {
 	shale_cf *cf;
@@ -124,38 +122,31 @@ static shale_status add_table(struct recovery *r, struct draft *d, const struct 
 	return rc;
 }
 
-static struct live_log *find_log(shale_db *db, uint64_t number)
-{
-	for (size_t i = 0; i < db->log_count; i++)
-		if (db->logs[i].number == number)
-			return &db->logs[i];
-	return NULL;
-}
-
 static shale_status apply_log(struct recovery *r, const struct edit_field *f)
 {
 	shale_db *db = r->db;
-	struct live_log *log = find_log(db, f->number);
+	size_t at = logs_find(db, f->number);
+	bool known = at < db->log_count;
 	shale_status rc;
 
 	if (f->tag == EDIT_LOG_ADD) {
-		if (log != NULL)
+		if (known)
 			return inconsistent(r, "a log is added twice", f->number);
 		rc = logs_reserve(db);
 		if (rc >= 0)
 			db->logs[db->log_count++] = (struct live_log){ .number = f->number };
 		return rc;
 	}
-	if (log == NULL)
+	if (!known)
 		return inconsistent(r, "an unknown log is sealed or removed", f->number);
 	if (f->tag == EDIT_LOG_SEAL) {
-		*log = (struct live_log){
+		db->logs[at] = (struct live_log){
 			.number = f->number, .length = f->length, .last_seq = f->seq, .sealed = true
 		};
 		return SHALE_OK;
 	}
-	memmove(log, log + 1, (size_t)(db->logs + db->log_count - (log + 1)) * sizeof(*log));
 	db->log_count--;
+	memmove(&db->logs[at], &db->logs[at + 1], (db->log_count - at) * sizeof(*db->logs));
 	return SHALE_OK;
 }
 
@@ -343,82 +334,6 @@ static shale_status remove_logs(shale_db *db)
 	return rc;
 }
 
-/* ---- orphans ---- */
-
-struct orphans {
-	shale_db *db;
-	uint64_t *tables; /* referred to, sorted */
-	size_t table_count;
-	struct {
-		enum object_kind kind;
-		uint64_t number;
-	} * found;
-	size_t count, capacity;
-};
-
-static shale_status list_tables(struct orphans *o)
-{
-	shale_db *db = o->db;
-	size_t n = 0;
-
-	for (size_t i = 0; i < db->family_count; i++)
-		for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
-			n += db->families[i]->version->level[l].tables;
-	o->tables = mem_array(db->env, n, sizeof(*o->tables));
-	if (o->tables == NULL)
-		return err_memory("the list of tables");
-	for (size_t i = 0; i < db->family_count; i++) {
-		const struct version *v = db->families[i]->version;
-
-		for (size_t r = 0; r < v->run_count; r++)
-			for (size_t t = 0; t < v->runs[r]->count; t++)
-				o->tables[o->table_count++] = v->runs[r]->tables[t]->number;
-	}
-	sort_u64(o->tables, o->table_count);
-	return SHALE_OK;
-}
-
-static shale_status note_orphan(void *arg, enum object_kind kind, uint64_t number)
-{
-	struct orphans *o = arg;
-	shale_db *db = o->db;
-
-	if (kind == OBJECT_TABLE && sorted_has_u64(o->tables, o->table_count, number))
-		return SHALE_OK;
-	if (kind == OBJECT_LOG && find_log(db, number) != NULL)
-		return SHALE_OK;
-	if (kind == OBJECT_MANIFEST && number == manifest_number(db->manifest))
-		return SHALE_OK;
-	if (o->count == o->capacity) {
-		size_t capacity = o->capacity != 0 ? 2 * o->capacity : 32;
-		void *more = mem_realloc(db->env, o->found, capacity * sizeof(o->found[0]));
-
-		if (more == NULL)
-			return err_memory("the list of orphans");
-		o->found = more;
-		o->capacity = capacity;
-	}
-	o->found[o->count].kind = kind;
-	o->found[o->count++].number = number;
-	return SHALE_OK;
-}
-
-static shale_status remove_orphans(shale_db *db)
-{
-	struct orphans o = { .db = db };
-	shale_status rc = list_tables(&o);
-
-	if (rc >= 0)
-		rc = store_list(db->store, note_orphan, &o);
-	/* One that cannot be deleted now is found again at the next open. */
-	for (size_t i = 0; i < o.count && rc >= 0; i++)
-		if (store_delete(db->store, o.found[i].kind, o.found[i].number) >= 0)
-			db->orphans_removed++;
-	mem_free(db->env, o.found);
-	mem_free(db->env, o.tables);
-	return rc;
-}
-
 /* From here on the store keeps the account. */
 static void count_space(shale_db *db)
 {
@@ -431,74 +346,6 @@ static void count_space(shale_db *db)
 	store_set_limit(db->store, db->options.space_max);
 	space_ask(db);
 	space_look(db);
-}
-
-/* ---- a new store ---- */
-
-struct leftovers {
-	shale_db *db;
-	bool found; /* a manifest that never had a root */
-	uint64_t manifest;
-};
-
-static shale_status judge_leftover(void *arg, enum object_kind kind, uint64_t number)
-{
-	struct object_name name = object_name(kind, number);
-	struct leftovers *l = arg;
-	shale_db *db = l->db;
-
-	/* A store whose owner died while it was made has a manifest at most. */
-	if (kind == OBJECT_MANIFEST) {
-		l->found = true;
-		l->manifest = number;
-		return SHALE_OK;
-	}
-	return err_at(SHALE_MISSING, "ROOT", UINT64_MAX,
-		      "%s has no ROOT but holds %s; put ROOT back from a backup, or move the files "
-		      "away to begin an empty store",
-		      store_path(db->store), name.text);
-}
-
-/* Refuse a directory that was a store; else remove what a death in the making left. */
-static shale_status judge_leftovers(shale_db *db, bool create)
-{
-	struct leftovers l = { .db = db };
-	shale_status rc;
-
-	do {
-		l.found = false;
-		rc = store_list(db->store, judge_leftover, &l);
-		if (rc >= 0 && l.found && create)
-			rc = store_delete(db->store, OBJECT_MANIFEST, l.manifest);
-	} while (rc >= 0 && l.found && create);
-	return rc;
-}
-
-static shale_status create_store(shale_db *db)
-{
-	bool create = !db->options.error_if_missing && !db->options.read_only;
-	shale_status rc = judge_leftovers(db, create);
-	const shale_env *env = db->env;
-	shale_cf *cf = NULL;
-
-	if (rc < 0)
-		return rc;
-	if (!create)
-		return err_new(SHALE_NOT_FOUND, "there is no store in %s", store_path(db->store));
-	env->clock.ops->random(env->clock.self, &db->store_id, sizeof(db->store_id));
-	db->table_env.store_id = db->store_id;
-	db->epoch = 1;
-	db->next_cf = 1;
-	db->next_seq = 1;
-	atomic_store(&db->next_run, 1);
-	rc = families_reserve(db);
-	if (rc >= 0)
-		rc = family_new(db, 0, "default", &db->options.default_cf, &cf);
-	if (rc < 0)
-		return rc;
-	families_add(db, cf);
-	db->default_cf = cf;
-	return SHALE_OK;
 }
 
 /* A new owner: nobody before used the numbers of this epoch. */
@@ -560,7 +407,7 @@ shale_status recover(shale_db *db)
 
 	if (rc < 0)
 		return rc;
-	rc = fresh ? create_store(db) : read_manifest(db, root.manifest);
+	rc = fresh ? recover_new(db) : read_manifest(db, root.manifest);
 	if (rc == SHALE_OK && !db->options.read_only)
 		rc = take_over(db);
 	if (rc == SHALE_OK && !db->peek)
@@ -574,7 +421,7 @@ shale_status recover(shale_db *db)
 		if (rc >= 0)
 			rc = remove_logs(db);
 		if (rc >= 0)
-			rc = remove_orphans(db);
+			rc = orphans_remove(db);
 	}
 	if (rc >= 0)
 		count_space(db);
