@@ -85,8 +85,9 @@ typedef struct shale_fs_ops {
 	/* Several reads that may wait for the device together. NULL: one after another. */
 	void (*read_many)(void *self, shale_read *reads, size_t n);
 	/*
-	 * Wait until what writeback() began of a range is written. -EIO, -ENOSPC or -EDQUOT:
-	 * it is not, and perhaps no sync() will say so again. NULL: there is no such wait.
+	 * Wait until what writeback() began of a range is written. An error: it is not, and
+	 * perhaps no sync() will say so again; but -ENOSYS, -EOPNOTSUPP, -EINVAL or -ESPIPE:
+	 * there is no such wait for this file, as NULL says for all.
 	 */
 	int (*writeback_wait)(void *self, shale_file *f, uint64_t offset, uint64_t n);
 	/*

@@ -60,9 +60,11 @@ struct mem {
 	uint64_t seal_ticket; /* all its commits have tickets below */
 	uint64_t last_seq;    /* all its sequences are <= this */
 	size_t bytes;
-	bool used; /* some commit was ordered into it; guarded by commit_mu */
-	bool flushing, built, installed;
-	struct job result; /* when built */
+	bool used;     /* some commit was ordered into it; guarded by commit_mu */
+	bool flushing; /* a thread has taken it: until it is built, that thread's alone */
+	bool built;    /* by now the installing thread's, which discards it */
+	bool installed;
+	struct job result; /* when built; of the thread whose it is, as is `history` */
 	shale_reason why;  /* it was sealed */
 	struct history_job history;
 };

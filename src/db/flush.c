@@ -162,9 +162,9 @@ static struct mem *flushable(const shale_db *db, const shale_cf *cf)
 /*
  * Of what can be built, or is built but could not be installed, what was sealed first: so
  * no family waits for those that seal more, and log is freed from its old end. Takes a
- * reference of its family.
+ * reference of its family. With *built, whoever installs next may discard it at any time.
  */
-static struct mem *take(shale_db *db, shale_cf **cf_out)
+static struct mem *take(shale_db *db, shale_cf **cf_out, bool *built)
 {
 	struct mem *found = NULL;
 
@@ -179,6 +179,7 @@ static struct mem *take(shale_db *db, shale_cf **cf_out)
 		found->flushing = true;
 		db->flushing++;
 		*cf_out = family_ref(found->cf);
+		*built = found->built;
 	}
 	mutex_unlock(&db->mu);
 	return found;
@@ -194,26 +195,34 @@ void flush_kick(shale_db *db)
 	cond_broadcast(&db->changed, db->env);
 }
 
-bool flush_some(shale_db *db)
+/* Memtable to tables that are ready to be installed; from then on m may be gone. */
+static shale_status build_taken(shale_db *db, struct mem *m)
 {
-	shale_cf *cf = NULL;
-	struct mem *m = take(db, &cf);
-	shale_status rc = SHALE_OK;
-	bool built;
+	shale_status rc = build(db, m);
 
-	if (m == NULL)
-		return false;
-	built = m->built;
-	if (!built)
-		rc = build(db, m);
 	/* Before it is called built: whoever installs takes along all that is. */
 	if (rc >= 0)
 		sync_log(db);
 	mutex_lock(&db->mu);
 	if (rc >= 0)
 		m->built = true;
+	else
+		m->flushing = false; /* up for another try */
 	mutex_unlock(&db->mu);
-	/* From here on another thread may install and discard m. */
+	return rc;
+}
+
+bool flush_some(shale_db *db)
+{
+	shale_cf *cf = NULL;
+	bool built = false;
+	struct mem *m = take(db, &cf, &built);
+	shale_status rc = SHALE_OK;
+
+	if (m == NULL)
+		return false;
+	if (!built)
+		rc = build_taken(db, m);
 	if (rc >= 0)
 		rc = install_built(db, cf);
 	mutex_lock(&db->mu);
@@ -221,9 +230,12 @@ bool flush_some(shale_db *db)
 	if (rc >= 0) {
 		work_succeeded(db);
 	} else {
-		/* All that is not installed is up for another try. */
+		/*
+		 * What is built and not installed is up for another try, whoever took it: who
+		 * finds it built only installs, one at a time.
+		 */
 		for (struct mem *left = cf->oldest; left != NULL; left = left->newer)
-			if (left == m || left->built)
+			if (left->built)
 				left->flushing = false;
 	}
 	cond_broadcast(&db->changed, db->env);

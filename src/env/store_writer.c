@@ -101,10 +101,14 @@ static shale_status writer_sync(struct store_writer *w)
 	return SHALE_OK;
 }
 
-/* Whether a wait tells of lost bytes. Others are of a file system that has no such call. */
+/*
+ * Whether a wait tells of lost bytes: with any error but those of a file system that has no
+ * such call. A device that fails gives the errno of its kind of failure, not only EIO, and
+ * the sync that comes later does not repeat what was told here.
+ */
 static bool lost(int err)
 {
-	return err == -EIO || err == -ENOSPC || err == -EDQUOT;
+	return err < 0 && err != -ENOSYS && err != -EOPNOTSUPP && err != -EINVAL && err != -ESPIPE;
 }
 
 static bool beside_commits(const struct store_writer *w)

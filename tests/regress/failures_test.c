@@ -575,6 +575,60 @@ static void a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended(void 
 		run_sim(seed, close_while_the_log_fails);
 }
 
+/* ---- flushes that are tried again ---- */
+
+static void slow_log_sync(void *sim, struct sim_fs *fs, enum sim_op op, const char *name)
+{
+	(void)fs;
+	if (op == SIM_SYNC && ends(name, ".log"))
+		env_sleep_ns(sim_env(sim), UINT64_C(50000000));
+}
+
+/*
+ * Two memtables are built and cannot be installed. When that is tried again two threads take
+ * one each, and the first installs both.
+ */
+static void installs_fail_for_a_while(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
+	shale_cf *cf;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.background_threads = 3;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &cf)); /* flushes sync the log */
+	put(db, cf, 1, 1000);
+	sim_fs_on_call(sim_get_fs(sim), slow_log_sync, sim);
+	fault(sim, SIM_WRITE, ".man", true, false);
+	fo.no_wait = true;
+	for (unsigned i = 0; i < 3; i++) {
+		put(db, NULL, i, 1000);
+		need_ok(shale_flush(db, &fo));
+	}
+	env_sleep_ns(sim_env(sim), UINT64_C(2000000000));
+	sim_fs_faults_clear(sim_get_fs(sim));
+	/* Commits give each sync of the log something to wait for. */
+	for (unsigned i = 0; i < 500; i++) {
+		put(db, cf, i, 10);
+		env_sleep_ns(sim_env(sim), UINT64_C(2000000));
+	}
+	need_ok(shale_resume(db));
+	for (unsigned i = 0; i < 3; i++)
+		need_ok(has(db, NULL, i));
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_memtable_that_another_thread_installs_is_left_alone(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++)
+		run_sim(seed, installs_fail_for_a_while);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -592,6 +646,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_close_without_a_log_says_what_failed_in_the_background),
 		cmocka_unit_test(the_log_is_synced_once_an_interval),
 		cmocka_unit_test(a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended),
+		cmocka_unit_test(a_memtable_that_another_thread_installs_is_left_alone),
 	};
 
 	if (argc > 1)
