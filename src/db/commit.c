@@ -242,9 +242,7 @@ static shale_status write_enter(shale_db *db, const shale_write_options *o)
 			       "option durability is %d; allowed is a value of enum "
 			       "shale_durability",
 			       (int)o->durability);
-	if (o != NULL && o->cf != NULL && unlikely(o->cf->db != db))
-		return err_new(SHALE_INVALID, "the column family belongs to another store");
-	return SHALE_OK;
+	return family_check(db, o != NULL ? o->cf : NULL);
 }
 
 /* One operation as a commit of its own, encoded on the stack where it fits. */

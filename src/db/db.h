@@ -366,6 +366,14 @@ shale_status families_reserve(shale_db *db);
 void families_add(shale_db *db, shale_cf *cf);
 /* By id; under commit_mu or mu. NULL if there is none. */
 shale_cf *families_find(shale_db *db, uint32_t id);
+/* Refuses a family of another store; NULL is the default one. */
+static inline shale_status family_check(const shale_db *db, const shale_cf *cf)
+{
+	if (unlikely(cf != NULL && cf->db != db))
+		return err_new(SHALE_INVALID, "the column family belongs to another store");
+	return SHALE_OK;
+}
+
 /* The family of an options struct's cf, which may be NULL. */
 static inline shale_cf *family_of(shale_db *db, shale_cf *cf)
 {

@@ -272,6 +272,8 @@ shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf_options *
 {
 	shale_status rc = db_enter(db);
 
+	if (rc >= 0)
+		rc = family_check(db, cf);
 	if (rc < 0)
 		return rc;
 	mutex_lock(&db->mu);
@@ -315,6 +317,8 @@ shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const shale_cf_opt
 	struct buf payload;
 	shale_status rc = db_enter(db);
 
+	if (rc >= 0)
+		rc = family_check(db, cf);
 	if (rc >= 0)
 		rc = cf_options_sanitise(o, &change.options);
 	if (rc < 0)

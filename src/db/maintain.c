@@ -19,9 +19,7 @@ static shale_status check_options(const shale_db *db, const char *name, size_t s
 	if (size != right)
 		return err_new(SHALE_INVALID,
 			       "%s.struct_size is %zu; set it up with its _INIT macro", name, size);
-	if (cf != NULL && cf->db != db)
-		return err_new(SHALE_INVALID, "the column family belongs to another store");
-	return SHALE_OK;
+	return family_check(db, cf);
 }
 
 static shale_status background_failure(shale_db *db)

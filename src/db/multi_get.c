@@ -171,6 +171,7 @@ static void get_groups(struct get *g, size_t n, const shale_slice *keys, shale_v
 		for (size_t i = 0; i < count; i++) {
 			wants[i].g = *g;
 			wants[i].g.key = keys[from + i];
+			wants[i].g.hidden = 0; /* one may have been tried alone before */
 			wants[i].out = &out[from + i];
 			wants[i].rc = &each[from + i];
 			each[from + i] = key_check(keys[from + i]);

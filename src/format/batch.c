@@ -11,7 +11,6 @@ enum {
 	TAG_TYPE = 0x0f,
 	TAG_ZERO = 0x70,
 	TAG_CF = 0x80,
-	EXPIRY_SIZE = 8,
 };
 
 static inline bool batch_has_value(enum op_type type)

@@ -43,18 +43,21 @@ static inline int entry_cmp(shale_slice a, uint64_t a_seqtype, shale_slice b, ui
 	return a_seqtype > b_seqtype ? -1 : a_seqtype < b_seqtype;
 }
 
+enum { EXPIRY_SIZE = 8 }; /* in front of the value of an OP_PUT_TTL */
+
 /* The stored value of a put: behind the expiry, where it has one. */
 static inline shale_slice entry_value(enum op_type type, shale_slice stored)
 {
-	if (type == OP_PUT_TTL && stored.size >= 8)
-		return slice_from((const uint8_t *)stored.data + 8, stored.size - 8);
+	if (type == OP_PUT_TTL && stored.size >= EXPIRY_SIZE)
+		return slice_from((const uint8_t *)stored.data + EXPIRY_SIZE,
+				  stored.size - EXPIRY_SIZE);
 	return stored;
 }
 
 /* Whether a put has expired at wall time now_ms. */
 static inline bool entry_expired(enum op_type type, shale_slice stored, uint64_t now_ms)
 {
-	return type == OP_PUT_TTL && stored.size >= 8 && get_u64le(stored.data) <= now_ms;
+	return type == OP_PUT_TTL && stored.size >= EXPIRY_SIZE && get_u64le(stored.data) <= now_ms;
 }
 
 #endif

@@ -75,9 +75,8 @@ shale_status memtable_add(struct memtable *m, uint64_t seq, enum op_type type, s
 	unsigned stripe;
 	bool ok;
 
-	if (key.size > SHALE_KEY_MAX || value.size > SHALE_VALUE_MAX)
-		return err_new(SHALE_TOO_LARGE, "key of %zu bytes, value of %zu bytes", key.size,
-			       value.size);
+	/* Limits were checked where the operation came in, or was read from a log. */
+	DEBUG_ASSERT(key.size <= SHALE_KEY_MAX && value.size <= SHALE_VALUE_MAX + EXPIRY_SIZE);
 	if (type == OP_RANGE_DELETE) {
 		ok = memranges_add(&m->ranges, key, value, seq);
 	} else {

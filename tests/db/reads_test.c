@@ -175,6 +175,62 @@ static void a_bad_key_among_many_fails_alone(void **state)
 	}
 }
 
+static bool note_newest(void *arg, const shale_table_info *t)
+{
+	*(uint64_t *)arg = t->number;
+	return false;
+}
+
+/* Change one byte of the first block of the newest table, behind the store's back. */
+static void damage_newest(struct fixture *f)
+{
+	uint64_t number = 0;
+	char path[700];
+	FILE *file;
+	int c;
+
+	assert_ok(shale_tables(f->db, note_newest, &number));
+	fixture_close(f);
+	snprintf(path, sizeof(path), "%s/%08x-%08x.sst", f->path, (unsigned)(number >> 32),
+		 (unsigned)number);
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 20, SEEK_SET), 0);
+	c = fgetc(file);
+	assert_int_equal(fseek(file, 20, SEEK_SET), 0);
+	assert_int_equal(fputc(c ^ 1, file), c ^ 1);
+	assert_int_equal(fclose(file), 0);
+	fixture_open(f);
+}
+
+/* Behind the damage lies a key under a range tombstone, which must not hide those after it. */
+static void a_damaged_block_hides_no_keys_of_later_groups(void **state)
+{
+	enum { N = 70 };
+	struct fixture *f = *state;
+	shale_slice keys[N];
+	shale_value out[N];
+	shale_status each[N];
+	char text[N][32];
+
+	for (size_t i = 0; i < N; i++) {
+		keys[i] = key_of(i, text[i]);
+		assert_ok(shale_put(f->db, NULL, keys[i], keys[i]));
+	}
+	assert_ok(shale_flush(f->db, NULL));
+	assert_ok(shale_delete_range(f->db, NULL, keys[0], keys[2]));
+	assert_ok(shale_put(f->db, NULL, keys[0], keys[0]));
+	assert_ok(shale_flush(f->db, NULL));
+	damage_newest(f);
+	assert_status(shale_multi_get(f->db, NULL, N, keys, out, each), SHALE_CORRUPT);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(each[i], i == 0   ? SHALE_CORRUPT
+					  : i == 1 ? SHALE_NOT_FOUND
+						   : SHALE_OK);
+		shale_value_release(&out[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +240,8 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_bad_key_among_many_fails_alone, fixture_setup,
 						fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_block_hides_no_keys_of_later_groups,
+						fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,7 @@ static void what_belongs_to_another_store_is_refused(void **state)
 	shale_read_options r = SHALE_READ_OPTIONS_INIT;
 	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
 	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
+	shale_cf_options options;
 	shale_snapshot *snapshot;
 	shale_iter *it;
 	shale_value v;
@@ -126,6 +127,9 @@ static void what_belongs_to_another_store_is_refused(void **state)
 	assert_status(shale_iter_new(f->db, &r, &it), SHALE_INVALID);
 	assert_status(shale_flush(f->db, &fo), SHALE_INVALID);
 	assert_status(shale_compact(f->db, &co), SHALE_INVALID);
+	assert_status(shale_cf_get_options(f->db, cf, &options), SHALE_INVALID);
+	assert_ok(shale_cf_get_options(other, cf, &options));
+	assert_status(shale_cf_set_options(f->db, cf, &options), SHALE_INVALID);
 	r.cf = NULL;
 	r.snapshot = snapshot;
 	assert_status(shale_get(f->db, &r, shale_str("k"), &v), SHALE_INVALID);

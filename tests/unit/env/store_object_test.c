@@ -169,7 +169,8 @@ static void bytes_that_do_not_arrive_are_told_of(void **state)
 		shim_fail(&shim, SHIM_WRITEBACK_WAIT, 2, each[i]);
 		assert_ok(store_writer_append(w, pattern, 2 << 20));
 		rc = store_writer_append(w, pattern, 4 << 20);
-		assert_status(rc, each[i] == ENOSPC || each[i] == EDQUOT ? SHALE_NO_SPACE : SHALE_IO);
+		assert_status(rc,
+			      each[i] == ENOSPC || each[i] == EDQUOT ? SHALE_NO_SPACE : SHALE_IO);
 		assert_string_equal(shale_last_error()->object, "00000000-00000001.sst");
 		assert_int_equal(shale_last_error()->sys_errno, each[i]);
 		shim_heal(&shim);

@@ -1,6 +1,8 @@
 /* The memtable by one thread, against a skip list. */
 #include "support/test.h"
 
+#include <sys/mman.h>
+
 #include "base/hash.h"
 #include "base/rand.h"
 #include "memtable/impl.h"
@@ -659,6 +661,24 @@ static void without_memory_nothing_is_added_and_nothing_lost(void **state)
 		load_with_failure(n, true);
 }
 
+/* An expiry comes on top of what a value may have. */
+static void the_largest_value_may_expire(void **state)
+{
+	size_t size = SHALE_VALUE_MAX + EXPIRY_SIZE;
+	void *zeros = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct memtable *m = memtable_make();
+	shale_slice value;
+	uint64_t st;
+
+	(void)state;
+	assert_true(zeros != MAP_FAILED);
+	assert_ok(memtable_add(m, 1, OP_PUT_TTL, text("k"), slice_from(zeros, size), NULL));
+	assert_true(memtable_get(m, text("k"), SEQ_MAX, &st, &value));
+	assert_int_equal(value.size, size);
+	memtable_unref(m);
+	munmap(zeros, size);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -677,6 +697,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_a_skip_list_on_random_operations),
 		cmocka_unit_test(finds_the_newest_range_among_many),
 		cmocka_unit_test(without_memory_nothing_is_added_and_nothing_lost),
+		cmocka_unit_test(the_largest_value_may_expire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
