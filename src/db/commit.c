@@ -143,8 +143,7 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	if (durability < db->options.durability)
 		durability = db->options.durability;
 	logged = durability != SHALE_EPHEMERAL;
-	for (size_t i = 0; i < c->target_count; i++)
-		stall_delay(db, c->targets[i].cf, c->payload.size);
+	stall_delay(db, c);
 
 	if (unlikely(!mutex_trylock(&db->commit_mu))) {
 		stats_add(&db->stats, STAT_ORDER_WAITS, 1);

@@ -100,6 +100,7 @@ struct shale_cf {
 
 	_Atomic(struct view *) view;   /* load with memory_order_seq_cst inside an epoch */
 	_Atomic uint32_t delay;        /* back-pressure: ns for every KiB written */
+	_Atomic uint64_t pace_ns;      /* the time up to which writes have been let through */
 	_Atomic uint32_t delay_behind; /* what merges that are behind ask for */
 	/* Values of shale_stall_cause: of delay, of delay_behind, of full memtables. */
 	_Atomic uint32_t delay_cause, behind_cause, full_cause;
@@ -289,8 +290,6 @@ struct shale_db {
 	uint64_t delete_least; /* bytes per second, by what has been waiting at most */
 	_Atomic size_t garbage_pending;
 
-	_Atomic uint64_t pace_ns; /* the time up to which writes have been let through */
-
 	struct rate rate;              /* of merges */
 	_Atomic uint64_t debt;         /* of all families; changed under mu */
 	_Atomic uint32_t pressure;     /* the greatest of all families; changed under mu */
@@ -462,8 +461,8 @@ size_t logs_find(const shale_db *db, uint64_t number);
 
 /* ---- back-pressure ---- */
 
-/* Delay a writer in proportion to the debt. */
-void stall_delay(shale_db *db, shale_cf *cf, size_t bytes);
+/* Delay a commit in proportion to the debt. No lock held. */
+void stall_delay(shale_db *db, const struct commit *c);
 /* The stack has changed: what merges that are behind ask for; under mu. */
 void stall_update(shale_db *db, shale_cf *cf);
 /* The same of all families together, when one has gone; under mu. */

@@ -15,12 +15,13 @@
 #include "db/work.h"
 
 enum {
-	SLOW_RUNS = 3,          /* times top_runs: delays begin */
-	STOP_RUNS = 10,         /* times top_runs: writes stop */
-	SLOW_DEBT = 32,         /* memtables: delays begin */
-	STOP_DEBT = 256,        /* memtables: delays are the longest */
-	DELAY_MAX = 100 * 1024, /* ns for a KiB: 10 MB/s */
-	SLEEP_LEAST_NS = 50000, /* shorter delays are saved up */
+	SLOW_RUNS = 3,            /* times top_runs: delays begin */
+	STOP_RUNS = 10,           /* times top_runs: writes stop */
+	SLOW_DEBT = 32,           /* memtables: delays begin */
+	STOP_DEBT = 256,          /* memtables: delays are the longest */
+	DELAY_MAX = 100 * 1024,   /* ns for a KiB: 10 MB/s */
+	SLEEP_LEAST_NS = 50000,   /* shorter delays are saved up */
+	SLEEP_MOST_NS = 10000000, /* then it is looked whether the delay is still right */
 	STOP_POLL_NS = 100000000,
 };
 
@@ -74,6 +75,28 @@ static double share(double value, double from, double to)
 	return s < 0 ? 0 : s > 1 ? 1 : s;
 }
 
+static uint64_t scaled(uint64_t ns, uint32_t from, uint32_t to)
+{
+	return (uint64_t)((unsigned __int128)ns * to / from);
+}
+
+/* Where it becomes less, so does what is waited for at the old one. */
+static void set_delay(shale_cf *cf, uint32_t to)
+{
+	uint32_t from = atomic_exchange_explicit(&cf->delay, to, memory_order_relaxed);
+	uint64_t now, until;
+
+	if (to >= from)
+		return;
+	now = env_now_ns(cf->db->env);
+	until = atomic_load_explicit(&cf->pace_ns, memory_order_relaxed);
+	while (until > now &&
+	       !atomic_compare_exchange_weak_explicit(&cf->pace_ns, &until,
+						      now + scaled(until - now, from, to),
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 void stall_look(shale_db *db, shale_cf *cf)
 {
 	uint32_t behind = atomic_load_explicit(&cf->delay_behind, memory_order_relaxed);
@@ -85,7 +108,7 @@ void stall_look(shale_db *db, shale_cf *cf)
 					      memory_order_relaxed);
 
 	atomic_store_explicit(&cf->delay_cause, cause, memory_order_relaxed);
-	atomic_store_explicit(&cf->delay, behind > full ? behind : full, memory_order_relaxed);
+	set_delay(cf, behind > full ? behind : full);
 }
 
 void stall_sum(shale_db *db)
@@ -186,24 +209,60 @@ void stall_sums(const shale_db *db, shale_stats *out)
 	}
 }
 
-void stall_delay(shale_db *db, shale_cf *cf, size_t bytes)
+/*
+ * Sleep until then, in short pieces: when the flush that is waited for ends, or merges catch
+ * up, a large write must not go on waiting as if they had not.
+ */
+static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until, uint32_t delay)
 {
+	uint64_t begun = now;
+
+	while (now < until && !atomic_load_explicit(&cf->dropped, memory_order_relaxed) &&
+	       !atomic_load_explicit(&db->write_stopped, memory_order_relaxed)) {
+		uint32_t less;
+
+		env_sleep_ns(db->env, until - now < SLEEP_MOST_NS ? until - now : SLEEP_MOST_NS);
+		now = env_now_ns(db->env);
+		less = atomic_load_explicit(&cf->delay, memory_order_relaxed);
+		if (less < delay && now < until) {
+			until = now + scaled(until - now, delay, less);
+			delay = less;
+			if (delay == 0)
+				break;
+		}
+	}
+	count_delay(db, cf, now - begun);
+}
+
+/* Of the families that a commit writes to, the one that asks for the longest delay. */
+static shale_cf *slowest(const struct commit *c)
+{
+	shale_cf *slowest = c->targets[0].cf;
+
+	for (size_t i = 1; i < c->target_count; i++)
+		if (atomic_load_explicit(&c->targets[i].cf->delay, memory_order_relaxed) >
+		    atomic_load_explicit(&slowest->delay, memory_order_relaxed))
+			slowest = c->targets[i].cf;
+	return slowest;
+}
+
+void stall_delay(shale_db *db, const struct commit *c)
+{
+	shale_cf *cf = slowest(c);
 	uint32_t delay = atomic_load_explicit(&cf->delay, memory_order_relaxed);
 	uint64_t now, until, cost;
 
 	if (likely(delay == 0))
 		return;
-	cost = (uint64_t)delay * (bytes + 64) / 1024;
+	cost = (uint64_t)delay * (c->payload.size + 64) / 1024;
 	now = env_now_ns(db->env);
-	until = atomic_load_explicit(&db->pace_ns, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&db->pace_ns, &until,
+	until = atomic_load_explicit(&cf->pace_ns, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&cf->pace_ns, &until,
 						      (until > now ? until : now) + cost,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
-	if (until > now + SLEEP_LEAST_NS) {
-		count_delay(db, cf, until - now);
-		env_sleep_ns(db->env, until - now);
-	}
+	if (until > now + SLEEP_LEAST_NS)
+		sleep_until(db, cf, now, until, delay);
 }
 
 /* Until the family may seal again, or nobody can wait for that. Under mu. */

@@ -124,12 +124,91 @@ static void a_flush_that_would_wait_for_ever_fails_with_the_reason(void **state)
 		run_sim(seed, flush_in_vain);
 }
 
+static struct {
+	struct sim *sim;
+	bool now;
+} held;
+
+/* Merges read their inputs, flushes nothing. */
+static void hold_reads(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
+{
+	(void)arg;
+	(void)fs;
+	while (held.now && op == SIM_READ && ends(name, ".sst"))
+		env_sleep_ns(sim_env(held.sim), 1000000);
+}
+
+static void put_one(void *db)
+{
+	put(db, NULL, 0, 10);
+}
+
+/*
+ * Merges are far behind when a large batch is written, and whoever comes next is to wait until
+ * it is paid for. Before that merges catch up.
+ */
+static void write_while_merges_are_behind(void *arg)
+{
+	enum { LARGE = 100, TOP = 2, BEHIND = 9 * TOP };
+	static uint8_t value[32 << 10];
+	struct sim *sim = arg;
+	const shale_env *env = sim_env(sim);
+	shale_options o = small_options(sim);
+	shale_batch *batch = NULL;
+	uint64_t begun;
+	shale_thread *thread;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.memory_budget = 64 << 20;
+	o.memtable_bytes = 8 << 20;
+	o.background_threads = 3;
+	o.default_cf.compaction.policy = SHALE_LEVELED;
+	o.default_cf.compaction.top_runs = TOP;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_batch_new(&batch));
+	for (unsigned i = 0; i < LARGE; i++) {
+		char key[24];
+
+		snprintf(key, sizeof(key), "large%08u", i);
+		need_ok(shale_batch_put(batch, NULL, shale_str(key),
+					slice_from(value, sizeof(value))));
+	}
+	held.sim = sim;
+	held.now = true;
+	sim_fs_on_call(sim_get_fs(sim), hold_reads, NULL);
+	for (unsigned i = 0; stats_of(db).level[0].runs < BEHIND; i++) {
+		put(db, NULL, i % 7, 100);
+		need_ok(shale_flush(db, NULL));
+	}
+	need_ok(shale_write(db, NULL, batch)); /* some 230 ms at that delay */
+	need(env->executor.ops->spawn(env->executor.self, "late", put_one, db, &thread) == 0);
+	env_sleep_ns(env, 1000000);
+	held.now = false;
+	begun = env_now_ns(env);
+	need_ok(shale_wait_idle(db));
+	need(stats_of(db).level[0].runs < TOP);
+	begun = env_now_ns(env);
+	env->executor.ops->join(env->executor.self, thread);
+	need(env_now_ns(env) - begun < 20000000);
+	shale_batch_free(batch);
+	need_ok(shale_close(db));
+}
+
+static void a_writer_does_not_sleep_on_when_merges_have_caught_up(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, write_while_merges_are_behind);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writers_stop_before_the_top_level_has_too_many_runs),
 		cmocka_unit_test(a_flush_waits_where_too_many_others_do),
 		cmocka_unit_test(a_flush_that_would_wait_for_ever_fails_with_the_reason),
+		cmocka_unit_test(a_writer_does_not_sleep_on_when_merges_have_caught_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
