@@ -2,7 +2,7 @@
  * The end of a handle. What would take long to replay goes into tables, the rest of the log is
  * made durable and its lengths are noted, and the last manifest says that all was well.
  */
-#include "db/db.h"
+#include "db/work.h"
 
 enum { CLOSE_LEAVES = 256 << 10 }; /* bytes in the log: some milliseconds of replay */
 
@@ -35,6 +35,7 @@ void db_release(shale_db *db)
 	store_close(db->store);
 	mem_free(env, db->families);
 	mem_free(env, db->logs);
+	mem_free(env, db->doubted);
 	mem_free(env, db->garbage);
 	mem_free(env, db->ring);
 	codec_pool_fini(&db->codecs);
@@ -59,8 +60,7 @@ static uint64_t unflushed_bytes(const shale_db *db)
 /* It may have failed in the background: the sentence is not this thread's. */
 static shale_status flush_failure(const shale_db *db)
 {
-	*err_last() = db->soft_error;
-	return db->soft_status;
+	return failure_tell(&db->failed);
 }
 
 static shale_status flush_all(shale_db *db)

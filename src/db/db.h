@@ -88,6 +88,14 @@ struct misfits {
 	uint64_t sure_again_ns, hopes_again_ns; /* when they are next */
 };
 
+/* Background work that failed and is tried again. Guarded by mu. */
+struct failure {
+	shale_status status; /* SHALE_OK: none */
+	shale_error error;
+	uint64_t retry_ns; /* not before */
+	uint32_t tries;
+};
+
 /* A column family; the public handle is a counted reference to it. */
 struct shale_cf {
 	shale_db *db;
@@ -123,9 +131,10 @@ struct shale_cf {
 	struct turn turn;
 	uint64_t changes; /* of version, by this process */
 	struct misfits misfits;
-	bool exclusive;    /* a compaction that was asked for keeps the others out */
-	uint64_t debt;     /* bytes that merges owe */
-	uint32_t pressure; /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
+	struct failure failed; /* of its merges */
+	bool exclusive;        /* a compaction that was asked for keeps the others out */
+	uint64_t debt;         /* bytes that merges owe */
+	uint32_t pressure;     /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
 };
 
 /* A commit between its ordered step and its publication. */
@@ -244,7 +253,9 @@ struct shale_db {
 		uint64_t again_ns;        /* not before */
 	} shrink;                         /* of the manifest: install_shrink_manifest() */
 	_Atomic bool manifest_failed;     /* an append failed: write a new one first */
-	struct live_log *logs;            /* what the manifest lists, oldest first */
+	struct garbage *doubted;          /* install_give_up() */
+	size_t doubted_count, doubted_capacity;
+	struct live_log *logs; /* what the manifest lists, oldest first */
 	size_t log_count, log_capacity;
 	uint32_t next_cf;
 
@@ -253,9 +264,7 @@ struct shale_db {
 	size_t family_count, family_capacity;
 	shale_cf **families; /* by id; changed under commit_mu and mu */
 	shale_error stop_error;
-	shale_status soft_status; /* last background failure; work is tried again */
-	shale_error soft_error;
-	uint64_t retry_ns;
+	struct failure failed; /* of flushes, and of looks for merges */
 	unsigned flushing, merging;
 	struct crew crew;
 	bool compacting;               /* one shale_compact() at a time */
@@ -278,6 +287,7 @@ struct shale_db {
 	_Atomic uint64_t table_most;    /* of the families' tables, as their policies are set */
 	_Atomic uint64_t merging_bytes; /* that merges under way may write; changed under mu */
 	_Atomic uint64_t space_refused;
+	uint64_t space_sealed_ns; /* when memtables were sealed for room last; under commit_mu */
 	/* Guarded by mu. */
 	uint32_t space_tried; /* times nothing was found to merge that frees some */
 	bool merge_blocked;   /* one is due that there is no room for */
@@ -349,7 +359,7 @@ void memory_balance_some(shale_db *db);
 void db_stop_writes(shale_db *db);
 /* The same when a log failed, unless shale_resume() has replaced it meanwhile. */
 void db_log_failed(shale_db *db, const struct wal *wal);
-/* A background job failed (err_last() tells why): report it, try again later. */
+/* A flush, or a look for merges, failed (err_last() tells why): report it, try again later. */
 void db_soft_failure(shale_db *db, shale_status rc);
 
 /* ---- families and views ---- */
@@ -564,6 +574,11 @@ struct install {
 
 /* Under install_mu. Durable and in effect on success; on failure nothing changed. */
 shale_status install_run(shale_db *db, const struct install *in);
+/*
+ * The outputs of a job that were not installed go, at once or, where the end of a manifest that
+ * failed may name them, when there is a new one. Ends the job. Takes install_mu.
+ */
+void install_give_up(shale_db *db, struct job *job);
 /* Append an edit to the manifest, or write a new manifest when it has grown. Under install_mu. */
 shale_status install_edit(shale_db *db, struct buf *payload);
 /* After a failed append: a new manifest, so that what is made next can be noted. No lock held. */

@@ -165,7 +165,15 @@ static shale_status replace_manifest(shale_db *db, bool last)
 
 shale_status install_new_manifest(shale_db *db)
 {
-	return replace_manifest(db, false);
+	shale_status rc = replace_manifest(db, false);
+
+	/* It names what is installed, and nothing else. */
+	while (rc >= 0 && db->doubted_count != 0) {
+		const struct garbage *g = &db->doubted[--db->doubted_count];
+
+		garbage_add(db, g->number, g->bytes);
+	}
+	return rc;
 }
 
 /*
@@ -176,6 +184,33 @@ shale_status install_new_manifest(shale_db *db)
 shale_status install_last_manifest(shale_db *db)
 {
 	return replace_manifest(db, true);
+}
+
+/* Without memory for a note it stays as an orphan until the next open. */
+static void doubt(shale_db *db, uint64_t number, uint64_t bytes)
+{
+	if (db->doubted_count == db->doubted_capacity) {
+		size_t n = db->doubted_capacity != 0 ? 2 * db->doubted_capacity : 16;
+		struct garbage *more = mem_realloc(db->env, db->doubted, n * sizeof(*more));
+
+		if (more == NULL)
+			return;
+		db->doubted = more;
+		db->doubted_capacity = n;
+	}
+	db->doubted[db->doubted_count++] = (struct garbage){ number, bytes };
+}
+
+void install_give_up(shale_db *db, struct job *job)
+{
+	bool may_be_named;
+
+	mutex_lock(&db->install_mu);
+	may_be_named = atomic_load(&db->manifest_failed);
+	for (size_t i = 0; may_be_named && i < job->output_count; i++)
+		doubt(db, job->outputs[i].number, job->outputs[i].size);
+	mutex_unlock(&db->install_mu);
+	job_fini(job, !may_be_named);
 }
 
 shale_status install_heal(shale_db *db)

@@ -22,15 +22,6 @@ static shale_status check_options(const shale_db *db, const char *name, size_t s
 	return family_check(db, cf);
 }
 
-static shale_status background_failure(shale_db *db)
-{
-	mutex_assert_held(&db->mu);
-	if (db->soft_status >= 0)
-		return SHALE_OK;
-	*err_last() = db->soft_error;
-	return db->soft_status;
-}
-
 /* Commits that were never applied keep all behind them from being flushed. */
 static shale_status unflushable(shale_db *db)
 {
@@ -67,7 +58,7 @@ static shale_status wait_flushed(shale_db *db, shale_cf *cf, uint64_t ticket)
 	mutex_lock(&db->mu);
 	while (cf->oldest != NULL && cf->oldest->seal_ticket <= ticket &&
 	       !atomic_load(&cf->dropped)) {
-		rc = background_failure(db);
+		rc = failure_tell(&db->failed);
 		if (rc >= 0)
 			rc = unflushable(db);
 		if (rc < 0)
@@ -179,7 +170,7 @@ static bool garbage_is_left(shale_db *db)
 /* What is owed will not be done for this reason; SHALE_OK: it will. Under mu. */
 static shale_status why_not_done(shale_db *db)
 {
-	shale_status rc = background_failure(db);
+	shale_status rc = work_failure(db);
 
 	if (rc >= 0)
 		rc = unflushable(db);

@@ -156,12 +156,12 @@ void merge_end(struct merge *t, shale_status rc)
 	db->merging--;
 	db->crew.asked -= t->asked != NULL;
 	if (rc >= 0)
-		work_succeeded(db);
+		t->cf->failed = (struct failure){ .status = SHALE_OK };
+	else
+		work_merge_failed(t->cf, rc);
 	stall_update(db, t->cf);
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
-	if (rc < 0)
-		db_soft_failure(db, rc);
 	scheduler_kick(db->scheduler);
 	memory_fit(db); /* what the inputs had in memory is free */
 	family_unref(t->cf);

@@ -45,6 +45,12 @@ static bool is_better(const struct merge *a, double place_a, const struct merge 
 	return place_a < place_b;
 }
 
+/* A merge of the family has failed, and the time to try again has not come. Under mu. */
+static bool must_wait(const shale_cf *cf, uint64_t now_ns)
+{
+	return cf->failed.status < 0 && now_ns < cf->failed.retry_ns;
+}
+
 /*
  * The pick of the family whose turn it is, of those that have one that is not held up; with
  * `urgent`, that cannot wait. SHALE_END: none has. Under mu.
@@ -52,6 +58,7 @@ static bool is_better(const struct merge *a, double place_a, const struct merge 
 static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, struct merge *best)
 {
 	struct policy_now now = merge_now(db, oldest_snapshot);
+	uint64_t now_ns = env_now_ns(db->env);
 	struct claim claim, taken = { .bytes = 0 };
 	double place, least = 0;
 
@@ -65,7 +72,7 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 		struct merge t = { .db = db, .cf = cf, .urgent = urgent };
 		bool due;
 
-		if (cf->exclusive || cf->version->run_count == 0)
+		if (cf->exclusive || cf->version->run_count == 0 || must_wait(cf, now_ns))
 			continue;
 		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
 		if (t.inputs == NULL) {
@@ -75,6 +82,8 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 		}
 		now.claims = cf->claims;
 		due = merge_pick(&t, &now);
+		if (!due)
+			cf->failed.status = SHALE_OK; /* what failed is not owed any more */
 		if (due) {
 			claim = claim_of(&t, &now);
 			place = turn_wait(&db->crew.turns, &cf->turn, &claim);
@@ -120,9 +129,8 @@ bool merge_some(shale_db *db)
 
 	mutex_lock(&db->mu);
 	rc = choose(db, oldest_snapshot, merge_threads_left(db) == 0, &t);
-	/* What failed before is not owed any more. */
-	if (rc == SHALE_END && !work_is_left(db))
-		work_succeeded(db);
+	if (rc >= 0)
+		work_was_found(db);
 	mutex_unlock(&db->mu);
 	if (rc < 0)
 		db_soft_failure(db, rc);
@@ -156,6 +164,8 @@ void merge_wake(shale_db *db, uint64_t *wait_ns)
 		at = each < at ? each : at;
 		each = merge_again_ns(cf);
 		again = each < again ? each : again;
+		if (cf->failed.status < 0 && cf->failed.retry_ns < again)
+			again = cf->failed.retry_ns;
 	}
 	mutex_unlock(&db->mu);
 	if (again != UINT64_MAX) {

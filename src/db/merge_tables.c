@@ -289,8 +289,10 @@ shale_status merge_tables(struct merge *t)
 	if (rc >= 0) {
 		history_result(&db->history, &t->history, &whole);
 		rc = merge_install(t, &whole);
-		/* After a failed append the manifest may name the outputs all the same. */
-		job_fini(&whole, rc < 0 && !db->manifest_failed);
+		if (rc < 0)
+			install_give_up(db, &whole);
+		else
+			job_fini(&whole, false);
 	}
 	mem_free(db->env, w.part);
 	cuts_fini(&w.cuts);

@@ -85,7 +85,9 @@ static shale_status resume(shale_db *db)
 			"a commit could not be applied for want of memory; reopen the store");
 	/* Let background work try at once. */
 	mutex_lock(&db->mu);
-	db->soft_status = SHALE_OK;
+	work_succeeded(db);
+	for (size_t i = 0; i < db->family_count; i++)
+		db->families[i]->failed = (struct failure){ .status = SHALE_OK };
 	mutex_unlock(&db->mu);
 	scheduler_kick(db->scheduler);
 	/* One at a time: a second one must not replace a log that is written again. */

@@ -235,7 +235,7 @@ shale_status space_blocked(shale_db *db)
 /* Whether nothing is under way that frees some, and nothing to begin was found. Under mu. */
 static bool nothing_helps(const shale_db *db, uint32_t tried)
 {
-	if (db->soft_status < 0)
+	if (work_failure(db) < 0)
 		return true;
 	return db->merging == 0 && db->flushing == 0 && atomic_load(&db->garbage_pending) == 0 &&
 	       (db->space_tried != tried || merges_are_paused(db));
@@ -296,15 +296,16 @@ void space_ask(shale_db *db)
  */
 static void give_room(shale_db *db)
 {
-	uint64_t left;
+	uint64_t left, now = env_now_ns(db->env);
 	struct room r;
 
 	mutex_lock(&db->commit_mu);
-	for (size_t i = 0; i < db->family_count; i++) {
-		shale_cf *cf = db->families[i];
-
-		/* Also a small one: deletes are. When that fails it is tried again soon. */
-		(void)seal_family(db, cf, SHALE_FLUSH_SPACE);
+	/* Also a small one: deletes are. But not a table for every few of them. */
+	if (now - db->space_sealed_ns >= POLL_SHORT_NS) {
+		db->space_sealed_ns = now;
+		for (size_t i = 0; i < db->family_count; i++)
+			/* When that fails it is tried again soon. */
+			(void)seal_family(db, db->families[i], SHALE_FLUSH_SPACE);
 	}
 	mutex_unlock(&db->commit_mu);
 	log_give_room(db);

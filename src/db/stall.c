@@ -56,8 +56,11 @@ shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf)
 
 	if (stall_is_full_of_others(db))
 		return SHALE_STALL_FAMILIES;
-	/* Who paused merges might be the one to be stopped. */
-	if (!merges_are_paused(db) &&
+	/*
+	 * Who paused merges might be the one to be stopped; and who compacts the family, which
+	 * keeps other merges out, may write to it from where it is told how far it is.
+	 */
+	if (!merges_are_paused(db) && !cf->exclusive &&
 	    cf->version->level[0].runs >=
 		    (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy, cf->version))
 		return SHALE_STALL_TOP_RUNS;
@@ -167,10 +170,9 @@ static void raise_to(_Atomic uint64_t *most, uint64_t value)
 		;
 }
 
-static void count_delay(shale_db *db, shale_cf *cf, uint64_t ns)
+static void count_delay(shale_db *db, uint32_t cause, uint64_t ns)
 {
-	struct stall_count *c =
-		&db->stalls[atomic_load_explicit(&cf->delay_cause, memory_order_relaxed)];
+	struct stall_count *c = &db->stalls[cause];
 
 	stats_add(&db->stats, STAT_DELAYED_WRITES, 1);
 	stats_add(&db->stats, STAT_DELAY_NS, ns);
@@ -215,6 +217,7 @@ void stall_sums(const shale_db *db, shale_stats *out)
  */
 static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until, uint32_t delay)
 {
+	uint32_t cause = atomic_load_explicit(&cf->delay_cause, memory_order_relaxed);
 	uint64_t begun = now;
 
 	while (now < until && !atomic_load_explicit(&cf->dropped, memory_order_relaxed) &&
@@ -231,7 +234,7 @@ static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until
 				break;
 		}
 	}
-	count_delay(db, cf, now - begun);
+	count_delay(db, cause, now - begun);
 }
 
 /* Of the families that a commit writes to, the one that asks for the longest delay. */
@@ -268,12 +271,14 @@ void stall_delay(shale_db *db, const struct commit *c)
 /* Until the family may seal again, or nobody can wait for that. Under mu. */
 static shale_status wait_for_room(shale_db *db, shale_cf *cf)
 {
-	while (stall_full(db, cf) != 0 && !atomic_load(&cf->dropped)) {
+	shale_stall_cause cause;
+
+	while ((cause = stall_full(db, cf)) != 0 && !atomic_load(&cf->dropped)) {
 		/* A disk that stays full must not hang its writers; reads and retries go on. */
-		if (db->soft_status < 0) {
-			*err_last() = db->soft_error;
-			return db->soft_status;
-		}
+		if (db->failed.status < 0)
+			return failure_tell(&db->failed);
+		if (cause == SHALE_STALL_TOP_RUNS && cf->failed.status < 0)
+			return failure_tell(&cf->failed);
 		if (db->merge_blocked && !work_is_left(db))
 			return space_blocked(db);
 		if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))

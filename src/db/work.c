@@ -1,6 +1,8 @@
 /* What flush.c and merge.c share: numbers, failures, garbage, build options. */
 #include "db/work.h"
 
+enum { RETRY_DOUBLINGS = 6 }; /* half a minute */
+
 uint64_t db_new_number(shale_db *db)
 {
 	uint32_t counter = atomic_fetch_add(&db->next_counter, 1);
@@ -40,47 +42,94 @@ void db_log_failed(shale_db *db, const struct wal *wal)
 	scheduler_kick(db->keeper); /* to go on when there is room, where that was missing */
 }
 
+/* Under mu. */
+static void note_failure(shale_db *db, struct failure *f, shale_status rc, uint32_t doublings)
+{
+	f->status = rc;
+	f->error = *err_last();
+	f->retry_ns = env_now_ns(db->env) + (WORK_RETRY_NS << doublings);
+	cond_broadcast(&db->changed, db->env);
+}
+
 void db_soft_failure(shale_db *db, shale_status rc)
 {
 	if (rc == JOB_CANCELLED)
 		return;
 	mutex_lock(&db->mu);
-	db->soft_status = rc;
-	db->soft_error = *err_last();
-	db->retry_ns = env_now_ns(db->env) + WORK_RETRY_NS;
-	cond_broadcast(&db->changed, db->env);
+	note_failure(db, &db->failed, rc, 0);
 	mutex_unlock(&db->mu);
+}
+
+/*
+ * What a policy asks for it asks for again: a merge of a damaged table fails each time, and
+ * each time may read and write much before it does. Room may be there in a moment.
+ */
+void work_merge_failed(shale_cf *cf, shale_status rc)
+{
+	struct failure *f = &cf->failed;
+
+	mutex_assert_held(&cf->db->mu);
+	if (rc == JOB_CANCELLED)
+		return;
+	note_failure(cf->db, f, rc, rc == SHALE_NO_SPACE ? 0 : f->tries);
+	f->tries += f->tries < RETRY_DOUBLINGS;
 }
 
 void work_succeeded(shale_db *db)
 {
 	mutex_assert_held(&db->mu);
-	db->soft_status = SHALE_OK;
+	db->failed.status = SHALE_OK;
+}
+
+shale_status failure_tell(const struct failure *f)
+{
+	if (f->status < 0)
+		*err_last() = f->error;
+	return f->status;
+}
+
+shale_status work_failure(const shale_db *db)
+{
+	shale_status rc = failure_tell(&db->failed);
+
+	for (size_t i = 0; i < db->family_count && rc >= 0; i++)
+		rc = failure_tell(&db->families[i]->failed);
+	return rc;
+}
+
+static bool has_sealed(const shale_db *db)
+{
+	size_t i = 0;
+
+	while (i < db->family_count && db->families[i]->oldest == NULL)
+		i++;
+	return i < db->family_count;
+}
+
+void work_was_found(shale_db *db)
+{
+	if (db->flushing == 0 && !has_sealed(db))
+		work_succeeded(db);
 }
 
 bool work_is_left(const shale_db *db)
 {
-	bool left = db->flushing != 0 || (db->merging != 0 && !merges_are_paused(db));
-
-	for (size_t i = 0; i < db->family_count && !left; i++)
-		left = db->families[i]->oldest != NULL;
-	return left;
+	return db->flushing != 0 || (db->merging != 0 && !merges_are_paused(db)) || has_sealed(db);
 }
 
 bool work_must_wait(shale_db *db, uint64_t *wait_ns)
 {
-	uint64_t now;
-	bool wait = false;
+	uint64_t now, left = 0;
 
 	mutex_lock(&db->mu);
-	if (db->soft_status < 0) {
+	if (db->failed.status < 0) {
 		now = env_now_ns(db->env);
-		wait = now < db->retry_ns;
-		if (wait)
-			*wait_ns = db->retry_ns - now;
+		left = now < db->failed.retry_ns ? db->failed.retry_ns - now : 0;
 	}
 	mutex_unlock(&db->mu);
-	return wait;
+	if (left != 0 && left < *wait_ns)
+		*wait_ns = left;
+	return left != 0;
 }
 
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level)

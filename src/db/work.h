@@ -8,11 +8,19 @@
 #define WORK_RETRY_NS UINT64_C(500000000)
 
 uint64_t work_new_number(void *db);
-/* A job went through: the last failure is over. Under mu. */
+/* A flush went through: the last failure is over. Under mu. */
 void work_succeeded(shale_db *db);
+/* A look for merges did, which clears what was no flush's failure. Under mu. */
+void work_was_found(shale_db *db);
+/* A merge of the family failed: tried again each time after twice as long. Under mu. */
+void work_merge_failed(shale_cf *cf, shale_status rc);
+/* Its status and, where that is a failure, its sentence for this thread. */
+shale_status failure_tell(const struct failure *f);
+/* What failed in the background, of flushes or of any family's merges. Under mu. */
+shale_status work_failure(const shale_db *db);
 /* Whether a flush, or a merge that is not paused, is under way, or a flush is due; under mu. */
 bool work_is_left(const shale_db *db);
-/* Whether the time to try again after a failure has not come. */
+/* Whether the time to try again after a failed flush has not come; bounds *wait_ns. */
 bool work_must_wait(shale_db *db, uint64_t *wait_ns);
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level);
 /*

@@ -202,6 +202,50 @@ static void a_writer_does_not_sleep_on_when_merges_have_caught_up(void **state)
 		run_sim(seed, write_while_merges_are_behind);
 }
 
+/* ---- a compaction that was asked for ---- */
+
+static struct {
+	shale_db *db;
+	unsigned puts;
+} beside;
+
+static bool put_beside(void *arg, const shale_compact_progress *p)
+{
+	(void)arg;
+	(void)p;
+	for (unsigned i = 0; i < 300 && beside.puts < 3000; i++)
+		put(beside.db, NULL, beside.puts++ % 50, 1000);
+	return true;
+}
+
+static void compact_and_write(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.default_cf.compaction.top_runs = 1;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 200; i++)
+		put(db, NULL, i, 1000);
+	beside.db = db;
+	beside.puts = 0;
+	co.progress = put_beside;
+	need_ok(shale_compact(db, &co));
+	need(beside.puts > 0);
+	need_ok(shale_wait_idle(db));
+	need_ok(shale_close(db));
+}
+
+static void who_compacts_may_write_where_it_is_told_of_the_progress(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, compact_and_write);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +253,7 @@ int main(void)
 		cmocka_unit_test(a_flush_waits_where_too_many_others_do),
 		cmocka_unit_test(a_flush_that_would_wait_for_ever_fails_with_the_reason),
 		cmocka_unit_test(a_writer_does_not_sleep_on_when_merges_have_caught_up),
+		cmocka_unit_test(who_compacts_may_write_where_it_is_told_of_the_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

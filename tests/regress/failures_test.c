@@ -629,6 +629,105 @@ static void a_memtable_that_another_thread_installs_is_left_alone(void **state)
 		run_sim(seed, installs_fail_for_a_while);
 }
 
+/* ---- merges that fail ---- */
+
+static uint64_t failed_jobs(shale_db *db)
+{
+	shale_stats s = stats_of(db);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < SHALE_REASONS_MAX; i++)
+		n += s.by_reason[i].failed;
+	return n;
+}
+
+/* Merges of the first family cannot read what they merge. */
+static void merges_fail_in_one_family(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
+	shale_cf *cf;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.default_cf.compaction.policy = SHALE_LEVELED; /* whose flushes read nothing */
+	o.default_cf.compaction.top_runs = 4;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", &o.default_cf, &cf));
+	fault(sim, SIM_READ, ".sst", true, false);
+	for (unsigned i = 0; i < 4; i++) {
+		put(db, NULL, i % 2, 1000);
+		put(db, NULL, 9, 1000);
+		need_ok(shale_flush(db, NULL));
+	}
+	/* That is what somebody who waits for all is told. */
+	need_status(shale_wait_idle(db), SHALE_IO);
+	/* The others' flushes go on as if nothing had happened. */
+	fo.cf = cf;
+	for (unsigned i = 0; i < 3; i++) {
+		put(db, cf, i, 1000);
+		need_ok(shale_flush(db, &fo));
+		env_sleep_ns(sim_env(sim), UINT64_C(300000000));
+	}
+	/* And the merge is tried again, but not for ever twice a second. */
+	env_sleep_ns(sim_env(sim), UINT64_C(60000000000));
+	need(failed_jobs(db) >= 5 && failed_jobs(db) <= 10);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_resume(db));
+	need_ok(shale_wait_idle(db));
+	need(stats_of(db).compactions != 0);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_merge_that_fails_holds_up_no_flush_and_no_other_family(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, merges_fail_in_one_family);
+}
+
+static int count_tables(void *arg, const char *name, uint64_t size, bool is_dir)
+{
+	(void)size;
+	(void)is_dir;
+	*(unsigned *)arg += strstr(name, ".sst") != NULL;
+	return 0;
+}
+
+static void install_of_a_merge_fails(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	unsigned tables = 0;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 3; i++) {
+		put(db, NULL, 1, 1000);
+		put(db, NULL, 2, 1000);
+		need_ok(shale_flush(db, NULL));
+	}
+	need_ok(shale_wait_idle(db));
+	fault(sim, SIM_WRITE, ".man", false, false);
+	need_status(shale_compact(db, NULL), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_compact(db, NULL));
+	need_ok(shale_wait_idle(db));
+	need(sim_fs_list(sim_get_fs(sim), DIR, count_tables, &tables) == 0);
+	need(tables == 1);
+	need_ok(has(db, NULL, 2));
+	need_ok(shale_close(db));
+}
+
+static void what_a_merge_wrote_in_vain_does_not_stay(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, install_of_a_merge_fails);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -647,6 +746,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_log_is_synced_once_an_interval),
 		cmocka_unit_test(a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended),
 		cmocka_unit_test(a_memtable_that_another_thread_installs_is_left_alone),
+		cmocka_unit_test(a_merge_that_fails_holds_up_no_flush_and_no_other_family),
+		cmocka_unit_test(what_a_merge_wrote_in_vain_does_not_stay),
 	};
 
 	if (argc > 1)
