@@ -5,6 +5,8 @@
  */
 #include "fixture.h"
 
+#include "format/block_layout.h"
+
 static bool names_the_place(uint64_t number)
 {
 	const shale_error *e = shale_last_error();
@@ -362,6 +364,50 @@ static void forged_pieces_are_refused_or_harmless(void **state)
 	fixture_fini(&x);
 }
 
+/* It has a place of its own; among entries it would be read as a put of the range's end. */
+static void a_range_tombstone_in_a_data_block_is_refused(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table_lookup got = { 0 };
+	struct table *t = NULL;
+	uint8_t *bytes = NULL;
+	uint64_t blocks, entries;
+	struct extent e;
+	size_t size;
+
+	(void)state;
+	fixture_init(&x, 1, 1 << 20);
+	for (char c = 'a'; c < 'm'; c++)
+		oracle_put(&o, slice_from(&c, 1), seqtype(1, OP_PUT), shale_str("x"));
+	built = oracle_build(&o, &x, 1, build_options(SHALE_NO_COMPRESSION, 4096));
+	assert_int_equal(built.props.data_blocks, 1);
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&bytes, &size), 0);
+	assert_ok(table_open(&x.te, 1, size, &t));
+	extent_decode(bytes + table_footer(t)->index.offset + table_footer(t)->index.size - 16, &e);
+	table_unref(t);
+	assert_int_equal(bytes[BLOCK_HEADER + 8 * o.count + 5], OP_PUT);
+	bytes[BLOCK_HEADER + 8 * o.count + 5] = OP_RANGE_DELETE;
+	trailer_encode(bytes + e.size, slice_from(bytes, e.size), e.raw_size, SHALE_NO_COMPRESSION,
+		       1, 0);
+	assert_int_equal(sim_fs_write_file(x.fs, fixture_path(1), bytes, size), 0);
+
+	assert_ok(table_open(&x.te, 1, size, &t));
+	assert_status(table_get(t, &(struct table_read){ 0 }, shale_str("f"), SEQ_MAX, &got),
+		      SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	assert_true(scan_fails(t, &o, false));
+	assert_true(scan_fails(t, &o, true));
+	assert_status(table_check(t, &blocks, &entries), SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	table_unref(t);
+	free(bytes);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
 /* Each extent and size in the footer, moved a little, with a good checksum. */
 static void forged_footers_are_refused(void **state)
 {
@@ -602,6 +648,7 @@ int main(void)
 		cmocka_unit_test(cut_empty_and_foreign_files_are_refused),
 		cmocka_unit_test(a_block_in_the_wrong_place_is_found),
 		cmocka_unit_test(forged_pieces_are_refused_or_harmless),
+		cmocka_unit_test(a_range_tombstone_in_a_data_block_is_refused),
 		cmocka_unit_test(forged_footers_are_refused),
 		cmocka_unit_test(range_tombstones_that_nest_too_deep_are_refused),
 		cmocka_unit_test(the_builder_refuses_disorder_and_leaves_no_file),
