@@ -487,6 +487,54 @@ static void range_tombstones_that_nest_too_deep_are_refused(void **state)
 	fixture_fini(&x);
 }
 
+/* A prefix is stored once: a few KiB of tombstones may have keys of many MiB. */
+static void range_tombstones_whose_keys_outgrow_the_file_are_refused(void **state)
+{
+	enum { MANY = 200, LONG = 60000 };
+	char *lo = malloc(LONG + 8), *hi = malloc(LONG + 8);
+	struct fixture x;
+	struct table_built built;
+
+	(void)state;
+	memset(lo, 'a', LONG);
+	memset(hi, 'a', LONG);
+	fixture_init(&x, 1, 1 << 20);
+	for (uint64_t number = 1; number <= 3; number++) {
+		struct table_builder *b = NULL;
+		struct table *t = NULL;
+
+		assert_ok(table_builder_new(&x.te, number,
+					    build_options(SHALE_NO_COMPRESSION, 4096), &b));
+		for (unsigned i = 0; i < MANY; i++) {
+			/* Nested; cut at each other's ends; one, as of many snapshots. */
+			unsigned from = number < 3 ? 2 * i : 0;
+
+			sprintf(lo + LONG, "%05u", from);
+			sprintf(hi + LONG, "%05u", from + 1);
+			assert_ok(table_builder_add_range(b, shale_str(lo),
+							  shale_str(number == 2 ? hi : "b"),
+							  MANY - i));
+		}
+		assert_ok(table_builder_finish(b, &built));
+		if (number == 1) {
+			assert_true(built.size < 3 * LONG);
+			assert_status(table_open(&x.te, number, built.size, &t), SHALE_CORRUPT);
+			assert_true(names_the_place(number));
+			assert_non_null(strstr(shale_last_error()->text, "bytes of keys"));
+		} else {
+			assert_ok(table_open(&x.te, number, built.size, &t));
+			assert_int_equal(table_ranges(t)->count, number == 2 ? MANY : 1);
+			assert_int_equal(rangedel_newest(table_ranges(t), shale_str(lo), SEQ_MAX),
+					 number == 2 ? 1 : MANY);
+		}
+		table_unref(t);
+		buf_fini(&built.keys);
+	}
+	fixture_fini(&x);
+	free(lo);
+	free(hi);
+}
+
 static void the_builder_refuses_disorder_and_leaves_no_file(void **state)
 {
 	struct fixture x;
@@ -651,6 +699,7 @@ int main(void)
 		cmocka_unit_test(a_range_tombstone_in_a_data_block_is_refused),
 		cmocka_unit_test(forged_footers_are_refused),
 		cmocka_unit_test(range_tombstones_that_nest_too_deep_are_refused),
+		cmocka_unit_test(range_tombstones_whose_keys_outgrow_the_file_are_refused),
 		cmocka_unit_test(the_builder_refuses_disorder_and_leaves_no_file),
 		cmocka_unit_test(every_failed_allocation_is_reported),
 		cmocka_unit_test(every_failed_call_of_the_disk_is_reported),
