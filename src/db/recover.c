@@ -268,6 +268,8 @@ static shale_status settle_family(shale_db *db, struct draft *d, const char *man
 	struct view *view;
 	shale_status rc = version_builder_finish(d->builder, &v);
 
+	if (rc == SHALE_CORRUPT)
+		rc = err_at(rc, manifest, UINT64_MAX, "%s", err_last()->text);
 	if (rc >= 0)
 		rc = check_tables(db, v, manifest);
 	view = rc >= 0 ? view_alloc(db) : NULL;

@@ -52,10 +52,10 @@ shale_status table_check_stored(const struct table *t, const struct extent *e,
 	if (rc < 0)
 		return rc == SHALE_CORRUPT ? table_damaged(t, e->offset, what) : rc;
 	if (raw_size != e->raw_size)
-		return bad(t, e->offset, "a block's trailer and its index entry disagree");
-	if ((*codec == SHALE_NO_COMPRESSION) != (e->size == e->raw_size))
-		return bad(t, e->offset, "a block's codec and its sizes disagree");
-	return SHALE_OK;
+		rc = err_new(SHALE_CORRUPT, "its trailer and its extent disagree");
+	else if ((*codec == SHALE_NO_COMPRESSION) != (e->size == e->raw_size))
+		rc = err_new(SHALE_CORRUPT, "its codec and its sizes disagree");
+	return rc < 0 ? table_damaged(t, e->offset, what) : SHALE_OK;
 }
 
 shale_status table_unpack(const struct table *t, const struct extent *e, const uint8_t *stored,

@@ -364,6 +364,49 @@ static void forged_pieces_are_refused_or_harmless(void **state)
 	fixture_fini(&x);
 }
 
+/* Where they are is in the footer, but for data blocks. */
+static void a_piece_whose_two_sizes_differ_is_named(void **state)
+{
+	static const char *const names[] = { "range tombstones", "index", "filter", "properties" };
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table *t = NULL;
+	struct footer f;
+	uint8_t *bytes = NULL, *copy;
+	size_t size;
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 40, KEYS_BINARY, 1000, 120);
+	built = build_damaged(&x, &o, 1, SHALE_NO_COMPRESSION);
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&bytes, &size), 0);
+	assert_ok(table_open(&x.te, 1, size, &t));
+	f = *table_footer(t);
+	table_unref(t);
+	copy = malloc(size);
+	for (size_t i = 0; i < 4; i++) {
+		const struct extent *e[] = { &f.ranges, &f.index, &f.filter, &f.props };
+		uint8_t *piece = copy + e[i]->offset;
+
+		memcpy(copy, bytes, size);
+		trailer_encode(piece + e[i]->size, slice_from(piece, e[i]->size),
+			       e[i]->raw_size + 8, SHALE_LZ4, 1, e[i]->offset);
+		assert_status(use_forged(&x, &o, copy, size), SHALE_CORRUPT);
+		assert_true(names_the_place(1));
+		assert_int_equal(shale_last_error()->offset, e[i]->offset);
+		assert_non_null(strstr(shale_last_error()->text, names[i]));
+		assert_null(strstr(shale_last_error()->text, "index entry"));
+	}
+	free(copy);
+	free(bytes);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
 /* It has a place of its own; among entries it would be read as a put of the range's end. */
 static void a_range_tombstone_in_a_data_block_is_refused(void **state)
 {
@@ -696,6 +739,7 @@ int main(void)
 		cmocka_unit_test(cut_empty_and_foreign_files_are_refused),
 		cmocka_unit_test(a_block_in_the_wrong_place_is_found),
 		cmocka_unit_test(forged_pieces_are_refused_or_harmless),
+		cmocka_unit_test(a_piece_whose_two_sizes_differ_is_named),
 		cmocka_unit_test(a_range_tombstone_in_a_data_block_is_refused),
 		cmocka_unit_test(forged_footers_are_refused),
 		cmocka_unit_test(range_tombstones_that_nest_too_deep_are_refused),
