@@ -339,11 +339,11 @@ static __attribute__((noinline)) void evict_chunks(struct cache *c, uint64_t cap
 {
 	struct frames_owned owned[FRAMES_CHUNK_FRAMES];
 	struct evicted got = { 0, 0 };
-	size_t turn = 0;
+	struct frames_turns turns = { 0, 0 };
 	bool more = true;
 
 	while (cache_used(c) > capacity) {
-		size_t n = frames_next_chunk(&c->frames, &turn, owned, &more);
+		size_t n = frames_next_chunk(&c->frames, &turns, owned, &more);
 
 		if (!more)
 			return;

@@ -164,6 +164,9 @@ static void slab_give_back(struct frames *f, struct slab *s)
 		return;
 	mem_pages_free(f->env, memory, MEM_PAGES);
 	f->chunks[i] = f->chunks[--f->chunk_count];
+	/* What takes the place of the last victim has its turn next. */
+	if (i + 1 == f->victim)
+		f->victim = i;
 }
 
 /* ---- frames ---- */
@@ -262,21 +265,27 @@ static size_t slab_owned(struct slab *s, struct frames_owned *out)
 	return n;
 }
 
-size_t frames_next_chunk(struct frames *f, size_t *turn, struct frames_owned *out, bool *more)
+size_t frames_next_chunk(struct frames *f, struct frames_turns *t, struct frames_owned *out,
+			 bool *more)
 {
 	size_t n = 0;
 
 	mutex_lock(&f->mu);
-	*more = *turn < f->chunk_count;
+	if (t->chunks != 0 && f->chunk_count >= t->chunks)
+		t->in_vain++;
+	t->chunks = f->chunk_count;
+	*more = t->in_vain < f->chunk_count;
 	if (*more) {
-		const struct chunk *c = &f->chunks[f->victim++ % f->chunk_count];
+		const struct chunk *c;
 
+		if (f->victim >= f->chunk_count)
+			f->victim = 0;
+		c = &f->chunks[f->victim++];
 		for (unsigned k = 0; k < FRAMES_CHUNK_SLABS; k++)
 			if ((c->used & 1u << k) != 0)
 				n += slab_owned((struct slab *)(void *)(c->memory +
 									(size_t)k * SLAB),
 						out + n);
-		(*turn)++;
 	}
 	mutex_unlock(&f->mu);
 	return n;

@@ -62,11 +62,18 @@ struct frames_owned {
 	uint32_t owner;
 };
 
+/* Turns through the chunks; zero at first. */
+struct frames_turns {
+	size_t in_vain; /* turns after which there were no fewer chunks than before */
+	size_t chunks;  /* when the last one began */
+};
+
 /*
  * What lies in the next chunk, in turn; at most FRAMES_CHUNK_FRAMES. Returns how
- * many; *more is false when all chunks had their turn since `*turn` was 0.
+ * many; *more is false when as many turns as there are chunks left were in vain.
  */
-size_t frames_next_chunk(struct frames *f, size_t *turn, struct frames_owned *out, bool *more);
+size_t frames_next_chunk(struct frames *f, struct frames_turns *t, struct frames_owned *out,
+			 bool *more);
 uint64_t frames_held(struct frames *f);
 /* Bytes of chunks that no taken frame is charged for. */
 uint64_t frames_slack(struct frames *f);

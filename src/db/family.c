@@ -197,6 +197,8 @@ shale_status shale_cf_create(shale_db *db, const char *name, const shale_cf_opti
 	mutex_lock(&db->mu);
 	if (find_by_name(db, name) != NULL)
 		rc = err_new(SHALE_EXISTS, "there is a column family '%s' already", name);
+	else if (db->next_cf == UINT32_MAX)
+		rc = err_new(SHALE_TOO_LARGE, "the ids of column families are used up");
 	else
 		rc = families_reserve(db);
 	mutex_unlock(&db->mu);

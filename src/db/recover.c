@@ -9,6 +9,9 @@
  */
 #include "db/recover.h"
 
+/* Ids of runs up to here are believed: no store has counted so far. */
+#define RUN_MAX (UINT64_MAX >> 1)
+
 /* A family under recovery. */
 struct draft {
 	shale_cf *cf;
@@ -31,6 +34,16 @@ static shale_status inconsistent(struct recovery *r, const char *what, uint64_t 
 		      number);
 }
 
+/* A sequence number that the tables may hold. */
+static shale_status raise_seq(struct recovery *r, uint64_t seq)
+{
+	if (seq > SEQ_RECOVERED_MAX)
+		return inconsistent(r, "its sequence numbers leave no room for others", seq);
+	if (seq > r->last_seq)
+		r->last_seq = seq;
+	return SHALE_OK;
+}
+
 static struct draft *draft_of(struct recovery *r, uint32_t id)
 {
 	for (size_t i = 0; i < r->count; i++)
@@ -50,6 +63,8 @@ static shale_status create_family(struct recovery *r, const struct edit_field *f
 	if (f->name.size == 0 || f->name.size > SHALE_CF_NAME_MAX ||
 	    memchr(f->name.data, 0, f->name.size) != NULL || draft_of(r, f->cf) != NULL)
 		return inconsistent(r, "a column family is created twice or has no name", f->cf);
+	if (f->cf == UINT32_MAX)
+		return inconsistent(r, "no id is left behind that of a column family", f->cf);
 	if (r->count == r->capacity) {
 		size_t capacity = r->capacity != 0 ? 2 * r->capacity : 8;
 		struct draft *more = mem_realloc(db->env, r->drafts, capacity * sizeof(*more));
@@ -79,6 +94,8 @@ static shale_status create_family(struct recovery *r, const struct edit_field *f
 		return rc;
 	}
 	r->count++;
+	if (f->cf >= db->next_cf)
+		db->next_cf = f->cf + 1;
 	return SHALE_OK;
 }
 
@@ -105,17 +122,18 @@ static void drop_family(struct recovery *r, struct draft *d)
 static shale_status add_table(struct recovery *r, struct draft *d, const struct edit_field *f)
 {
 	struct table_meta *m = NULL;
-	shale_status rc;
+	shale_status rc = raise_seq(r, f->props.max_seq);
 
-	rc = table_meta_new(r->db->env, f->number, f->size, &f->props, &m);
+	if (rc >= 0 && f->run > RUN_MAX)
+		rc = inconsistent(r, "run ids leave no room for others", f->run);
+	if (rc >= 0)
+		rc = table_meta_new(r->db->env, f->number, f->size, &f->props, &m);
 	if (rc < 0)
 		return rc;
 	m->collect = garbage_add;
 	m->collector = r->db;
 	if (f->run > r->last_run)
 		r->last_run = f->run;
-	if (f->props.max_seq > r->last_seq)
-		r->last_seq = f->props.max_seq;
 	rc = version_builder_add(d->builder, f->level, f->run, m);
 	table_meta_unref(r->added);
 	r->added = m;
@@ -170,12 +188,12 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 	}
 	switch (f->tag) {
 	case EDIT_NEXT_CF:
-		r->db->next_cf = f->cf;
+		/* An id that was ever given is not given again, whatever this says. */
+		if (f->cf > r->db->next_cf)
+			r->db->next_cf = f->cf;
 		return SHALE_OK;
 	case EDIT_LAST_SEQ:
-		if (f->number > r->last_seq)
-			r->last_seq = f->number;
-		return SHALE_OK;
+		return raise_seq(r, f->number);
 	case EDIT_CF_CREATE:
 		return create_family(r, f);
 	case EDIT_CF_OPTIONS:
@@ -185,9 +203,7 @@ static shale_status apply_field(void *arg, const struct edit_field *f)
 		return SHALE_OK;
 	case EDIT_CF_FLUSHED:
 		d->cf->flushed_seq = f->seq;
-		if (f->seq > r->last_seq)
-			r->last_seq = f->seq;
-		return SHALE_OK;
+		return raise_seq(r, f->seq);
 	case EDIT_ADD_TABLE:
 		return add_table(r, d, f);
 	case EDIT_REMOVE_TABLE:
@@ -252,6 +268,8 @@ static shale_status settle_family(shale_db *db, struct draft *d, const char *man
 	struct view *view;
 	shale_status rc = version_builder_finish(d->builder, &v);
 
+	if (rc == SHALE_CORRUPT)
+		rc = err_at(rc, manifest, UINT64_MAX, "%s", err_last()->text);
 	if (rc >= 0)
 		rc = check_tables(db, v, manifest);
 	view = rc >= 0 ? view_alloc(db) : NULL;

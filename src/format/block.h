@@ -95,6 +95,8 @@ size_t block_lower_bound_at(const struct block *b, size_t at, shale_slice key);
 size_t block_upper_bound(const struct block *b, shale_slice key);
 
 bool block_key_equals(const struct block *b, size_t i, shale_slice key);
+/* Whether entry i has the key of the one before it; not of the first. */
+bool block_key_repeats(const struct block *b, size_t i);
 size_t block_key_size(const struct block *b, size_t i);
 /* Write the key (block_key_size() bytes) to p. */
 void block_key_copy(const struct block *b, size_t i, uint8_t *p);

@@ -412,14 +412,25 @@ static shale_status block_check_types(const struct block *b)
 	return SHALE_OK;
 }
 
-/* Entries i - 1 and i have one head: are they in order? */
-static bool block_pair_in_order(const struct block *b, size_t i)
+/* Order of entries i - 1 and i, which have one head. */
+static int block_pair_cmp(const struct block *b, size_t i)
 {
 	struct block_target t = { .head = b->heads[i],
 				  .in_head = b->head_sizes[i],
 				  .rest = block_rest(b, i) };
+
+	return block_tail_cmp(b, i - 1, &t);
+}
+
+bool block_key_repeats(const struct block *b, size_t i)
+{
+	return b->heads[i - 1] == b->heads[i] && block_pair_cmp(b, i) == 0;
+}
+
+static bool block_pair_in_order(const struct block *b, size_t i)
+{
 	uint64_t before, st;
-	int c = block_tail_cmp(b, i - 1, &t);
+	int c = block_pair_cmp(b, i);
 
 	if (c != 0)
 		return c < 0;

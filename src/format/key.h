@@ -19,6 +19,11 @@ enum op_type {
 };
 
 #define SEQ_MAX ((UINT64_C(1) << 56) - 1)
+/*
+ * The greatest that a store may be opened with: below it is room to write. No store has
+ * counted so far, so what says more is damaged or forged.
+ */
+#define SEQ_RECOVERED_MAX (SEQ_MAX - (UINT64_C(1) << 32))
 
 static inline uint64_t seqtype(uint64_t seq, enum op_type type)
 {

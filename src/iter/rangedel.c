@@ -1,10 +1,17 @@
 /*
  * Building a set is a sweep: all starts and ends in key order, and beside them
- * the sequences of the tombstones open at that point, newest first. Between two
- * neighbouring keys the open ones make a fragment. A first sweep counts, so that
- * all of the set is one allocation: struct, fragments, sequences, key bytes.
+ * the sequences of the tombstones open at that point. Between two neighbouring
+ * keys the open ones make a fragment. A first sweep counts, so that all of the
+ * set is one allocation: struct, fragments, sequences, key bytes.
+ *
+ * Any number of tombstones may be open at once, and be opened and closed in any order:
+ * the same range deleted again and again, or a queue's front. So the open ones are no
+ * list but a set of places in the sorted sequences, where a step takes a word or two.
  */
 #include "iter/rangedel.h"
+
+#include "base/bitset.h"
+#include "base/sort.h"
 
 struct edge {
 	shale_slice key;
@@ -47,19 +54,21 @@ static struct edge *sort_edges(struct edge *e, struct edge *tmp, size_t n)
 /* ---- the sweep ---------------------------------------------------------- */
 
 struct sweep {
-	uint64_t *open; /* descending, may repeat */
-	size_t open_count;
+	uint64_t *seqs;     /* of all tombstones, ascending, distinct */
+	uint64_t *count;    /* how many of each are open */
+	struct bitset open; /* places of those of which any is */
+	size_t n;
 };
 
-/* How many of the open sequences are above seq. */
-static size_t sweep_above(const struct sweep *s, uint64_t seq)
+/* How many of the sequences are at or below seq. */
+static size_t sweep_upto(const struct sweep *s, uint64_t seq)
 {
-	size_t lo = 0, hi = s->open_count;
+	size_t lo = 0, hi = s->n;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (s->open[mid] > seq)
+		if (s->seqs[mid] <= seq)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -69,17 +78,31 @@ static size_t sweep_above(const struct sweep *s, uint64_t seq)
 
 static void sweep_pass(struct sweep *s, const struct edge *e)
 {
-	size_t at = sweep_above(s, e->seq), behind = s->open_count - at;
+	size_t at = sweep_upto(s, e->seq) - 1;
 
-	if (e->start) {
-		memmove(s->open + at + 1, s->open + at, behind * sizeof(*s->open));
-		s->open[at] = e->seq;
-		s->open_count++;
-	} else {
-		/* It was opened: a range ends behind its start. */
-		memmove(s->open + at, s->open + at + 1, (behind - 1) * sizeof(*s->open));
-		s->open_count--;
-	}
+	/* What ends was opened: a range ends behind its start. */
+	if (e->start && s->count[at]++ == 0)
+		bitset_add(&s->open, at);
+	else if (!e->start && --s->count[at] == 0)
+		bitset_remove(&s->open, at);
+}
+
+/* Nothing is open. `room` has sweep_room() zero words. */
+static void sweep_init(struct sweep *s, const struct rangedel *in, size_t n, uint64_t *room)
+{
+	*s = (struct sweep){ .seqs = room, .count = room + n };
+	for (size_t i = 0; i < n; i++)
+		s->seqs[i] = in[i].seq;
+	sort_u64(s->seqs, n);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || s->seqs[i] != s->seqs[s->n - 1])
+			s->seqs[s->n++] = s->seqs[i];
+	bitset_init(&s->open, room + 2 * n, s->n);
+}
+
+static size_t sweep_room(size_t n)
+{
+	return 2 * n + bitset_words(n);
 }
 
 /* Which of the open sequences a fragment takes. */
@@ -92,28 +115,30 @@ struct wanted {
 
 static uint64_t *copy_newest(uint64_t *to, const struct sweep *s, const struct wanted *w)
 {
-	uint64_t last = s->open[0];
+	size_t at = bitset_below(&s->open, s->n);
+	uint64_t last = s->seqs[at];
 
 	*to++ = last;
 	for (size_t i = w->limit_count; i-- > 0;) {
-		size_t at = w->limits[i] < last ? sweep_above(s, w->limits[i]) : 0;
-
-		if (at == s->open_count)
+		if (w->limits[i] >= last)
+			continue;
+		at = bitset_below(&s->open, sweep_upto(s, w->limits[i]));
+		if (at == SIZE_MAX)
 			break;
-		if (s->open[at] < last)
-			*to++ = last = s->open[at];
+		*to++ = last = s->seqs[at];
 	}
 	return to;
 }
 
+/* Some are open. */
 static uint64_t *copy_seqs(uint64_t *to, const struct sweep *s, const struct wanted *w)
 {
+	size_t at = s->n;
+
 	if (w->newest)
 		return copy_newest(to, s, w);
-	for (size_t i = 0; i < s->open_count; i++) {
-		if (i == 0 || s->open[i] != s->open[i - 1])
-			*to++ = s->open[i];
-	}
+	while ((at = bitset_below(&s->open, at)) != SIZE_MAX)
+		*to++ = s->seqs[at];
 	return to;
 }
 
@@ -156,7 +181,7 @@ static void sweep_fill(struct rangedel_set *s, struct sweep *sweep, const struct
 		if (open != NULL)
 			open->hi = key;
 		open = NULL;
-		if (sweep->open_count == 0)
+		if (bitset_below(&sweep->open, sweep->n) == SIZE_MAX)
 			continue;
 		open = &s->fragments[s->count++];
 		open->lo = key;
@@ -208,31 +233,35 @@ static shale_status build(const shale_env *env, const struct rangedel *in, size_
 			  const struct wanted *w, struct rangedel_set **out)
 {
 	struct edge *edges = NULL, *sorted;
-	struct sweep sweep = { NULL, 0 };
+	uint64_t *swept = NULL, *seqs;
 	struct rangedel_set *s = NULL;
+	struct sweep sweep;
 	struct room room;
-	uint64_t *seqs;
 	uint8_t *bytes;
 	size_t count;
 
 	/* Two edges a range, and as many again to sort. */
-	edges = n <= SIZE_MAX / 4 ? mem_array(env, 4 * n, sizeof(*edges)) : NULL;
-	sweep.open = mem_array(env, n, sizeof(*sweep.open));
-	if (edges == NULL || sweep.open == NULL)
+	if (n <= SIZE_MAX / 4) {
+		edges = mem_array(env, 4 * n, sizeof(*edges));
+		swept = mem_array(env, sweep_room(n), sizeof(*swept));
+	}
+	if (edges == NULL || swept == NULL)
 		goto out;
+	sweep_init(&sweep, in, n, swept);
 	count = list_edges(in, n, edges);
 	sorted = sort_edges(edges, edges + 2 * n, count);
 	room = sweep_measure(sorted, count, w);
 	if (room.seqs > w->seqs_max) {
-		mem_free(env, sweep.open);
+		mem_free(env, swept);
 		mem_free(env, edges);
 		return err_new(SHALE_CORRUPT, "%zu range tombstones make %zu pieces", n, room.seqs);
 	}
 	s = set_new(env, &room, &seqs, &bytes);
-	if (s != NULL)
-		sweep_fill(s, &sweep, w, sorted, count, seqs, bytes);
+	if (s == NULL)
+		goto out;
+	sweep_fill(s, &sweep, w, sorted, count, seqs, bytes);
 out:
-	mem_free(env, sweep.open);
+	mem_free(env, swept);
 	mem_free(env, edges);
 	if (s == NULL)
 		return err_memory("a set of range tombstones");

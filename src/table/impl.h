@@ -92,6 +92,10 @@ shale_status table_check_stored(const struct table *t, const struct extent *e,
 shale_status table_unpack(const struct table *t, const struct extent *e, const uint8_t *stored,
 			  const char *what, uint8_t *raw);
 
+/* A data block that is unpacked: the checked view of it. */
+shale_status table_parse_data(const struct table *t, const struct extent *e, const uint8_t *raw,
+			      struct block *out);
+
 size_t table_front_lines(const struct table *t);
 
 /* A block for the cache from its stored bytes. */

@@ -193,11 +193,8 @@ static void place_block(struct table_iter *ti, const struct extent *e, uint8_t *
 		raw = ti->unpacked;
 	}
 	rc = table_unpack(ti->t, e, stored, "data block", raw);
-	if (rc >= 0) {
-		rc = block_parse(raw, e->raw_size, &ti->placed);
-		if (rc == SHALE_CORRUPT)
-			rc = table_damaged(ti->t, e->offset, "data block");
-	}
+	if (rc >= 0)
+		rc = table_parse_data(ti->t, e, raw, &ti->placed);
 	ti->it.status = rc;
 	ti->b = rc < 0 ? NULL : &ti->placed;
 }

@@ -22,6 +22,14 @@ enum { RATIO_MAX = 32768 };
  */
 enum { PIECES_EACH = 16, PIECES_SPARE = 1 << 16 };
 
+/*
+ * The prefix that their keys share is stored once, and what is kept has it in each. Where
+ * ranges are cut, every end but the greatest lies between two starts and so has that prefix
+ * itself, in full: starts that differ take less than the block and one key. Of others it
+ * is limited as well.
+ */
+enum { KEY_BYTES_EACH = 16, KEY_BYTES_SPARE = 1 << 20 };
+
 shale_status table_damaged(const struct table *t, uint64_t offset, const char *what)
 {
 	return err_at(SHALE_CORRUPT, object_name(OBJECT_TABLE, t->number).text, offset, "%s: %s",
@@ -44,10 +52,10 @@ shale_status table_check_stored(const struct table *t, const struct extent *e,
 	if (rc < 0)
 		return rc == SHALE_CORRUPT ? table_damaged(t, e->offset, what) : rc;
 	if (raw_size != e->raw_size)
-		return bad(t, e->offset, "a block's trailer and its index entry disagree");
-	if ((*codec == SHALE_NO_COMPRESSION) != (e->size == e->raw_size))
-		return bad(t, e->offset, "a block's codec and its sizes disagree");
-	return SHALE_OK;
+		rc = err_new(SHALE_CORRUPT, "its trailer and its extent disagree");
+	else if ((*codec == SHALE_NO_COMPRESSION) != (e->size == e->raw_size))
+		rc = err_new(SHALE_CORRUPT, "its codec and its sizes disagree");
+	return rc < 0 ? table_damaged(t, e->offset, what) : SHALE_OK;
 }
 
 shale_status table_unpack(const struct table *t, const struct extent *e, const uint8_t *stored,
@@ -190,18 +198,43 @@ static shale_status load_index(struct table *t)
 	return SHALE_OK;
 }
 
-/* The tombstones of a parsed block; `keys` has room for all of its keys. */
+/* Whether entry i of a block has a key of its own, not that of the one before. */
+static bool key_differs(const struct block *b, size_t i)
+{
+	return i == 0 || !block_key_repeats(b, i);
+}
+
+/* Bytes of the keys that differ; no more than a sound block can have. */
+static shale_status measure_starts(const struct table *t, const struct block *b, size_t *bytes)
+{
+	size_t n = 0, most = KEY_BYTES_EACH * b->raw_size + KEY_BYTES_SPARE;
+
+	for (size_t i = 0; i < b->count && n <= most; i++)
+		n += key_differs(b, i) ? block_key_size(b, i) : 0;
+	if (n > most)
+		return err_at(SHALE_CORRUPT, object_name(OBJECT_TABLE, t->number).text,
+			      t->footer.ranges.offset,
+			      "range tombstones in %zu bytes have more than %zu bytes of keys",
+			      b->raw_size, most);
+	*bytes = n;
+	return SHALE_OK;
+}
+
+/* The tombstones of a parsed block; `keys` has room for all keys that differ. */
 static shale_status collect_ranges(const struct table *t, const struct block *b,
 				   struct rangedel *ranges, uint8_t *keys)
 {
+	shale_slice lo = { NULL, 0 };
+
 	for (size_t i = 0; i < b->count; i++) {
 		uint64_t st = block_seqtype(b, i);
-		size_t size = block_key_size(b, i);
 
-		block_key_copy(b, i, keys);
-		ranges[i] = (struct rangedel){ slice_from(keys, size), block_value(b, i),
-					       seqtype_seq(st) };
-		keys += size;
+		if (key_differs(b, i)) {
+			lo = slice_from(keys, block_key_size(b, i));
+			block_key_copy(b, i, keys);
+			keys += lo.size;
+		}
+		ranges[i] = (struct rangedel){ lo, block_value(b, i), seqtype_seq(st) };
 		if (seqtype_type(st) != OP_RANGE_DELETE ||
 		    slice_cmp(ranges[i].lo, ranges[i].hi) >= 0)
 			return bad(t, t->footer.ranges.offset, "a range tombstone is empty");
@@ -232,8 +265,9 @@ static shale_status load_ranges(struct table *t)
 		goto out;
 	}
 	t->range_count = b.count;
-	for (size_t i = 0; i < b.count; i++)
-		key_bytes += block_key_size(&b, i);
+	rc = measure_starts(t, &b, &key_bytes);
+	if (rc < 0)
+		goto out;
 	ranges = mem_array(env, b.count, sizeof(*ranges));
 	keys = mem_alloc(env, key_bytes + BLOCK_SLACK);
 	if (ranges == NULL || keys == NULL) {

@@ -30,10 +30,14 @@ bool table_filter_has(const struct table *t, uint64_t hash)
 			       t->filter_probes);
 }
 
-static shale_status parse(const struct table *t, const struct extent *e, struct table_block *b)
+shale_status table_parse_data(const struct table *t, const struct extent *e, const uint8_t *raw,
+			      struct block *out)
 {
-	shale_status rc = block_parse(b->raw, e->raw_size, &b->view);
+	shale_status rc = block_parse(raw, e->raw_size, out);
 
+	/* Among entries it would be taken for a put of the range's end. */
+	if (rc >= 0 && memchr(out->types, OP_RANGE_DELETE, out->count) != NULL)
+		rc = err_new(SHALE_CORRUPT, "it holds a range tombstone");
 	return rc == SHALE_CORRUPT ? table_damaged(t, e->offset, "data block") : rc;
 }
 
@@ -47,7 +51,7 @@ shale_status table_block_new(const struct table *t, const struct extent *e, cons
 		return err_memory("a block");
 	rc = table_unpack(t, e, stored, "data block", b->raw);
 	if (rc >= 0)
-		rc = parse(t, e, b);
+		rc = table_parse_data(t, e, b->raw, &b->view);
 	if (rc < 0) {
 		cache_discard(t->te.cache, b, table_block_bytes(e->raw_size));
 		return rc;
@@ -98,7 +102,7 @@ static shale_status probe_take(struct table_probe *p, const struct table_read *r
 	} else if (rc >= 0) {
 		rc = table_unpack(t, &e, p->fresh->raw, "data block", p->fresh->raw);
 		if (rc >= 0)
-			rc = parse(t, &e, p->fresh);
+			rc = table_parse_data(t, &e, p->fresh->raw, &p->fresh->view);
 	}
 	/* A verified block stays beside the cache: what is handed out is what was checked. */
 	if (rc >= 0 && !cache_insert(t->te.cache, t->number, e.offset, p->fresh, bytes,

@@ -127,6 +127,9 @@ static shale_status replay_fields(struct replay *r, shale_slice payload)
 			return damage(r, offset, "something follows the clean close");
 		r->clean = f.tag == EDIT_CLEAN_CLOSE;
 		rc = r->each(r->arg, &f);
+		/* What cannot be is the manifest's fault, not that of a table it tells of. */
+		if (rc == SHALE_CORRUPT)
+			return err_at(rc, r->name, offset, "%s", err_last()->text);
 		if (rc < 0)
 			return rc;
 	}

@@ -20,6 +20,8 @@
  */
 #include "wal/impl.h"
 
+#include "format/key.h"
+
 struct segment_seen {
 	struct record_link link;
 	bool linked;
@@ -80,6 +82,16 @@ static shale_status check_header(struct replay *r, size_t i, struct wal_reader *
 	return SHALE_OK;
 }
 
+/* Positions count bytes from 0 in steps of 8: one half of them is never reached. */
+static shale_status check_link(const struct record_link *link, const char *name)
+{
+	if (link->base_lsn % 8 != 0 || link->base_lsn > INT64_MAX)
+		return err_at(SHALE_CORRUPT, name, LOG_PAGE,
+			      "the segment begins at an impossible log position, %" PRIu64,
+			      link->base_lsn);
+	return SHALE_OK;
+}
+
 static shale_status look(struct replay *r, size_t i)
 {
 	struct segment_seen *seen = &r->seen[i];
@@ -98,6 +110,7 @@ static shale_status look(struct replay *r, size_t i)
 	    record_link_decode(payload, &seen->link)) {
 		seen->linked = true;
 		seen->fresh = h.count == 0;
+		rc = check_link(&seen->link, log_file_name(reader.file));
 	}
 	if (rc == SHALE_OK && !seen->linked && r->live[i].sealed)
 		rc = err_at(SHALE_CORRUPT, log_file_name(reader.file), LOG_PAGE,
@@ -224,6 +237,10 @@ static shale_status take_record(struct replay *r, struct wal_reader *reader, uin
 		return err_at(SHALE_CORRUPT, log_file_name(reader->file), offset,
 			      "sequence number %" PRIu64 " after %" PRIu64, h->first_seq,
 			      r->next_seq);
+	if (h->first_seq + h->count > SEQ_RECOVERED_MAX)
+		return err_at(SHALE_CORRUPT, log_file_name(reader->file), offset,
+			      "sequence number %" PRIu64 " leaves no room for others",
+			      h->first_seq);
 	if ((h->type == RECORD_LINK) != (offset == LOG_PAGE))
 		return err_at(SHALE_CORRUPT, log_file_name(reader->file), offset,
 			      "record of type %u out of place", h->type);

@@ -55,14 +55,12 @@ static void file_write(struct sim *sim, const struct file *f, const void *bytes,
 	need(sim_fs_write_file(sim_get_fs(sim), f->path, bytes, size) == 0);
 }
 
-/* f NULL: some file. */
 static bool names(const struct file *f, const char *what)
 {
 	const shale_error *e = shale_last_error();
 
 	if (e->status == SHALE_CORRUPT && strstr(e->text, what) != NULL &&
-	    strcmp(e->object, f != NULL ? strrchr(f->path, '/') + 1 : e->object) == 0 &&
-	    e->object[0] != '\0')
+	    strcmp(e->object, strrchr(f->path, '/') + 1) == 0)
 		return true;
 	fprintf(stderr, "'%s' of '%s', not '%s'\n", e->text, e->object, what);
 	return false;
@@ -176,6 +174,27 @@ static void log_unknown(struct edit_field *f, struct buf *behind)
 	edit_field_encode(behind, &log);
 }
 
+static void last_of_all_sequences(struct edit_field *f, struct buf *behind)
+{
+	(void)behind;
+	f->number = f->seq = f->props.max_seq = SEQ_MAX;
+}
+
+static void last_of_all_runs(struct edit_field *f, struct buf *behind)
+{
+	(void)behind;
+	f->run = UINT64_MAX;
+}
+
+static void last_of_all_families(struct edit_field *f, struct buf *behind)
+{
+	struct edit_field more = *f;
+
+	more.cf = UINT32_MAX;
+	more.name = shale_str("another");
+	edit_field_encode(behind, &more);
+}
+
 static const struct forgery forgeries[] = {
 	{ "two families of one name", "two column families have one name", EDIT_CF_CREATE,
 	  same_name },
@@ -189,7 +208,13 @@ static const struct forgery forgeries[] = {
 	  change_unknown },
 	{ "a log twice", "a log is added twice", EDIT_CF_CREATE, log_twice },
 	{ "a log removed that is not there", "an unknown log", EDIT_CF_CREATE, log_unknown },
-	/* These name the manifest or the table. */
+	{ "no family id left", "no id is left", EDIT_CF_CREATE, last_of_all_families },
+	{ "no sequence number left", "sequence numbers", EDIT_LAST_SEQ, last_of_all_sequences },
+	{ "flushed to the last sequence number", "sequence numbers", EDIT_CF_FLUSHED,
+	  last_of_all_sequences },
+	{ "a table of the last sequence number", "sequence numbers", EDIT_ADD_TABLE,
+	  last_of_all_sequences },
+	{ "no run left", "run ids", EDIT_ADD_TABLE, last_of_all_runs },
 	{ "a table twice", "overlap", EDIT_ADD_TABLE, add_twice },
 	{ "a table upside down", "key range is empty", EDIT_ADD_TABLE, upside_down },
 	{ "a table removed that is not there", "is not there", EDIT_ADD_TABLE, remove_unknown },
@@ -249,6 +274,12 @@ static void make_closed(struct sim *sim, const shale_options *o)
 	need_ok(shale_close(db));
 }
 
+/* Of a field; that tables overlap is found when all edits are known. */
+static bool tells_place(const struct forgery *each)
+{
+	return each->change == add_twice || shale_last_error()->offset != UINT64_MAX;
+}
+
 static void forge_manifests(void *arg)
 {
 	struct sim *sim = arg;
@@ -265,8 +296,7 @@ static void forge_manifests(void *arg)
 
 		forge(sim, &m, each->tag, each->change);
 		rc = shale_open(DIR, &o, &db);
-		if (rc != SHALE_CORRUPT ||
-		    !names(each->tag == EDIT_ADD_TABLE ? NULL : &m, each->says)) {
+		if (rc != SHALE_CORRUPT || !names(&m, each->says) || !tells_place(each)) {
 			fprintf(stderr, "%s: %s\n", each->what, shale_status_name(rc));
 			abort();
 		}
@@ -282,6 +312,46 @@ static void a_manifest_that_cannot_be_is_refused_by_name(void **state)
 {
 	(void)state;
 	run_sim(1, forge_manifests);
+}
+
+static void next_is_first(struct edit_field *f, struct buf *behind)
+{
+	(void)behind;
+	f->cf = 0;
+}
+
+static void forge_next_family(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_cf *cf = NULL;
+	struct file m;
+	shale_db *db;
+
+	make_closed(sim, &o);
+	m = file_find(sim, ".man");
+	forge(sim, &m, EDIT_NEXT_CF, next_is_first);
+	free(m.bytes);
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "third", NULL, &cf));
+	put(db, cf, 50, 100);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(has(db, NULL, 19));
+	need_status(has(db, NULL, 50), SHALE_NOT_FOUND);
+	need_ok(shale_cf_open(db, "third", &cf));
+	need_ok(has(db, cf, 50));
+	need_status(has(db, cf, 19), SHALE_NOT_FOUND);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_new_family_never_gets_the_id_of_another(void **state)
+{
+	(void)state;
+	run_sim(1, forge_next_family);
 }
 
 /* ---- counts ---- */
@@ -326,10 +396,12 @@ static void a_count_that_a_merge_finds_wrong_names_the_table(void **state)
 
 /* ---- logs ---- */
 
-/* The first operation, behind the record that begins a segment, is changed by one byte. */
-static void forge_log(struct sim *sim, const struct file *log, size_t at, uint8_t byte)
+/* The record at `at` and its payload, changed. */
+static void forge_record(struct sim *sim, const struct file *log, size_t at,
+			 void (*change)(void *arg, struct record_header *h, uint8_t *payload),
+			 void *arg)
 {
-	uint8_t *copy = malloc(log->size), *p = copy + LOG_PAGE + record_size(LINK_SIZE);
+	uint8_t *copy = malloc(log->size), *p = copy + at;
 	struct record_header h;
 
 	memcpy(copy, log->bytes, log->size);
@@ -338,10 +410,46 @@ static void forge_log(struct sim *sim, const struct file *log, size_t at, uint8_
 	h.type = p[8];
 	h.count = get_u32le(p + 16);
 	h.distance = get_u32le(p + 20);
-	p[RECORD_HEADER + at] = byte;
+	change(arg, &h, p + RECORD_HEADER);
 	record_header_encode(p, &h, crc32c(0, p + RECORD_HEADER, h.length), log->number);
 	file_write(sim, log, copy, log->size);
 	free(copy);
+}
+
+struct one_byte {
+	size_t at;
+	uint8_t byte;
+};
+
+static void change_byte(void *arg, struct record_header *h, uint8_t *payload)
+{
+	const struct one_byte *b = arg;
+
+	(void)h;
+	payload[b->at] = b->byte;
+}
+
+/* The first operation, behind the record that begins a segment, is changed by one byte. */
+static void forge_log(struct sim *sim, const struct file *log, size_t at, uint8_t byte)
+{
+	struct one_byte b = { at, byte };
+
+	forge_record(sim, log, LOG_PAGE + record_size(LINK_SIZE), change_byte, &b);
+}
+
+static void change_seq(void *arg, struct record_header *h, uint8_t *payload)
+{
+	(void)payload;
+	h->first_seq = *(uint64_t *)arg;
+}
+
+static void change_base(void *arg, struct record_header *h, uint8_t *payload)
+{
+	struct record_link link;
+
+	need(record_link_decode(slice_from(payload, h->length), &link));
+	link.base_lsn = *(uint64_t *)arg;
+	record_link_encode(&link, payload);
 }
 
 static void forge_logs(void *arg)
@@ -376,6 +484,47 @@ static void forge_logs(void *arg)
 	free(log.bytes);
 }
 
+static void forge_numbers(void *arg)
+{
+	/* The first leave no room; the last is room enough. */
+	uint64_t seqs[] = { SEQ_MAX, SEQ_MAX - 1, SEQ_MAX - UINT32_MAX, SEQ_MAX >> 1 };
+	uint64_t bases[] = { UINT64_MAX - 7, UINT64_C(1) << 63, 4, UINT64_C(1) << 62 };
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	struct file log;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 100);
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
+
+	o.read_only = true;
+	log = file_find(sim, ".log");
+	for (size_t i = 0; i < 4; i++) {
+		forge_record(sim, &log, LOG_PAGE + record_size(LINK_SIZE), change_seq, &seqs[i]);
+		need_status(shale_open(DIR, &o, &db), i < 3 ? SHALE_CORRUPT : SHALE_OK);
+		need(i == 3 || names(&log, "sequence number"));
+	}
+	need_ok(has(db, NULL, 1));
+	need_ok(shale_close(db));
+	for (size_t i = 0; i < 4; i++) {
+		forge_record(sim, &log, LOG_PAGE, change_base, &bases[i]);
+		need_status(shale_open(DIR, &o, &db), i < 3 ? SHALE_CORRUPT : SHALE_OK);
+		need(i == 3 ||
+		     (names(&log, "log position") && shale_last_error()->offset == LOG_PAGE));
+	}
+	need_ok(shale_close(db));
+	free(log.bytes);
+}
+
+static void a_log_of_numbers_that_leave_no_room_is_refused_by_name(void **state)
+{
+	(void)state;
+	run_sim(1, forge_numbers);
+}
+
 static void a_log_of_impossible_operations_is_refused_by_name(void **state)
 {
 	(void)state;
@@ -386,8 +535,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_manifest_that_cannot_be_is_refused_by_name),
+		cmocka_unit_test(a_new_family_never_gets_the_id_of_another),
 		cmocka_unit_test(a_count_that_a_merge_finds_wrong_names_the_table),
 		cmocka_unit_test(a_log_of_impossible_operations_is_refused_by_name),
+		cmocka_unit_test(a_log_of_numbers_that_leave_no_room_is_refused_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

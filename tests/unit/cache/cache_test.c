@@ -287,6 +287,33 @@ static void a_large_cache_keeps_its_capacity_for_items_of_any_size(void **state)
 	assert_int_equal(budget_all(&budget), 0);
 }
 
+/* Chunks that are emptied one after another go back whole, however many that takes. */
+static void a_cache_that_shrinks_by_far_gives_back_its_chunks(void **state)
+{
+	struct cache *c = open_framed(NULL);
+	struct cache_item pinned[3];
+
+	(void)state;
+	/* Some chunks hold what cannot go. */
+	for (uint64_t i = 0; i < 3; i++) {
+		insert(c, 2, i, &pinned[i]);
+		for (uint64_t k = 0; k < 1000; k++)
+			put(c, 1, i * 1000 + k);
+	}
+	for (uint64_t i = 3000; i < 20000; i++)
+		put(c, 1, i);
+	cache_set_capacity(c, (uint64_t)8 << 20);
+	assert_true(cache_used(c) <= (uint64_t)8 << 20);
+	/* Not full: where what is pinned lies, and the last that was opened. */
+	if (!MEM_PAGES_HIDE_ERRORS)
+		assert_true(cache_slack(c) <= (uint64_t)4 * MEM_PAGES);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_true(item_is(&pinned[i], 2, i));
+		cache_release(c, &pinned[i]);
+	}
+	close_cache(c);
+}
+
 static void a_hint_finds_its_item_wherever_that_is(void **state)
 {
 	struct cache *c = open_cache(50 * ITEM_BYTES, NULL);
@@ -455,6 +482,7 @@ int main(void)
 		cmocka_unit_test(the_first_of_two_with_one_key_stays),
 		cmocka_unit_test(a_smaller_capacity_evicts_and_zero_holds_nothing),
 		cmocka_unit_test(a_large_cache_keeps_its_capacity_for_items_of_any_size),
+		cmocka_unit_test(a_cache_that_shrinks_by_far_gives_back_its_chunks),
 		cmocka_unit_test(a_hint_finds_its_item_wherever_that_is),
 		cmocka_unit_test(releasing_nothing_is_allowed),
 		cmocka_unit_test(threads_see_only_the_items_they_asked_for),

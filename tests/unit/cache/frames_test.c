@@ -85,7 +85,8 @@ static void owners_of_a_chunk_are_told_until_it_is_free(void **state)
 {
 	static void *p[2000];
 	static struct frames_owned owned[FRAMES_CHUNK_FRAMES];
-	size_t turn = 0, n, seen = 0;
+	struct frames_turns turns = { 0, 0 };
+	size_t n, seen = 0;
 	struct frames f;
 	bool more = true;
 
@@ -98,7 +99,7 @@ static void owners_of_a_chunk_are_told_until_it_is_free(void **state)
 			frames_own(&f, p[i], 4200, i + 1);
 	}
 	for (;;) {
-		n = frames_next_chunk(&f, &turn, owned, &more);
+		n = frames_next_chunk(&f, &turns, owned, &more);
 		if (!more)
 			break;
 		seen += n;
@@ -108,8 +109,8 @@ static void owners_of_a_chunk_are_told_until_it_is_free(void **state)
 	assert_int_equal(seen, 1000);
 	for (size_t i = 0; i < 2000; i++)
 		frames_free(&f, p[i], 4200);
-	turn = 0;
-	assert_int_equal(frames_next_chunk(&f, &turn, owned, &more), 0);
+	turns = (struct frames_turns){ 0, 0 };
+	assert_int_equal(frames_next_chunk(&f, &turns, owned, &more), 0);
 	assert_false(more);
 	frames_fini(&f);
 }

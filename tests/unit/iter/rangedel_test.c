@@ -235,11 +235,75 @@ static void ranges_that_nest_take_memory_by_their_number(void **state)
 	free(in);
 }
 
+/* What a test has as `many` tombstones: the key of number i, and whose turn it is. */
+enum shape { ONE_RANGE, COMMON_START, COMMON_END, COMMON_END_NEWEST_LAST, NESTED, SHAPES };
+
+static struct rangedel shaped(enum shape shape, char (*keys)[8], unsigned i, unsigned many)
+{
+	switch (shape) {
+	case ONE_RANGE:
+		return range("a", "b", many - i);
+	case COMMON_START: /* who deletes a queue's front again and again */
+		return range("a", keys[many - 1 - i], many - i);
+	case COMMON_END:
+		return range(keys[i], "x", many - i);
+	case COMMON_END_NEWEST_LAST:
+		return range(keys[i], "x", 1 + i);
+	default:
+		return range(keys[i], keys[2 * many - 1 - i], i % 2 != 0 ? 1 + i : many + i);
+	}
+}
+
+/*
+ * The sweep's work may not grow with the square of what is open at once: a sorted array
+ * of it moved up to 160 GB for each shape here.
+ */
+static void many_ranges_that_overlap_take_work_by_their_number(void **state)
+{
+	enum { MANY = 200000 };
+	struct rangedel *in = calloc(MANY, sizeof(*in));
+	char(*keys)[8] = calloc(2 * MANY, sizeof(*keys));
+	const uint64_t limits[] = { MANY / 4, MANY / 2 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * MANY; i++)
+		sprintf(keys[i], "k%06u", i);
+	for (enum shape shape = 0; shape < SHAPES; shape++) {
+		struct rangedel_set *s = NULL;
+
+		for (unsigned i = 0; i < MANY; i++)
+			in[i] = shaped(shape, keys, i, MANY);
+		assert_ok(rangedel_build_newest(shale_env_default(), in, MANY, limits, 2, &s));
+		assert_int_equal(s->count, shape == ONE_RANGE ? 1
+					   : shape == NESTED  ? 2 * MANY - 1
+							      : MANY);
+		for (unsigned k = 0; k < MANY; k += MANY / 10) {
+			shale_slice key = text(shape == ONE_RANGE ? "a" : keys[k]);
+			uint64_t newest = 0, limited = 0;
+
+			for (unsigned i = 0; i < MANY; i++) {
+				if (slice_cmp(in[i].lo, key) > 0 || slice_cmp(key, in[i].hi) >= 0)
+					continue;
+				if (in[i].seq > newest)
+					newest = in[i].seq;
+				if (in[i].seq <= limits[0] && in[i].seq > limited)
+					limited = in[i].seq;
+			}
+			assert_int_equal(rangedel_newest(s, key, SEQ_MAX), newest);
+			assert_int_equal(rangedel_newest(s, key, limits[0]), limited);
+		}
+		rangedel_free(s);
+	}
+	free(keys);
+	free(in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_newest_of_each_stripe_answer_as_all_do),
 		cmocka_unit_test(ranges_that_nest_take_memory_by_their_number),
+		cmocka_unit_test(many_ranges_that_overlap_take_work_by_their_number),
 		cmocka_unit_test(cuts_ranges_at_each_others_ends),
 		cmocka_unit_test(an_empty_set_covers_nothing),
 		cmocka_unit_test(a_range_may_begin_at_the_empty_key),

@@ -5,6 +5,8 @@
  */
 #include "fixture.h"
 
+#include "format/block_layout.h"
+
 static bool names_the_place(uint64_t number)
 {
 	const shale_error *e = shale_last_error();
@@ -362,6 +364,93 @@ static void forged_pieces_are_refused_or_harmless(void **state)
 	fixture_fini(&x);
 }
 
+/* Where they are is in the footer, but for data blocks. */
+static void a_piece_whose_two_sizes_differ_is_named(void **state)
+{
+	static const char *const names[] = { "range tombstones", "index", "filter", "properties" };
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table *t = NULL;
+	struct footer f;
+	uint8_t *bytes = NULL, *copy;
+	size_t size;
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	fixture_init(&x, 1, 1 << 20);
+	oracle_fill(&o, &r, 40, KEYS_BINARY, 1000, 120);
+	built = build_damaged(&x, &o, 1, SHALE_NO_COMPRESSION);
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&bytes, &size), 0);
+	assert_ok(table_open(&x.te, 1, size, &t));
+	f = *table_footer(t);
+	table_unref(t);
+	copy = malloc(size);
+	for (size_t i = 0; i < 4; i++) {
+		const struct extent *e[] = { &f.ranges, &f.index, &f.filter, &f.props };
+		uint8_t *piece = copy + e[i]->offset;
+
+		memcpy(copy, bytes, size);
+		trailer_encode(piece + e[i]->size, slice_from(piece, e[i]->size),
+			       e[i]->raw_size + 8, SHALE_LZ4, 1, e[i]->offset);
+		assert_status(use_forged(&x, &o, copy, size), SHALE_CORRUPT);
+		assert_true(names_the_place(1));
+		assert_int_equal(shale_last_error()->offset, e[i]->offset);
+		assert_non_null(strstr(shale_last_error()->text, names[i]));
+		assert_null(strstr(shale_last_error()->text, "index entry"));
+	}
+	free(copy);
+	free(bytes);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
+/* It has a place of its own; among entries it would be read as a put of the range's end. */
+static void a_range_tombstone_in_a_data_block_is_refused(void **state)
+{
+	struct fixture x;
+	struct oracle o = { 0 };
+	struct table_built built;
+	struct table_lookup got = { 0 };
+	struct table *t = NULL;
+	uint8_t *bytes = NULL;
+	uint64_t blocks, entries;
+	struct extent e;
+	size_t size;
+
+	(void)state;
+	fixture_init(&x, 1, 1 << 20);
+	for (char c = 'a'; c < 'm'; c++)
+		oracle_put(&o, slice_from(&c, 1), seqtype(1, OP_PUT), shale_str("x"));
+	built = oracle_build(&o, &x, 1, build_options(SHALE_NO_COMPRESSION, 4096));
+	assert_int_equal(built.props.data_blocks, 1);
+	assert_int_equal(sim_fs_read_file(x.fs, fixture_path(1), (void **)&bytes, &size), 0);
+	assert_ok(table_open(&x.te, 1, size, &t));
+	extent_decode(bytes + table_footer(t)->index.offset + table_footer(t)->index.size - 16, &e);
+	table_unref(t);
+	assert_int_equal(bytes[BLOCK_HEADER + 8 * o.count + 5], OP_PUT);
+	bytes[BLOCK_HEADER + 8 * o.count + 5] = OP_RANGE_DELETE;
+	trailer_encode(bytes + e.size, slice_from(bytes, e.size), e.raw_size, SHALE_NO_COMPRESSION,
+		       1, 0);
+	assert_int_equal(sim_fs_write_file(x.fs, fixture_path(1), bytes, size), 0);
+
+	assert_ok(table_open(&x.te, 1, size, &t));
+	assert_status(table_get(t, &(struct table_read){ 0 }, shale_str("f"), SEQ_MAX, &got),
+		      SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	assert_true(scan_fails(t, &o, false));
+	assert_true(scan_fails(t, &o, true));
+	assert_status(table_check(t, &blocks, &entries), SHALE_CORRUPT);
+	assert_true(names_the_place(1));
+	table_unref(t);
+	free(bytes);
+	buf_fini(&built.keys);
+	oracle_fini(&o);
+	fixture_fini(&x);
+}
+
 /* Each extent and size in the footer, moved a little, with a good checksum. */
 static void forged_footers_are_refused(void **state)
 {
@@ -439,6 +528,54 @@ static void range_tombstones_that_nest_too_deep_are_refused(void **state)
 	assert_true(sim_heap_peak(x.heap) < 1 << 20);
 	buf_fini(&built.keys);
 	fixture_fini(&x);
+}
+
+/* A prefix is stored once: a few KiB of tombstones may have keys of many MiB. */
+static void range_tombstones_whose_keys_outgrow_the_file_are_refused(void **state)
+{
+	enum { MANY = 200, LONG = 60000 };
+	char *lo = malloc(LONG + 8), *hi = malloc(LONG + 8);
+	struct fixture x;
+	struct table_built built;
+
+	(void)state;
+	memset(lo, 'a', LONG);
+	memset(hi, 'a', LONG);
+	fixture_init(&x, 1, 1 << 20);
+	for (uint64_t number = 1; number <= 3; number++) {
+		struct table_builder *b = NULL;
+		struct table *t = NULL;
+
+		assert_ok(table_builder_new(&x.te, number,
+					    build_options(SHALE_NO_COMPRESSION, 4096), &b));
+		for (unsigned i = 0; i < MANY; i++) {
+			/* Nested; cut at each other's ends; one, as of many snapshots. */
+			unsigned from = number < 3 ? 2 * i : 0;
+
+			sprintf(lo + LONG, "%05u", from);
+			sprintf(hi + LONG, "%05u", from + 1);
+			assert_ok(table_builder_add_range(b, shale_str(lo),
+							  shale_str(number == 2 ? hi : "b"),
+							  MANY - i));
+		}
+		assert_ok(table_builder_finish(b, &built));
+		if (number == 1) {
+			assert_true(built.size < 3 * LONG);
+			assert_status(table_open(&x.te, number, built.size, &t), SHALE_CORRUPT);
+			assert_true(names_the_place(number));
+			assert_non_null(strstr(shale_last_error()->text, "bytes of keys"));
+		} else {
+			assert_ok(table_open(&x.te, number, built.size, &t));
+			assert_int_equal(table_ranges(t)->count, number == 2 ? MANY : 1);
+			assert_int_equal(rangedel_newest(table_ranges(t), shale_str(lo), SEQ_MAX),
+					 number == 2 ? 1 : MANY);
+		}
+		table_unref(t);
+		buf_fini(&built.keys);
+	}
+	fixture_fini(&x);
+	free(lo);
+	free(hi);
 }
 
 static void the_builder_refuses_disorder_and_leaves_no_file(void **state)
@@ -602,8 +739,11 @@ int main(void)
 		cmocka_unit_test(cut_empty_and_foreign_files_are_refused),
 		cmocka_unit_test(a_block_in_the_wrong_place_is_found),
 		cmocka_unit_test(forged_pieces_are_refused_or_harmless),
+		cmocka_unit_test(a_piece_whose_two_sizes_differ_is_named),
+		cmocka_unit_test(a_range_tombstone_in_a_data_block_is_refused),
 		cmocka_unit_test(forged_footers_are_refused),
 		cmocka_unit_test(range_tombstones_that_nest_too_deep_are_refused),
+		cmocka_unit_test(range_tombstones_whose_keys_outgrow_the_file_are_refused),
 		cmocka_unit_test(the_builder_refuses_disorder_and_leaves_no_file),
 		cmocka_unit_test(every_failed_allocation_is_reported),
 		cmocka_unit_test(every_failed_call_of_the_disk_is_reported),
