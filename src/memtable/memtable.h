@@ -60,9 +60,10 @@ shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel
 			     size_t *count, size_t *capacity);
 
 /*
- * Point versions with sequence <= limit. With newest_only, only the newest such
- * version of each key. Holds a reference of its own. Sees entries added after
- * its creation too, if their sequence is <= limit.
+ * Point versions with sequence <= limit. With newest_only, one version of each key: the
+ * newest such one or, where there is none, the newest of all, for the caller to pass; so
+ * a move passes one key, however many are too new. Holds a reference of its own. Sees
+ * entries added after its creation too.
  */
 shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,
 			       struct iter **out);

@@ -136,7 +136,7 @@ static int pauses_of(shale_iter *it, bool forward, int shown)
 /* What hides the keys between the first and the last: each kind of work is bounded. */
 static void what_is_dead_is_counted(void *arg)
 {
-	enum { NEWER, DELETED, RANGE, EXPIRED, KINDS };
+	enum { NEWER, NEWER_IN_MEMORY, DELETED, RANGE, EXPIRED, KINDS };
 	struct sim *sim = arg;
 
 	for (int kind = 0; kind < KINDS; kind++) {
@@ -147,11 +147,13 @@ static void what_is_dead_is_counted(void *arg)
 		shale_iter *it;
 		shale_db *db;
 
+		o.memory_budget = 16 << 20;
+		o.memtable_bytes = 2 << 20;
 		need_ok(shale_open(DIR, &o, &db));
 		need_ok(shale_pause_compaction(db)); /* merges would remove it */
 		put(db, NULL, 0, 10);
 		put(db, NULL, 1001, 10);
-		if (kind == NEWER)
+		if (kind == NEWER || kind == NEWER_IN_MEMORY)
 			need_ok(shale_snapshot_new(db, &snapshot));
 		w.ttl_ms = kind == EXPIRED ? 3600000 : 0;
 		for (unsigned i = 1; i <= 1000; i++) {
@@ -160,7 +162,8 @@ static void what_is_dead_is_counted(void *arg)
 			snprintf(key, sizeof(key), "key%08u", i);
 			need_ok(shale_put(db, &w, shale_str(key), shale_str("x")));
 		}
-		need_ok(shale_flush(db, NULL));
+		if (kind != NEWER_IN_MEMORY)
+			need_ok(shale_flush(db, NULL));
 		for (unsigned i = 1; kind == DELETED && i <= 1000; i++) {
 			char key[24];
 
