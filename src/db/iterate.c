@@ -361,7 +361,10 @@ static inline shale_status forward(struct shale_iter *it, bool has_key)
 	return m->status < 0 ? m->status : SHALE_END;
 }
 
-/* From where the merge stands, backwards to the first entry to show. */
+/*
+ * From where the merge stands, backwards to the first entry to show. A pause is between
+ * keys: of one only part of whose versions was seen the newest is not known.
+ */
 static shale_status backward(struct shale_iter *it)
 {
 	struct iter *m = it->merged;
@@ -369,6 +372,7 @@ static shale_status backward(struct shale_iter *it)
 	it->backward = true;
 	while (m->valid) {
 		struct iter newest = { .seqtype = 0 };
+		uint64_t versions = 0;
 		bool any = false;
 
 		if (it->has_lower && slice_cmp(iter_key(m), buf_view(&it->lower)) < 0)
@@ -385,10 +389,12 @@ static shale_status backward(struct shale_iter *it)
 				newest.seqtype = e->seqtype;
 				any = true;
 			}
+			versions++;
 			iter_prev(m);
 		} while (m->valid && unlikely(same_key(iter_key(m), buf_view(&it->key))));
 		if (unlikely(!m->valid && m->status < 0))
 			return m->status;
+		it->skipped += versions - 1;
 		newest.key = buf_view(&it->key);
 		newest.value = buf_view(&it->value);
 		if (any && is_live(it, &newest)) {
@@ -436,14 +442,16 @@ shale_status shale_iter_first(shale_iter *it)
 	return finish(it, forward(it, false));
 }
 
-/* Before `upper`, which itself is not allowed. */
+/* Before the key; of its versions all but one are dead, whether it was shown or not. */
 static void seek_before(struct shale_iter *it, shale_slice key)
 {
 	struct iter *m = it->merged;
 
 	iter_seek_prev(m, key);
-	while (m->valid && slice_eq(iter_key(m), key))
+	for (bool dead = false; m->valid && slice_eq(iter_key(m), key); dead = true) {
+		it->skipped += dead;
 		iter_prev(m);
+	}
 }
 
 shale_status shale_iter_seek_prev(shale_iter *it, shale_slice key)
@@ -516,10 +524,11 @@ shale_status shale_iter_prev(shale_iter *it)
 		return SHALE_END;
 	if (unlikely(!leave(it)))
 		return finish(it, err_memory("an iterator's key"));
-	if (!it->backward) {
-		/* `key` is a copy, but backward() writes it: seek first. */
+	/* `key` is a copy, but backward() writes it: seek first. */
+	if (!it->backward && it->place == AT_PAUSE && it->judged)
+		iter_seek_prev(it->merged, buf_view(&it->key)); /* shown or dead: judged again */
+	else if (!it->backward)
 		seek_before(it, buf_view(&it->key));
-	}
 	return finish(it, backward(it));
 }
 
