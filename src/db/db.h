@@ -178,7 +178,7 @@ struct shale_db {
 	struct page_pool pages; /* of all memory but the cache's */
 	shale_options options;  /* sanitised */
 	bool peek;              /* read-only, and the log is left alone */
-	const uint32_t *alive;
+	const uint32_t *alive;  /* reads zero in a child of fork() */
 	struct store *store;
 	struct cache *cache;
 	struct codec_pool codecs;
@@ -303,7 +303,7 @@ struct shale_db {
 /* Refuses a handle that came over fork(). */
 static inline shale_status db_enter(const shale_db *db)
 {
-	if (unlikely(db->alive != NULL && *(const volatile uint32_t *)db->alive == 0))
+	if (unlikely(*(const volatile uint32_t *)db->alive == 0))
 		return err_new(SHALE_FORKED,
 			       "this handle was inherited over fork(); open the store anew");
 	return SHALE_OK;

@@ -501,6 +501,10 @@ static __attribute__((noinline)) shale_status next_unjudged(struct shale_iter *i
 
 shale_status shale_iter_next(shale_iter *it)
 {
+	shale_status rc = db_enter(it->db);
+
+	if (unlikely(rc < 0))
+		return finish(it, rc);
 	if (unlikely(it->place != AT_ENTRY)) {
 		if (it->place == AT_NOTHING)
 			return SHALE_END;
@@ -520,6 +524,10 @@ shale_status shale_iter_next(shale_iter *it)
 
 shale_status shale_iter_prev(shale_iter *it)
 {
+	shale_status rc = db_enter(it->db);
+
+	if (unlikely(rc < 0))
+		return finish(it, rc);
 	if (unlikely(it->place == AT_NOTHING))
 		return SHALE_END;
 	if (unlikely(!leave(it)))
