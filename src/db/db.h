@@ -316,7 +316,10 @@ shale_status db_writable(shale_db *db);
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out);
 shale_status rate_sanitise(const shale_rate *in, shale_rate *out);
 shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *out);
-shale_status key_check(shale_slice key);
+/* Not a null pointer; one to nothing at all becomes one to "", which may be added to. */
+shale_status key_given(shale_slice *key);
+/* The same, and not too large: what may be written and found. */
+shale_status key_check(shale_slice *key);
 shale_status value_check(shale_slice value);
 
 uint64_t db_new_number(shale_db *db);

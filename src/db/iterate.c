@@ -417,9 +417,17 @@ static shale_status begin(struct shale_iter *it)
 	return db_enter(it->db);
 }
 
-shale_status shale_iter_seek(shale_iter *it, shale_slice key)
+/* To more than a key can be, too: to what comes behind the largest. */
+static shale_status begin_seek(struct shale_iter *it, shale_slice *key)
 {
 	shale_status rc = begin(it);
+
+	return rc < 0 ? rc : key_given(key);
+}
+
+shale_status shale_iter_seek(shale_iter *it, shale_slice key)
+{
+	shale_status rc = begin_seek(it, &key);
 
 	if (rc < 0)
 		return finish(it, rc);
@@ -456,7 +464,7 @@ static void seek_before(struct shale_iter *it, shale_slice key)
 
 shale_status shale_iter_seek_prev(shale_iter *it, shale_slice key)
 {
-	shale_status rc = begin(it);
+	shale_status rc = begin_seek(it, &key);
 
 	if (rc < 0)
 		return finish(it, rc);

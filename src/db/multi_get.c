@@ -145,7 +145,7 @@ static void note(struct outcome *o, shale_status rc)
 
 static shale_status get_alone(struct get *g, shale_slice key, shale_value *out)
 {
-	shale_status rc = key_check(key);
+	shale_status rc = key_check(&key);
 
 	g->key = key;
 	g->hidden = 0;
@@ -174,7 +174,7 @@ static void get_groups(struct get *g, size_t n, const shale_slice *keys, shale_v
 			wants[i].g.key = keys[from + i];
 			wants[i].out = &out[from + i];
 			wants[i].rc = &each[from + i];
-			each[from + i] = key_check(keys[from + i]);
+			each[from + i] = key_check(&wants[i].g.key);
 		}
 		group_get(wants, count);
 		/* What failed among others is tried alone, and so tells why. */

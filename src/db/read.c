@@ -190,7 +190,7 @@ shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice ke
 
 	*out = (shale_value){ .data = NULL };
 	if (likely(rc >= 0))
-		rc = key_check(key);
+		rc = key_check(&g.key);
 	if (unlikely(rc < 0))
 		return rc;
 	if (o != NULL)
