@@ -125,10 +125,64 @@ static void a_get_does_not_fail_for_a_table_below_the_one_that_answers(void **st
 	run_sim(1, get_above_damage);
 }
 
+/* ---- checks ---- */
+
+struct checked {
+	shale_db *db;
+	unsigned bad;
+	char first[40];
+};
+
+/* With a failure of its own, which is not what the check failed for. */
+static void note_checked(void *arg, const char *file, uint64_t bytes, shale_status status)
+{
+	struct checked *c = arg;
+	shale_value v;
+
+	(void)bytes;
+	if (status < 0 && c->bad++ == 0)
+		snprintf(c->first, sizeof(c->first), "%s", file);
+	need_status(shale_get(c->db, NULL, slice_from(NULL, 1), &v), SHALE_INVALID);
+}
+
+static void check_two_damaged(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	struct checked c = { .bad = 0 };
+	struct tables tables;
+
+	c.db = open_store(&o);
+	for (unsigned i = 0; i < 3; i++) {
+		put(c.db, NULL, i, 10);
+		need_ok(shale_flush(c.db, NULL));
+	}
+	need_ok(shale_close(c.db));
+	tables = tables_of(sim);
+	need(tables.count == 3);
+	damage(sim, tables.name[0]);
+	damage(sim, tables.name[1]);
+
+	c.db = open_store(&o);
+	need_status(shale_check(c.db, note_checked, &c, NULL), SHALE_CORRUPT);
+	need(c.bad == 2);
+	expect_told(c.first);
+	need_status(shale_check(c.db, NULL, NULL, NULL), SHALE_CORRUPT);
+	expect_told(c.first);
+	need_ok(shale_close(c.db));
+}
+
+static void a_check_tells_of_the_first_damaged_table_also_when_there_are_two(void **state)
+{
+	(void)state;
+	run_sim(1, check_two_damaged);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_get_does_not_fail_for_a_table_below_the_one_that_answers),
+		cmocka_unit_test(a_check_tells_of_the_first_damaged_table_also_when_there_are_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
