@@ -512,9 +512,11 @@ shale_status flush_mem(shale_db *db, struct mem *m);
 shale_status merge_range(shale_db *db, shale_cf *cf, const shale_compact_options *o);
 /* Whether a merge runs or is due; SHALE_NO_MEMORY: that cannot be told. Under mu. */
 shale_status merge_is_owed(shale_db *db, bool *out);
-/* Append all range tombstones of a version's tables; slices last as long as its metas. */
-shale_status ranges_of_version(shale_db *db, const struct version *v, struct rangedel **list,
-			       size_t *count, size_t *capacity);
+/* Append all range tombstones of a version's tables that meet [lower, upper) (data NULL:
+   open); tables beyond are not opened. Slices last as long as its metas. */
+shale_status ranges_of_version(shale_db *db, const struct version *v, shale_slice lower,
+			       shale_slice upper, struct rangedel **list, size_t *count,
+			       size_t *capacity);
 /* Live snapshots, ascending; the array is the caller's (mem_free). */
 shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count);
 /* The oldest live snapshot; UINT64_MAX: none. */

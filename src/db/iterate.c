@@ -100,18 +100,20 @@ static shale_slice upper_of(const struct shale_iter *it)
 	return it->has_upper ? buf_view(&it->upper) : slice_from(NULL, 0);
 }
 
-/* All range tombstones the reader can see, of memtables and tables, as one set. */
+/* All range tombstones the reader can see within its bounds, in memtables and tables. */
 static shale_status gather_ranges(struct shale_iter *it)
 {
 	const struct view *v = it->view;
+	shale_slice lower = lower_of(it), upper = upper_of(it);
 	struct rangedel *list = NULL;
 	size_t count = 0, capacity = 0, visible = 0;
-	shale_status rc = memtable_ranges(v->active, it->seq, &list, &count, &capacity);
+	shale_status rc =
+		memtable_ranges(v->active, it->seq, lower, upper, &list, &count, &capacity);
 
 	for (size_t i = 0; i < v->sealed_count && rc >= 0; i++)
-		rc = memtable_ranges(v->sealed[i], it->seq, &list, &count, &capacity);
+		rc = memtable_ranges(v->sealed[i], it->seq, lower, upper, &list, &count, &capacity);
 	if (rc >= 0)
-		rc = ranges_of_version(it->db, v->version, &list, &count, &capacity);
+		rc = ranges_of_version(it->db, v->version, lower, upper, &list, &count, &capacity);
 	for (size_t i = 0; i < count; i++)
 		if (list[i].seq <= it->seq)
 			list[visible++] = list[i];

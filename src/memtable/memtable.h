@@ -54,10 +54,14 @@ uint64_t memtable_range_newest(struct memtable *m, shale_slice key, uint64_t lim
 /* Whether there are range tombstones at all; cheap. */
 bool memtable_has_ranges(const struct memtable *m);
 
-/* All range tombstones with sequence <= limit, appended to a growing array of the caller's
-   (mem_realloc on *list). Slices last as long as a reference. SHALE_NO_MEMORY. */
-shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel **list,
-			     size_t *count, size_t *capacity);
+/*
+ * All range tombstones with sequence <= limit that meet [lower, upper) (data NULL: open),
+ * appended to a growing array of the caller's (mem_realloc on *list). Slices last as long as
+ * a reference. SHALE_NO_MEMORY.
+ */
+shale_status memtable_ranges(struct memtable *m, uint64_t limit, shale_slice lower,
+			     shale_slice upper, struct rangedel **list, size_t *count,
+			     size_t *capacity);
 
 /*
  * Point versions with sequence <= limit. With newest_only, one version of each key: the

@@ -178,11 +178,59 @@ static void a_check_tells_of_the_first_damaged_table_also_when_there_are_two(voi
 	run_sim(1, check_two_damaged);
 }
 
+/* ---- scans ---- */
+
+static void scan_beside_damage(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_read_options read = SHALE_READ_OPTIONS_INIT;
+	struct tables tables;
+	shale_iter *it;
+	shale_db *db;
+
+	db = open_store(&o);
+	need_ok(shale_put(db, NULL, shale_str("b"), shale_str("1")));
+	need_ok(shale_put(db, NULL, shale_str("m"), shale_str("2")));
+	need_ok(shale_put(db, NULL, shale_str("y"), shale_str("3")));
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_delete_range(db, NULL, shale_str("a"), shale_str("c")));
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_delete_range(db, NULL, shale_str("x"), shale_str("z")));
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_close(db));
+	tables = tables_of(sim);
+	need(tables.count == 3);
+	damage(sim, tables.name[2]);
+
+	db = open_store(&o);
+	need_status(shale_iter_new(db, NULL, &it), SHALE_CORRUPT);
+	for (int by_prefix = 0; by_prefix < 2; by_prefix++) {
+		read.prefix = by_prefix ? shale_str("m") : slice_from(NULL, 0);
+		read.upper = by_prefix ? slice_from(NULL, 0) : shale_str("x");
+		need_ok(shale_iter_new(db, &read, &it));
+		need_ok(shale_iter_first(it));
+		need(slice_eq(shale_iter_key(it), shale_str("m")));
+		need_status(shale_iter_next(it), SHALE_END);
+		need_ok(shale_iter_last(it));
+		need_status(shale_iter_prev(it), SHALE_END);
+		shale_iter_free(it);
+	}
+	need_ok(shale_close(db));
+}
+
+static void a_scan_does_not_fail_for_range_tombstones_beyond_its_bounds(void **state)
+{
+	(void)state;
+	run_sim(1, scan_beside_damage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_get_does_not_fail_for_a_table_below_the_one_that_answers),
 		cmocka_unit_test(a_check_tells_of_the_first_damaged_table_also_when_there_are_two),
+		cmocka_unit_test(a_scan_does_not_fail_for_range_tombstones_beyond_its_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
