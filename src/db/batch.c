@@ -113,7 +113,7 @@ shale_status shale_batch_put(shale_batch *b, const shale_write_options *o, shale
 			     shale_slice value)
 {
 	struct batch_op op = { .type = OP_PUT, .key = key, .value = value };
-	shale_status rc = key_check(key);
+	shale_status rc = key_check(&op.key);
 
 	if (rc >= 0)
 		rc = value_check(value);
@@ -126,7 +126,7 @@ shale_status shale_batch_put(shale_batch *b, const shale_write_options *o, shale
 shale_status shale_batch_delete(shale_batch *b, const shale_write_options *o, shale_slice key)
 {
 	struct batch_op op = { .type = OP_DELETE, .key = key };
-	shale_status rc = key_check(key);
+	shale_status rc = key_check(&op.key);
 
 	if (rc >= 0)
 		rc = add(b, o, &op);
@@ -134,13 +134,13 @@ shale_status shale_batch_delete(shale_batch *b, const shale_write_options *o, sh
 	return rc;
 }
 
-shale_status range_check(shale_slice lo, shale_slice hi)
+shale_status range_check(shale_slice *lo, shale_slice *hi)
 {
 	shale_status rc = key_check(lo);
 
 	if (rc >= 0)
 		rc = key_check(hi);
-	if (rc >= 0 && slice_cmp(lo, hi) >= 0)
+	if (rc >= 0 && slice_cmp(*lo, *hi) >= 0)
 		rc = err_new(SHALE_INVALID, "the range is empty: its end is not behind its start");
 	return rc;
 }
@@ -149,7 +149,7 @@ shale_status shale_batch_delete_range(shale_batch *b, const shale_write_options 
 				      shale_slice hi)
 {
 	struct batch_op op = { .type = OP_RANGE_DELETE, .key = lo, .value = hi };
-	shale_status rc = range_check(lo, hi);
+	shale_status rc = range_check(&op.key, &op.value);
 
 	if (rc >= 0)
 		rc = add(b, o, &op);

@@ -19,7 +19,7 @@ struct shale_batch {
 };
 
 /* SHALE_INVALID unless both are keys and lo < hi. */
-shale_status range_check(shale_slice lo, shale_slice hi);
+shale_status range_check(shale_slice *lo, shale_slice *hi);
 
 /* Whether some put gets an expiry: its own, or its family's. */
 bool batch_needs_expiry(const shale_batch *b, const struct commit *c);

@@ -289,7 +289,7 @@ shale_status shale_put(shale_db *db, const shale_write_options *o, shale_slice k
 	shale_status rc = write_enter(db, o);
 
 	if (rc >= 0)
-		rc = key_check(key);
+		rc = key_check(&op.key);
 	if (rc >= 0)
 		rc = value_check(value);
 	if (rc >= 0)
@@ -305,7 +305,7 @@ shale_status shale_delete(shale_db *db, const shale_write_options *o, shale_slic
 	shale_status rc = write_enter(db, o);
 
 	if (rc >= 0)
-		rc = key_check(key);
+		rc = key_check(&op.key);
 	if (rc >= 0)
 		rc = write_one(db, o, &op);
 	if (rc >= 0)
@@ -320,7 +320,7 @@ shale_status shale_delete_range(shale_db *db, const shale_write_options *o, shal
 	shale_status rc = write_enter(db, o);
 
 	if (rc >= 0)
-		rc = range_check(lo, hi);
+		rc = range_check(&op.key, &op.value);
 	if (rc >= 0)
 		rc = write_one(db, o, &op);
 	if (rc >= 0)

@@ -190,7 +190,7 @@ struct shale_db {
 	struct page_pool pages; /* of all memory but the cache's */
 	shale_options options;  /* sanitised */
 	bool peek;              /* read-only, and the log is left alone */
-	const uint32_t *alive;
+	const uint32_t *alive;  /* reads zero in a child of fork() */
 	struct store *store;
 	struct cache *cache;
 	struct codec_pool codecs;
@@ -314,7 +314,7 @@ struct shale_db {
 /* Refuses a handle that came over fork(). */
 static inline shale_status db_enter(const shale_db *db)
 {
-	if (unlikely(db->alive != NULL && *(const volatile uint32_t *)db->alive == 0))
+	if (unlikely(*(const volatile uint32_t *)db->alive == 0))
 		return err_new(SHALE_FORKED,
 			       "this handle was inherited over fork(); open the store anew");
 	return SHALE_OK;
@@ -327,7 +327,10 @@ shale_status db_writable(shale_db *db);
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out);
 shale_status rate_sanitise(const shale_rate *in, shale_rate *out);
 shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *out);
-shale_status key_check(shale_slice key);
+/* Not a null pointer; one to nothing at all becomes one to "", which may be added to. */
+shale_status key_given(shale_slice *key);
+/* The same, and not too large: what may be written and found. */
+shale_status key_check(shale_slice *key);
 shale_status value_check(shale_slice value);
 
 uint64_t db_new_number(shale_db *db);
@@ -528,9 +531,11 @@ shale_status flush_mem(shale_db *db, struct mem *m);
 shale_status merge_range(shale_db *db, shale_cf *cf, const shale_compact_options *o);
 /* Whether a merge runs or is due; SHALE_NO_MEMORY: that cannot be told. Under mu. */
 shale_status merge_is_owed(shale_db *db, bool *out);
-/* Append all range tombstones of a version's tables; slices last as long as its metas. */
-shale_status ranges_of_version(shale_db *db, const struct version *v, struct rangedel **list,
-			       size_t *count, size_t *capacity);
+/* Append all range tombstones of a version's tables that meet [lower, upper) (data NULL:
+   open); tables beyond are not opened. Slices last as long as its metas. */
+shale_status ranges_of_version(shale_db *db, const struct version *v, shale_slice lower,
+			       shale_slice upper, struct rangedel **list, size_t *count,
+			       size_t *capacity);
 /* Live snapshots, ascending; the array is the caller's (mem_free). */
 shale_status snapshots_list(shale_db *db, uint64_t **out, size_t *count);
 /* The oldest live snapshot; UINT64_MAX: none. */

@@ -32,6 +32,7 @@ static void begin(shale_db *db, struct mem *m)
 /* Memtable to tables; the result is in m->result. */
 static shale_status build(shale_db *db, struct mem *m)
 {
+	shale_slice none = slice_from(NULL, 0);
 	struct rangedel *list = NULL;
 	struct rangedel_set *ranges = NULL;
 	size_t count = 0, capacity = 0, snapshot_count = 0;
@@ -56,7 +57,7 @@ static shale_status build(shale_db *db, struct mem *m)
 			  .bottom_key = never_bottom_key,
 			  .bottom_range = never_bottom_range },
 	};
-	rc = memtable_ranges(m->table, SEQ_MAX, &list, &count, &capacity);
+	rc = memtable_ranges(m->table, SEQ_MAX, none, none, &list, &count, &capacity);
 	if (rc >= 0)
 		rc = snapshots_list(db, &snapshots, &snapshot_count);
 	if (rc >= 0 && count != 0)

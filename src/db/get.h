@@ -26,7 +26,11 @@ shale_status get_found(struct get *g, shale_status rc, struct table_lookup *foun
 /* All of it. */
 shale_status get_one(struct get *g, shale_value *out);
 
-/* The one table of each of the runs [from, from + n) that may hold the key; its filter is fetched. */
+/*
+ * The one table of each of the runs [from, from + n) that may hold the key; its filter is fetched.
+ * What comes below them is returned: SHALE_MORE, or the failure to open the next one, which is
+ * the answer only if none of those before it has one.
+ */
 shale_status get_candidates(struct get *g, size_t from, size_t n, struct table **out,
 			    size_t *count);
 

@@ -100,18 +100,20 @@ static shale_slice upper_of(const struct shale_iter *it)
 	return it->has_upper ? buf_view(&it->upper) : slice_from(NULL, 0);
 }
 
-/* All range tombstones the reader can see, of memtables and tables, as one set. */
+/* All range tombstones the reader can see within its bounds, in memtables and tables. */
 static shale_status gather_ranges(struct shale_iter *it)
 {
 	const struct view *v = it->view;
+	shale_slice lower = lower_of(it), upper = upper_of(it);
 	struct rangedel *list = NULL;
 	size_t count = 0, capacity = 0, visible = 0;
-	shale_status rc = memtable_ranges(v->active, it->seq, &list, &count, &capacity);
+	shale_status rc =
+		memtable_ranges(v->active, it->seq, lower, upper, &list, &count, &capacity);
 
 	for (size_t i = 0; i < v->sealed_count && rc >= 0; i++)
-		rc = memtable_ranges(v->sealed[i], it->seq, &list, &count, &capacity);
+		rc = memtable_ranges(v->sealed[i], it->seq, lower, upper, &list, &count, &capacity);
 	if (rc >= 0)
-		rc = ranges_of_version(it->db, v->version, &list, &count, &capacity);
+		rc = ranges_of_version(it->db, v->version, lower, upper, &list, &count, &capacity);
 	for (size_t i = 0; i < count; i++)
 		if (list[i].seq <= it->seq)
 			list[visible++] = list[i];
@@ -361,7 +363,10 @@ static inline shale_status forward(struct shale_iter *it, bool has_key)
 	return m->status < 0 ? m->status : SHALE_END;
 }
 
-/* From where the merge stands, backwards to the first entry to show. */
+/*
+ * From where the merge stands, backwards to the first entry to show. A pause is between
+ * keys: of one only part of whose versions was seen the newest is not known.
+ */
 static shale_status backward(struct shale_iter *it)
 {
 	struct iter *m = it->merged;
@@ -369,6 +374,7 @@ static shale_status backward(struct shale_iter *it)
 	it->backward = true;
 	while (m->valid) {
 		struct iter newest = { .seqtype = 0 };
+		uint64_t versions = 0;
 		bool any = false;
 
 		if (it->has_lower && slice_cmp(iter_key(m), buf_view(&it->lower)) < 0)
@@ -385,10 +391,12 @@ static shale_status backward(struct shale_iter *it)
 				newest.seqtype = e->seqtype;
 				any = true;
 			}
+			versions++;
 			iter_prev(m);
 		} while (m->valid && unlikely(same_key(iter_key(m), buf_view(&it->key))));
 		if (unlikely(!m->valid && m->status < 0))
 			return m->status;
+		it->skipped += versions - 1;
 		newest.key = buf_view(&it->key);
 		newest.value = buf_view(&it->value);
 		if (any && is_live(it, &newest)) {
@@ -411,9 +419,17 @@ static shale_status begin(struct shale_iter *it)
 	return db_enter(it->db);
 }
 
-shale_status shale_iter_seek(shale_iter *it, shale_slice key)
+/* To more than a key can be, too: to what comes behind the largest. */
+static shale_status begin_seek(struct shale_iter *it, shale_slice *key)
 {
 	shale_status rc = begin(it);
+
+	return rc < 0 ? rc : key_given(key);
+}
+
+shale_status shale_iter_seek(shale_iter *it, shale_slice key)
+{
+	shale_status rc = begin_seek(it, &key);
 
 	if (rc < 0)
 		return finish(it, rc);
@@ -436,19 +452,21 @@ shale_status shale_iter_first(shale_iter *it)
 	return finish(it, forward(it, false));
 }
 
-/* Before `upper`, which itself is not allowed. */
+/* Before the key; of its versions all but one are dead, whether it was shown or not. */
 static void seek_before(struct shale_iter *it, shale_slice key)
 {
 	struct iter *m = it->merged;
 
 	iter_seek_prev(m, key);
-	while (m->valid && slice_eq(iter_key(m), key))
+	for (bool dead = false; m->valid && slice_eq(iter_key(m), key); dead = true) {
+		it->skipped += dead;
 		iter_prev(m);
+	}
 }
 
 shale_status shale_iter_seek_prev(shale_iter *it, shale_slice key)
 {
-	shale_status rc = begin(it);
+	shale_status rc = begin_seek(it, &key);
 
 	if (rc < 0)
 		return finish(it, rc);
@@ -493,6 +511,10 @@ static __attribute__((noinline)) shale_status next_unjudged(struct shale_iter *i
 
 shale_status shale_iter_next(shale_iter *it)
 {
+	shale_status rc = db_enter(it->db);
+
+	if (unlikely(rc < 0))
+		return finish(it, rc);
 	if (unlikely(it->place != AT_ENTRY)) {
 		if (it->place == AT_NOTHING)
 			return SHALE_END;
@@ -512,14 +534,19 @@ shale_status shale_iter_next(shale_iter *it)
 
 shale_status shale_iter_prev(shale_iter *it)
 {
+	shale_status rc = db_enter(it->db);
+
+	if (unlikely(rc < 0))
+		return finish(it, rc);
 	if (unlikely(it->place == AT_NOTHING))
 		return SHALE_END;
 	if (unlikely(!leave(it)))
 		return finish(it, err_memory("an iterator's key"));
-	if (!it->backward) {
-		/* `key` is a copy, but backward() writes it: seek first. */
+	/* `key` is a copy, but backward() writes it: seek first. */
+	if (!it->backward && it->place == AT_PAUSE && it->judged)
+		iter_seek_prev(it->merged, buf_view(&it->key)); /* shown or dead: judged again */
+	else if (!it->backward)
 		seek_before(it, buf_view(&it->key));
-	}
 	return finish(it, backward(it));
 }
 

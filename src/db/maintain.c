@@ -229,39 +229,40 @@ shale_status shale_wait_durable(shale_db *db, shale_seq seq)
 	return rc;
 }
 
-static shale_status check_version(shale_db *db, const struct version *v,
-				  void (*each)(void *arg, const char *file, uint64_t bytes,
-					       shale_status status),
-				  void *arg, shale_check_report *report)
+/* What a check finds; the failure that is told is the first one. */
+struct check {
+	void (*each)(void *arg, const char *file, uint64_t bytes, shale_status status);
+	void *arg;
+	shale_check_report report;
+	shale_status first;
+	shale_error why;
+};
+
+static void check_table(struct check *c, shale_db *db, struct table_meta *m)
 {
-	shale_status first = SHALE_OK;
+	uint64_t blocks = 0, entries = 0;
+	struct table *t;
+	shale_status rc = table_meta_open(m, &db->table_env, &t);
 
-	for (size_t i = 0; i < v->run_count; i++) {
-		const struct run *r = v->runs[i];
-
-		for (size_t k = 0; k < r->count; k++) {
-			struct object_name name = object_name(OBJECT_TABLE, r->tables[k]->number);
-			uint64_t blocks = 0, entries = 0;
-			struct table *t;
-			shale_error error;
-			shale_status rc = table_meta_open(r->tables[k], &db->table_env, &t);
-
-			if (rc >= 0)
-				rc = table_check(t, &blocks, &entries);
-			error = *err_last();
-			if (each != NULL)
-				each(arg, name.text, r->tables[k]->size, rc);
-			report->tables++;
-			report->blocks += blocks;
-			report->entries += entries;
-			report->bytes += r->tables[k]->size;
-			if (rc < 0 && first == SHALE_OK) {
-				first = rc;
-				*err_last() = error;
-			}
-		}
+	if (rc >= 0)
+		rc = table_check(t, &blocks, &entries);
+	if (rc < 0 && c->first == SHALE_OK) {
+		c->first = rc;
+		c->why = *err_last();
 	}
-	return first;
+	if (c->each != NULL)
+		c->each(c->arg, object_name(OBJECT_TABLE, m->number).text, m->size, rc);
+	c->report.tables++;
+	c->report.blocks += blocks;
+	c->report.entries += entries;
+	c->report.bytes += m->size;
+}
+
+static void check_version(struct check *c, shale_db *db, const struct version *v)
+{
+	for (size_t i = 0; i < v->run_count; i++)
+		for (size_t k = 0; k < v->runs[i]->count; k++)
+			check_table(c, db, v->runs[i]->tables[k]);
 }
 
 shale_status shale_check(shale_db *db,
@@ -269,9 +270,8 @@ shale_status shale_check(shale_db *db,
 				      shale_status status),
 			 void *arg, shale_check_report *out)
 {
-	shale_check_report report = { 0, 0, 0, 0 };
-	shale_status rc = db_enter(db), first = SHALE_OK;
-	shale_error error = { .status = SHALE_OK };
+	struct check c = { .each = each, .arg = arg, .first = SHALE_OK };
+	shale_status rc = db_enter(db);
 	shale_cf **all;
 	size_t n;
 
@@ -285,18 +285,15 @@ shale_status shale_check(shale_db *db,
 		mutex_lock(&db->mu);
 		v = version_ref(all[i]->version);
 		mutex_unlock(&db->mu);
-		rc = check_version(db, v, each, arg, &report);
-		if (rc < 0 && first == SHALE_OK) {
-			first = rc;
-			error = *err_last();
-		}
+		check_version(&c, db, v);
 		version_unref(v);
 		family_unref(all[i]);
 	}
 	mem_free(db->env, all);
-	if (first < 0)
-		*err_last() = error;
 	if (out != NULL)
-		*out = report;
-	return first;
+		*out = c.report;
+	/* What came later, also what `each` did, has failures of its own. */
+	if (c.first < 0)
+		*err_last() = c.why;
+	return c.first;
 }

@@ -25,11 +25,14 @@ static shale_status input_version(const struct merge *t, struct version **out)
 }
 
 static shale_status add_ranges(const struct rangedel_set *set, const shale_env *env,
-			       struct rangedel **list, size_t *count, size_t *capacity)
+			       shale_slice lower, shale_slice upper, struct rangedel **list,
+			       size_t *count, size_t *capacity)
 {
 	for (size_t f = 0; f < set->count; f++) {
 		const struct rangedel_fragment *fragment = &set->fragments[f];
 
+		if (!range_meets(fragment->lo, fragment->hi, lower, upper))
+			continue;
 		for (size_t s = 0; s < fragment->seq_count; s++) {
 			if (*count == *capacity) {
 				size_t n = *capacity != 0 ? 2 * *capacity : 64;
@@ -47,8 +50,9 @@ static shale_status add_ranges(const struct rangedel_set *set, const shale_env *
 	return SHALE_OK;
 }
 
-shale_status ranges_of_version(shale_db *db, const struct version *v, struct rangedel **list,
-			       size_t *count, size_t *capacity)
+shale_status ranges_of_version(shale_db *db, const struct version *v, shale_slice lower,
+			       shale_slice upper, struct rangedel **list, size_t *count,
+			       size_t *capacity)
 {
 	shale_status rc = SHALE_OK;
 
@@ -60,12 +64,13 @@ shale_status ranges_of_version(shale_db *db, const struct version *v, struct ran
 		for (size_t k = 0; k < r->count && rc >= 0; k++) {
 			struct table *table;
 
-			if (r->tables[k]->props.range_tombstones == 0)
+			if (r->tables[k]->props.range_tombstones == 0 ||
+			    !table_meta_overlaps(r->tables[k], lower, upper, true))
 				continue;
 			rc = table_meta_open(r->tables[k], &db->table_env, &table);
 			if (rc >= 0 && table_ranges(table) != NULL)
-				rc = add_ranges(table_ranges(table), db->env, list, count,
-						capacity);
+				rc = add_ranges(table_ranges(table), db->env, lower, upper, list,
+						count, capacity);
 		}
 	}
 	return rc;
@@ -228,9 +233,10 @@ shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 static shale_status prepare_ranges(struct merge_work *w)
 {
 	shale_db *db = w->merge->db;
+	shale_slice none = slice_from(NULL, 0);
 	struct rangedel *list = NULL;
 	size_t count = 0, capacity = 0;
-	shale_status rc = ranges_of_version(db, w->inputs, &list, &count, &capacity);
+	shale_status rc = ranges_of_version(db, w->inputs, none, none, &list, &count, &capacity);
 
 	if (rc >= 0)
 		rc = snapshots_list(db, &w->snapshots, &w->snapshot_count);

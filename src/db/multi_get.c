@@ -29,6 +29,7 @@ struct want {
 	shale_status *rc; /* SHALE_MORE: not answered yet */
 	struct table *candidates[GROUP_RUNS];
 	size_t count, at;
+	shale_status below; /* the candidates: SHALE_MORE, or why there are no more of them */
 	struct table_probe probe;
 };
 
@@ -45,7 +46,9 @@ static bool want_choose(struct want *w)
 			return true;
 		}
 	}
-	*w->rc = rc == SHALE_MORE ? SHALE_NOT_FOUND : rc;
+	if (rc == SHALE_MORE)
+		rc = w->below < 0 ? w->below : SHALE_NOT_FOUND;
+	*w->rc = rc;
 	return false;
 }
 
@@ -117,10 +120,8 @@ static void group_get(struct want *wants, size_t n)
 		if (*w->rc != SHALE_MORE)
 			continue;
 		w->at = 0;
-		*w->rc = get_candidates(&w->g, 0, w->g.view->version->run_count, w->candidates,
-					&w->count);
-		if (*w->rc == SHALE_OK)
-			*w->rc = SHALE_MORE;
+		w->below = get_candidates(&w->g, 0, w->g.view->version->run_count, w->candidates,
+					  &w->count);
 	}
 	while (any_open(wants, n))
 		wants_probe(aimed, wants_aim(wants, n, aimed));
@@ -144,7 +145,7 @@ static void note(struct outcome *o, shale_status rc)
 
 static shale_status get_alone(struct get *g, shale_slice key, shale_value *out)
 {
-	shale_status rc = key_check(key);
+	shale_status rc = key_check(&key);
 
 	g->key = key;
 	g->hidden = 0;
@@ -174,7 +175,7 @@ static void get_groups(struct get *g, size_t n, const shale_slice *keys, shale_v
 			wants[i].g.hidden = 0; /* one may have been tried alone before */
 			wants[i].out = &out[from + i];
 			wants[i].rc = &each[from + i];
-			each[from + i] = key_check(keys[from + i]);
+			each[from + i] = key_check(&wants[i].g.key);
 		}
 		group_get(wants, count);
 		/* What failed among others is tried alone, and so tells why. */

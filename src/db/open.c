@@ -29,6 +29,17 @@ static shale_status local_path(const char *path, const char **out)
 	return SHALE_OK;
 }
 
+/* A word that reads zero in a child of fork(), where the machine can tell. */
+static const uint32_t *alive_word(const shale_env *env)
+{
+	static const uint32_t always = 1;
+	const uint32_t *word = NULL;
+
+	if (env->executor.ops->alive != NULL)
+		word = env->executor.ops->alive(env->executor.self);
+	return word != NULL ? word : &always;
+}
+
 static void init(shale_db *db)
 {
 	const shale_env *env = db->env;
@@ -48,8 +59,7 @@ static void init(shale_db *db)
 	codec_pool_init(&db->codecs);
 	db->budget.total = db->options.memory_budget;
 	atomic_init(&db->disk_holds, UINT64_MAX);
-	db->alive = env->executor.ops->alive != NULL ? env->executor.ops->alive(env->executor.self)
-						     : NULL;
+	db->alive = alive_word(env);
 }
 
 static shale_status make_cache(shale_db *db)

@@ -204,14 +204,22 @@ shale_status options_sanitise(const shale_env *env, const shale_options *in, sha
 	return SHALE_OK;
 }
 
-shale_status key_check(shale_slice key)
+shale_status key_given(shale_slice *key)
 {
-	if (unlikely(key.size > SHALE_KEY_MAX))
-		return err_new(SHALE_TOO_LARGE, "the key has %zu bytes; the limit is %u", key.size,
-			       SHALE_KEY_MAX);
-	if (unlikely(key.data == NULL && key.size != 0))
+	if (likely(key->data != NULL))
+		return SHALE_OK;
+	if (key->size != 0)
 		return err_new(SHALE_INVALID, "the key is a null pointer");
+	key->data = "";
 	return SHALE_OK;
+}
+
+shale_status key_check(shale_slice *key)
+{
+	if (unlikely(key->size > SHALE_KEY_MAX))
+		return err_new(SHALE_TOO_LARGE, "the key has %zu bytes; the limit is %u", key->size,
+			       SHALE_KEY_MAX);
+	return key_given(key);
 }
 
 shale_status value_check(shale_slice value)

@@ -121,7 +121,7 @@ shale_status get_candidates(struct get *g, size_t from, size_t n, struct table *
 			return rc;
 		table_filter_prefetch(out[(*count)++], g->hash);
 	}
-	return SHALE_OK;
+	return SHALE_MORE;
 }
 
 /* The runs [from, from + n) of the version; n is at most CANDIDATES. */
@@ -129,16 +129,15 @@ static shale_status get_runs(struct get *g, size_t from, size_t n, shale_value *
 {
 	struct table *candidates[CANDIDATES];
 	size_t count;
-	shale_status rc = get_candidates(g, from, n, candidates, &count);
+	shale_status below = get_candidates(g, from, n, candidates, &count);
 
-	if (rc < 0)
-		return rc;
 	for (size_t i = 0; i < count; i++) {
-		rc = get_table(g, candidates[i], out);
+		shale_status rc = get_table(g, candidates[i], out);
+
 		if (rc != SHALE_MORE)
 			return rc;
 	}
-	return SHALE_MORE;
+	return below;
 }
 
 static shale_status get_tables(struct get *g, shale_value *out)
@@ -191,7 +190,7 @@ shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice ke
 
 	*out = (shale_value){ .data = NULL };
 	if (likely(rc >= 0))
-		rc = key_check(key);
+		rc = key_check(&g.key);
 	if (unlikely(rc < 0))
 		return rc;
 	if (o != NULL)

@@ -18,6 +18,13 @@ struct rangedel {
 	uint64_t seq;
 };
 
+/* Whether [lo, hi) and [lower, upper) meet; a bound with data NULL is open. */
+static inline bool range_meets(shale_slice lo, shale_slice hi, shale_slice lower, shale_slice upper)
+{
+	return (lower.data == NULL || slice_cmp(hi, lower) > 0) &&
+	       (upper.data == NULL || slice_cmp(lo, upper) < 0);
+}
+
 struct rangedel_fragment {
 	shale_slice lo, hi;
 	const uint64_t *seqs; /* descending, distinct */

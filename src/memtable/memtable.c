@@ -133,13 +133,14 @@ bool memtable_has_ranges(const struct memtable *m)
 	return memranges_any(&m->ranges);
 }
 
-shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel **list,
-			     size_t *count, size_t *capacity)
+shale_status memtable_ranges(struct memtable *m, uint64_t limit, shale_slice lower,
+			     shale_slice upper, struct rangedel **list, size_t *count,
+			     size_t *capacity)
 {
 	struct range_node *n = atomic_load_explicit(&m->ranges.newest, memory_order_acquire);
 
 	for (; n != NULL; n = n->older) {
-		if (n->range.seq > limit)
+		if (n->range.seq > limit || !range_meets(n->range.lo, n->range.hi, lower, upper))
 			continue;
 		if (*count == *capacity) {
 			size_t more = *capacity != 0 ? 2 * *capacity : 16;

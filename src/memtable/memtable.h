@@ -54,15 +54,20 @@ uint64_t memtable_range_newest(struct memtable *m, shale_slice key, uint64_t lim
 /* Whether there are range tombstones at all; cheap. */
 bool memtable_has_ranges(const struct memtable *m);
 
-/* All range tombstones with sequence <= limit, appended to a growing array of the caller's
-   (mem_realloc on *list). Slices last as long as a reference. SHALE_NO_MEMORY. */
-shale_status memtable_ranges(struct memtable *m, uint64_t limit, struct rangedel **list,
-			     size_t *count, size_t *capacity);
+/*
+ * All range tombstones with sequence <= limit that meet [lower, upper) (data NULL: open),
+ * appended to a growing array of the caller's (mem_realloc on *list). Slices last as long as
+ * a reference. SHALE_NO_MEMORY.
+ */
+shale_status memtable_ranges(struct memtable *m, uint64_t limit, shale_slice lower,
+			     shale_slice upper, struct rangedel **list, size_t *count,
+			     size_t *capacity);
 
 /*
- * Point versions with sequence <= limit. With newest_only, only the newest such
- * version of each key. Holds a reference of its own. Sees entries added after
- * its creation too, if their sequence is <= limit.
+ * Point versions with sequence <= limit. With newest_only, one version of each key: the
+ * newest such one or, where there is none, the newest of all, for the caller to pass; so
+ * a move passes one key, however many are too new. Holds a reference of its own. Sees
+ * entries added after its creation too.
  */
 shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,
 			       struct iter **out);

@@ -65,15 +65,26 @@ static void mi_prefetch_copy(struct memtable_iter *mi, unsigned from)
 		entry_prefetch(mi->copy.slot[i]);
 }
 
+/* The first version of the entry to show going forward; NULL: the entry is passed. */
+static inline struct version *mi_version(const struct memtable_iter *mi, struct entry *e)
+{
+	struct version *v = entry_visible(e, mi->limit);
+
+	if (likely(v != NULL) || !mi->newest_only)
+		return v;
+	/* Too new. However many there are, it is for the caller to say how far to go. */
+	return node_load(&e->newest);
+}
+
 /* ---- forward ------------------------------------------------------------ */
 
-/* To the first entry from `at` on that has a visible version. */
+/* To the first entry from `at` on that has a version to show. */
 static void mi_forward(struct memtable_iter *mi)
 {
 	mi->back_count = 0;
 	for (;;) {
 		while (mi->at < mi->copy.count) {
-			struct version *v = entry_visible(mi->copy.slot[mi->at], mi->limit);
+			struct version *v = mi_version(mi, mi->copy.slot[mi->at]);
 
 			if (mi->at + AHEAD < mi->copy.count)
 				entry_prefetch(mi->copy.slot[mi->at + AHEAD]);
@@ -131,13 +142,13 @@ static inline struct version *mi_take_back(struct memtable_iter *mi)
 	return mi->back[--mi->back_end % BACK_MAX];
 }
 
-/* To the last entry before `at` that has a visible version, and its oldest. */
+/* To the last entry before `at` that has a version to show, and its oldest. */
 static void mi_backward(struct memtable_iter *mi)
 {
 	for (;;) {
 		while (mi->at > 0) {
 			struct entry *e = mi->copy.slot[--mi->at];
-			struct version *v = entry_visible(e, mi->limit);
+			struct version *v = mi_version(mi, e);
 
 			if (mi->at >= AHEAD)
 				entry_prefetch(mi->copy.slot[mi->at - AHEAD]);

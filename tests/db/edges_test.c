@@ -75,6 +75,82 @@ static void pointers_to_nothing_are_refused(void **state)
 	assert_status(shale_destroy("", NULL), SHALE_INVALID);
 }
 
+static void ignore_step(void *arg, const shale_explain_step *step)
+{
+	(void)arg;
+	(void)step;
+}
+
+enum { ASKED = 5 };
+
+/* Each read of `key` answers alike; OK: with "v". */
+static void expect_reads(struct fixture *f, shale_slice key, shale_status expected)
+{
+	shale_slice keys[ASKED];
+	shale_value values[ASKED];
+	shale_status each[ASKED];
+	shale_iter *it;
+	shale_value v;
+
+	assert_status(shale_get(f->db, NULL, key, &v), expected);
+	shale_value_release(&v);
+	assert_status(shale_explain(f->db, NULL, key, ignore_step, NULL), expected);
+	for (size_t n = 1; n <= ASKED; n += ASKED - 1) {
+		for (size_t i = 0; i < n; i++)
+			keys[i] = key;
+		assert_status(shale_multi_get(f->db, NULL, n, keys, values, each), expected);
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(each[i], expected);
+			shale_value_release(&values[i]);
+		}
+	}
+	assert_ok(shale_iter_new(f->db, NULL, &it));
+	for (int back = 0; back < 2; back++) {
+		assert_status(back ? shale_iter_seek_prev(it, key) : shale_iter_seek(it, key),
+			      expected);
+		if (expected != SHALE_OK)
+			continue;
+		assert_int_equal(shale_iter_key(it).size, 0);
+		assert_ok(shale_iter_next(it));
+		assert_slice(shale_iter_key(it), "k");
+	}
+	shale_iter_free(it);
+}
+
+static void reads_refuse_pointers_to_nothing_and_take_nothing_at_all(void **state)
+{
+	struct fixture *f = *state;
+	shale_slice nothing = slice_from(NULL, 0), none = slice_from(NULL, 3);
+
+	assert_ok(shale_put(f->db, NULL, nothing, shale_str("v")));
+	put_text(f, NULL, "k", "v");
+	expect_reads(f, nothing, SHALE_OK);
+	expect_reads(f, none, SHALE_INVALID);
+	assert_ok(shale_flush(f->db, NULL));
+	expect_reads(f, nothing, SHALE_OK);
+	expect_reads(f, none, SHALE_INVALID);
+}
+
+/* The key behind the largest possible one, as who goes on behind a key asks for it. */
+static void a_seek_may_ask_for_more_than_a_key_can_be(void **state)
+{
+	static char beyond[SHALE_KEY_MAX + 1];
+	struct fixture *f = *state;
+	shale_iter *it;
+
+	assert_ok(shale_put(f->db, NULL, slice_from(beyond, SHALE_KEY_MAX), shale_str("v")));
+	for (int flushed = 0; flushed < 2; flushed++) {
+		put_text(f, NULL, "k", "v");
+		assert_ok(shale_iter_new(f->db, NULL, &it));
+		assert_ok(shale_iter_seek(it, slice_from(beyond, sizeof(beyond))));
+		assert_slice(shale_iter_key(it), "k");
+		assert_ok(shale_iter_seek_prev(it, slice_from(beyond, sizeof(beyond))));
+		assert_int_equal(shale_iter_key(it).size, SHALE_KEY_MAX);
+		shale_iter_free(it);
+		assert_ok(shale_flush(f->db, NULL));
+	}
+}
+
 /* ---- families ---- */
 
 static void names_of_families_have_limits(void **state)
@@ -261,6 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_batch_over_many_families_is_whole),
 		TEST(pointers_to_nothing_are_refused),
+		TEST(reads_refuse_pointers_to_nothing_and_take_nothing_at_all),
+		TEST(a_seek_may_ask_for_more_than_a_key_can_be),
 		TEST(names_of_families_have_limits),
 		TEST(a_dropped_family_takes_no_options),
 		TEST(a_list_ends_when_it_is_told_to),

@@ -97,6 +97,35 @@ static void an_inherited_iterator_does_not_wait_for_a_lock(void **state)
 	shale_iter_free(it);
 }
 
+/* Moves load blocks, under locks that others may have held as the process forked. */
+static void an_inherited_iterator_refuses_to_move(void **state)
+{
+	struct fixture *f = *state;
+	shale_iter *it;
+	int status;
+	pid_t pid;
+
+	put_text(f, NULL, "a", "1");
+	put_text(f, NULL, "b", "2");
+	put_text(f, NULL, "c", "3");
+	assert_ok(shale_iter_new(f->db, NULL, &it));
+	assert_ok(shale_iter_seek(it, shale_str("b")));
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (shale_iter_next(it) != SHALE_FORKED || shale_iter_next(it) != SHALE_FORKED)
+			_exit(1);
+		if (shale_iter_prev(it) != SHALE_FORKED)
+			_exit(2);
+		_exit(shale_iter_key(it).size == 0 ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_ok(shale_iter_next(it));
+	shale_iter_free(it);
+}
+
 /* Names and contents of a directory's files but the lock, in no order. */
 static uint32_t fingerprint(const char *path)
 {
@@ -204,6 +233,7 @@ int main(void)
 		TEST(missing_and_existing_stores_are_told_apart),
 		TEST(a_second_owner_is_kept_out),
 		TEST(an_inherited_iterator_does_not_wait_for_a_lock),
+		TEST(an_inherited_iterator_refuses_to_move),
 		TEST(a_read_only_store_is_read_and_not_changed),
 		TEST(a_store_can_be_destroyed),
 	};

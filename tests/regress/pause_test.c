@@ -32,15 +32,36 @@ static void fill(struct rand *r, shale_db *db, int n)
 	}
 }
 
+static shale_status step(shale_iter *it, bool forward)
+{
+	return forward ? shale_iter_next(it) : shale_iter_prev(it);
+}
+
 /* Move until it is somewhere; a pause goes on in the same direction. */
 static shale_status move(shale_iter *it, bool forward)
 {
 	shale_status rc;
 
 	do
-		rc = forward ? shale_iter_next(it) : shale_iter_prev(it);
+		rc = step(it, forward);
 	while (rc == SHALE_MORE);
 	return rc;
+}
+
+/* The same, but once it may turn in a pause on the way, and comes to `from` again. */
+static shale_status move_or_turn(struct rand *r, shale_iter *it, bool forward, shale_slice from)
+{
+	shale_status rc = step(it, forward);
+
+	while (rc == SHALE_MORE && rand_below(r, 2) != 0)
+		rc = step(it, forward);
+	if (rc != SHALE_MORE)
+		return rc;
+	if (rand_below(r, 2) != 0) {
+		need_ok(move(it, !forward));
+		need(slice_eq(shale_iter_key(it), from));
+	}
+	return move(it, forward);
 }
 
 static void compare(struct rand *r, shale_db *db, const shale_snapshot *snapshot)
@@ -74,8 +95,8 @@ static void compare(struct rand *r, shale_db *db, const shale_snapshot *snapshot
 			need(slice_eq(shale_iter_key(whole), shale_iter_key(pieces)));
 			if (rand_below(r, 6) == 0)
 				forward = !forward;
+			b = move_or_turn(r, pieces, forward, shale_iter_key(whole));
 			a = move(whole, forward);
-			b = move(pieces, forward);
 		}
 	}
 	shale_iter_free(whole);
@@ -136,7 +157,7 @@ static int pauses_of(shale_iter *it, bool forward, int shown)
 /* What hides the keys between the first and the last: each kind of work is bounded. */
 static void what_is_dead_is_counted(void *arg)
 {
-	enum { NEWER, DELETED, RANGE, EXPIRED, KINDS };
+	enum { NEWER, NEWER_IN_MEMORY, DELETED, RANGE, EXPIRED, KINDS };
 	struct sim *sim = arg;
 
 	for (int kind = 0; kind < KINDS; kind++) {
@@ -147,11 +168,13 @@ static void what_is_dead_is_counted(void *arg)
 		shale_iter *it;
 		shale_db *db;
 
+		o.memory_budget = 16 << 20;
+		o.memtable_bytes = 2 << 20;
 		need_ok(shale_open(DIR, &o, &db));
 		need_ok(shale_pause_compaction(db)); /* merges would remove it */
 		put(db, NULL, 0, 10);
 		put(db, NULL, 1001, 10);
-		if (kind == NEWER)
+		if (kind == NEWER || kind == NEWER_IN_MEMORY)
 			need_ok(shale_snapshot_new(db, &snapshot));
 		w.ttl_ms = kind == EXPIRED ? 3600000 : 0;
 		for (unsigned i = 1; i <= 1000; i++) {
@@ -160,7 +183,8 @@ static void what_is_dead_is_counted(void *arg)
 			snprintf(key, sizeof(key), "key%08u", i);
 			need_ok(shale_put(db, &w, shale_str(key), shale_str("x")));
 		}
-		need_ok(shale_flush(db, NULL));
+		if (kind != NEWER_IN_MEMORY)
+			need_ok(shale_flush(db, NULL));
 		for (unsigned i = 1; kind == DELETED && i <= 1000; i++) {
 			char key[24];
 
@@ -193,11 +217,89 @@ static void a_scan_with_a_budget_pauses_whatever_hides_the_keys(void **state)
 	run_sim(1, what_is_dead_is_counted);
 }
 
+/* Keys 0 to n - 1 in a table, each with as many versions as there are snapshots. */
+static void put_versions(shale_db *db, unsigned n, shale_snapshot **snapshot, unsigned versions)
+{
+	for (unsigned v = 0; v < versions; v++) {
+		for (unsigned i = 0; i < n; i++)
+			put(db, NULL, i, 10 + v);
+		need_ok(shale_snapshot_new(db, &snapshot[v]));
+	}
+}
+
+static void turn_among_old_versions(void *arg)
+{
+	enum { VERSIONS = 6 };
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_read_options read = SHALE_READ_OPTIONS_INIT;
+	shale_snapshot *snapshot[VERSIONS];
+	shale_iter *it;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put_versions(db, 3, snapshot, VERSIONS);
+	need_ok(shale_flush(db, NULL));
+	read.skip_max = 1;
+	need_ok(shale_iter_new(db, &read, &it));
+	need_ok(shale_iter_seek(it, shale_str("key00000001")));
+	for (int pauses = 1; pauses <= 2; pauses++) {
+		for (int i = 0; i < pauses; i++)
+			need_status(shale_iter_next(it), SHALE_MORE);
+		need_ok(move(it, false));
+		need(slice_eq(shale_iter_key(it), shale_str("key00000001")));
+	}
+	need_ok(move(it, false));
+	need(slice_eq(shale_iter_key(it), shale_str("key00000000")));
+	shale_iter_free(it);
+	for (int i = 0; i < VERSIONS; i++)
+		shale_snapshot_free(snapshot[i]);
+	need_ok(shale_close(db));
+}
+
+static void who_turns_in_a_pause_among_old_versions_comes_to_the_entry_again(void **state)
+{
+	(void)state;
+	run_sim(1, turn_among_old_versions);
+}
+
+static void count_old_versions(void *arg)
+{
+	enum { KEYS = 90, VERSIONS = 6 };
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_read_options read = SHALE_READ_OPTIONS_INIT;
+	shale_snapshot *snapshot[VERSIONS];
+	shale_iter *it;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put_versions(db, KEYS, snapshot, VERSIONS);
+	need_ok(shale_delete_range(db, NULL, shale_str("key"), shale_str("kez")));
+	need_ok(shale_flush(db, NULL));
+	read.skip_max = 100;
+	need_ok(shale_iter_new(db, &read, &it));
+	for (int forward = 0; forward < 2; forward++)
+		need(pauses_of(it, forward != 0, 0) >= KEYS * VERSIONS / 100 - 1);
+	shale_iter_free(it);
+	for (int i = 0; i < VERSIONS; i++)
+		shale_snapshot_free(snapshot[i]);
+	need_ok(shale_close(db));
+}
+
+static void a_budget_counts_entries_not_keys_in_both_directions(void **state)
+{
+	(void)state;
+	run_sim(1, count_old_versions);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_scan_in_pieces_sees_what_one_in_a_piece_sees),
 		cmocka_unit_test(a_scan_with_a_budget_pauses_whatever_hides_the_keys),
+		cmocka_unit_test(who_turns_in_a_pause_among_old_versions_comes_to_the_entry_again),
+		cmocka_unit_test(a_budget_counts_entries_not_keys_in_both_directions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,9 +133,12 @@ struct skip_iter {
 
 static bool shown(const struct skip_iter *si, const struct skip_node *n)
 {
-	if (seqtype_seq(n->seqtype) > si->limit)
-		return false;
-	return !si->newest_only || skiplist_get(si->list, n->key, si->limit) == n;
+	struct skip_node *newest;
+
+	if (!si->newest_only)
+		return seqtype_seq(n->seqtype) <= si->limit;
+	newest = skiplist_get(si->list, n->key, si->limit);
+	return n == (newest != NULL ? newest : skiplist_get(si->list, n->key, SEQ_MAX));
 }
 
 static void settle(struct skip_iter *si, struct skip_node *n, bool forward)

@@ -342,7 +342,7 @@ static void an_empty_one_has_nothing(void **state)
 	struct memtable *m = memtable_make();
 	struct rangedel *list = NULL;
 	size_t count = 0, capacity = 0;
-	shale_slice a, b;
+	shale_slice a, b, none = { NULL, 0 };
 	struct iter *it;
 	uint64_t st;
 
@@ -351,7 +351,7 @@ static void an_empty_one_has_nothing(void **state)
 	assert_false(memtable_bounds(m, &a, &b));
 	assert_false(memtable_has_ranges(m));
 	assert_int_equal(memtable_range_newest(m, text("a"), SEQ_MAX), 0);
-	assert_ok(memtable_ranges(m, SEQ_MAX, &list, &count, &capacity));
+	assert_ok(memtable_ranges(m, SEQ_MAX, none, none, &list, &count, &capacity));
 	assert_null(list);
 	assert_int_equal(memtable_count(m), 0);
 	assert_ok(memtable_iter_new(m, SEQ_MAX, false, &it));
@@ -551,6 +551,8 @@ static void finds_the_newest_range_among_many(void **state)
 	size_t n = test_scale(3000), count = 0, capacity = 0;
 	struct rangedel *all = calloc(n, sizeof(*all)), *list = NULL;
 	char(*bytes)[2][8] = calloc(n, sizeof(*bytes));
+	shale_slice none = { NULL, 0 };
+	size_t within = 0;
 	struct rand r;
 
 	(void)state;
@@ -583,7 +585,7 @@ static void finds_the_newest_range_among_many(void **state)
 	}
 	assert_true(memtable_has_ranges(m));
 	assert_int_equal(memtable_count(m), n);
-	assert_ok(memtable_ranges(m, n / 2, &list, &count, &capacity));
+	assert_ok(memtable_ranges(m, n / 2, none, none, &list, &count, &capacity));
 	assert_int_equal(count, n / 2);
 	for (size_t i = 0; i < count; i++) {
 		size_t k = (list[i].seq - 1) ^ 3;
@@ -591,6 +593,14 @@ static void finds_the_newest_range_among_many(void **state)
 		assert_true(list[i].seq <= n / 2);
 		assert_true(slice_eq(list[i].lo, all[k].lo) && slice_eq(list[i].hi, all[k].hi));
 	}
+	count = 0;
+	assert_ok(
+		memtable_ranges(m, SEQ_MAX, text("0050"), text("0060"), &list, &count, &capacity));
+	for (size_t k = 0; k < n; k++)
+		within += slice_cmp(all[k].hi, text("0050")) > 0 &&
+			  slice_cmp(all[k].lo, text("0060")) < 0;
+	assert_int_equal(count, within);
+	assert_true(within > 0 && within < n);
 	mem_free(shale_env_default(), list);
 	memtable_unref(m);
 	free(bytes);
