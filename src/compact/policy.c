@@ -74,7 +74,8 @@ bool policy_top_is_urgent(const struct policy_options *o, const struct version *
 
 /*
  * Level 0 is what writers wait for. How far deeper levels are over what they should hold has
- * no bound, after a change of the policy above all, so their scores are not asked.
+ * no bound, after a change of the policy above all, so their scores are not asked. Nor has
+ * what is over a deadline that was set on a large store; there, too, level 0 comes first.
  */
 static bool pick_urgent(const struct policy_options *o, const struct version *v,
 			const struct policy_now *now, struct pick_input *inputs, struct pick *out)
@@ -97,9 +98,9 @@ static bool pick_urgent(const struct policy_options *o, const struct version *v,
 bool policy_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
-	return reclaim_pick_expired(v, now, inputs, out) ||
+	return reclaim_pick_expired(v, now, inputs, out) || pick_urgent(o, v, now, inputs, out) ||
 	       (reclaim_pick_late(o, v, now, inputs, out) && pick_is_free(v, now, out)) ||
-	       pick_urgent(o, v, now, inputs, out) || pick_by_shape(o, v, now, inputs, out) ||
+	       pick_by_shape(o, v, now, inputs, out) ||
 	       (reclaim_pick_dense(o, v, now, inputs, out) && pick_is_free(v, now, out));
 }
 

@@ -533,6 +533,22 @@ static const struct policy_case cases[] = {
 	  .snapshot = 5,
 	  .shape = "L0#3 a-b~@690; L6#2 m-n~@640 p-q~*@600 s-t~@600^9; L7#1 a-d m-o p-z",
 	  .want = "late: L6#2 m-n + L7#1 m-o -> L7#1" },
+	{ .name = "deadline: what writers are held up for comes first, however late it is",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#6 a-c~@1; L0#5 a-c; L0#4 a-c; L0#3 a-c; L6#2 p-q~@1; L7#1 a-z:10000",
+	  .want = "top runs: L0#6 a-c + L0#5 a-c + L0#4 a-c + L0#3 a-c -> L6#2" },
+	{ .name = "deadline: level 0 that can wait does",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#5 a-c; L0#4 a-c; L0#3 a-c; L6#2 p-q~@700; L7#1 a-o:5000 p-z:5000",
+	  .want = "late: L6#2 p-q + L7#1 p-z -> L7#1" },
+	{ .name = "deadline: and it comes next while a job holds level 0",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#6 a-c; L0#5 a-c*; L0#4 a-c*; L0#3 a-c*; L6#2 p-q~@700; L7#1 a-o:5000 "
+		   "p-z:5000",
+	  .want = "late: L6#2 p-q + L7#1 p-z -> L7#1" },
 };
 
 static void print_pick(const struct version *v, const struct pick *p, char *out, size_t size)
