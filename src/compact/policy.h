@@ -204,6 +204,8 @@ bool fifo_pick(const struct policy_options *o, const struct version *v, struct p
 
 /* Whether a table has tombstones, and no snapshot is older than any of it. */
 bool reclaim_is_outlived(const struct table_props *p, uint64_t oldest_snapshot);
+/* Whether no older run meets a table of the run. */
+bool reclaim_is_bottom(const struct version *v, size_t run, const struct table_props *p);
 /* Whole tables that have expired: dropped without being read. */
 bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 			  struct pick_input *inputs, struct pick *out);

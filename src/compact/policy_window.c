@@ -113,8 +113,7 @@ bool window_pick(const struct policy_options *o, const struct version *v,
 	for (; first < v->run_count; first = end) {
 		size_t window;
 
-		find_windows(o, v, inputs); /* what was tried before has written over them */
-		window = inputs[first].first;
+		window = inputs[first].first; /* what was tried before wrote over earlier ones */
 		for (end = first + 1; end < v->run_count && inputs[end].first == window;)
 			end++;
 		*out = (struct pick){ .inputs = inputs, .score = 1 };
