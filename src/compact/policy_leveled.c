@@ -70,7 +70,7 @@ static double top_score(const struct policy_options *o, const struct version *v)
 	return (double)v->level[0].runs / o->top_runs;
 }
 
-/* A level above the base drains. */
+/* A level above the base drains, the sooner the more it has: level 0 goes into it meanwhile. */
 static double level_score(const struct policy_options *o, const struct version *v,
 			  const uint64_t *target, uint32_t level)
 {
@@ -138,7 +138,7 @@ static uint32_t level_for_top(const struct policy_options *o, const struct versi
 {
 	uint32_t level = first_level_with_data(v, base);
 
-	/* Nothing is in the one above: it is above the base, or that is empty. */
+	/* The one above is empty: this is the first that has data, or the base. */
 	if (level > 1 && policy_top_is_urgent(o, v) && takes_much(v, level))
 		level--;
 	return level;
