@@ -447,7 +447,7 @@ static void play(const struct policy_line *line, enum kind kind, uint64_t keys, 
 
 	c.table_bytes = TABLE;
 	s.o = policy_options_of(&c, MEMTABLE);
-	s.adapt.settings = s.o;
+	adapt_begin(&s.adapt, &s.o);
 	sim_init(&s, keys);
 	if (kind == UNIFORM || kind == ZIPF)
 		while (i < keys) /* what is overwritten is there first */
@@ -499,7 +499,7 @@ static double play_mix(const struct policy_line *line, const struct mix_line *mi
 
 	c.table_bytes = TABLE;
 	s.o = policy_options_of(&c, MEMTABLE);
-	s.adapt.settings = s.o;
+	adapt_begin(&s.adapt, &s.o);
 	sim_init(&s, keys);
 	while (i < keys)
 		put_memtable(&s, EACH_ONCE, &i, keys);

@@ -101,7 +101,7 @@ typedef enum shale_reason {
 					tombstones */
 	SHALE_FLUSH_OPEN = 5,        /* it was recovered from the log */
 	SHALE_FLUSH_CLOSE = 6,       /* the store was closed */
-	SHALE_MERGE_TOP_RUNS = 7,    /* level 0 had top_runs runs */
+	SHALE_MERGE_TOP_RUNS = 7,    /* level 0 had top_runs runs, or twice as many: see there */
 	SHALE_MERGE_LEVEL_SIZE = 8,  /* a level was too large for the one beneath */
 	SHALE_MERGE_LEVEL_RUNS = 9,  /* a level had more runs than max_runs */
 	SHALE_MERGE_ASKED = 10,      /* shale_compact() */

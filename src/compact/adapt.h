@@ -18,17 +18,21 @@ struct adapt_counters {
 };
 
 struct adapt {
-	struct policy_options settings; /* the family's; what they set stays */
+	/* The family's. A choice takes the place of acting, top_runs, max_runs and size_ratio. */
+	struct policy_options settings;
 	bool begun;
 	uint64_t at_ms; /* of the last look */
 	struct adapt_counters last;
 	/* Of late: a look's weight halves every two looks. */
 	double writes, reads, scans, overwrites;
 	size_t best, votes; /* the choice that was best at so many looks on end */
-	size_t acting;
+	size_t acting; /* the choice that *o of adapt_begin() and adapt_look() has been set to */
 };
 
 enum { ADAPT_INTERVAL_MS = 1000 };
+
+/* *o is the family's settings; where these are adaptive, it becomes the first choice. */
+void adapt_begin(struct adapt *a, struct policy_options *o);
 
 /*
  * Look at the counters; about once in ADAPT_INTERVAL_MS. `data_bytes` is what the

@@ -32,7 +32,7 @@ struct keep_config {
 	const struct rangedel_set *ranges; /* those of the inputs; may be NULL */
 	/* Whether nothing older than the inputs can hold a key. Asked with rising keys. */
 	bool (*bottom_key)(void *arg, shale_slice key);
-	/* The same of any key in [lo, hi]; asked in any order. */
+	/* The same of any key in [lo, hi); asked in any order. */
 	bool (*bottom_range)(void *arg, shale_slice lo, shale_slice hi);
 	void *arg;
 };

@@ -65,10 +65,40 @@ static bool pick_by_shape(const struct policy_options *o, const struct version *
 	}
 }
 
+enum { URGENT_RUNS = 2 }; /* times policy_top_runs(); stall.c delays writers from 3 times on */
+
+bool policy_top_is_urgent(const struct policy_options *o, const struct version *v)
+{
+	return v->level[0].runs >= (uint64_t)URGENT_RUNS * policy_top_runs(o, v);
+}
+
+/*
+ * Level 0 is what writers wait for. How far deeper levels are over what they should hold has
+ * no bound, after a change of the policy above all, so their scores are not asked. Nor has
+ * what is over a deadline that was set on a large store; there, too, level 0 comes first.
+ */
+static bool pick_urgent(const struct policy_options *o, const struct version *v,
+			const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	if (!policy_top_is_urgent(o, v))
+		return false;
+	switch (o->acting) {
+	case SHALE_TIERED:
+	case SHALE_HYBRID:
+		return tiered_pick_top(o, v, now, inputs, out);
+	case SHALE_TIME_WINDOW:
+		return window_pick_top(o, v, now, inputs, out);
+	case SHALE_FIFO:
+		return false;
+	default:
+		return leveled_pick_top(o, v, now, inputs, out);
+	}
+}
+
 bool policy_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
-	return reclaim_pick_expired(v, now, inputs, out) ||
+	return reclaim_pick_expired(v, now, inputs, out) || pick_urgent(o, v, now, inputs, out) ||
 	       (reclaim_pick_late(o, v, now, inputs, out) && pick_is_free(v, now, out)) ||
 	       pick_by_shape(o, v, now, inputs, out) ||
 	       (reclaim_pick_dense(o, v, now, inputs, out) && pick_is_free(v, now, out));

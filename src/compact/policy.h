@@ -142,6 +142,8 @@ uint64_t policy_debt(const struct policy_options *o, const struct version *v);
 
 /* How many runs in the top level start a merge, as things are; UINT32_MAX: none do. */
 uint32_t policy_top_runs(const struct policy_options *o, const struct version *v);
+/* Whether there are twice as many: they are merged before all else, as writers are held up next. */
+bool policy_top_is_urgent(const struct policy_options *o, const struct version *v);
 
 /* When, by the wall clock, a pick may come due though nothing was written; UINT64_MAX: never. */
 uint64_t policy_wake_ms(const struct policy_options *o, const struct version *v, uint64_t wall_ms);
@@ -180,21 +182,30 @@ uint32_t leveled_targets(const struct policy_options *o, const struct version *v
 			 uint64_t target[SHALE_LEVELS_MAX]);
 bool leveled_pick(const struct policy_options *o, const struct version *v,
 		  const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+/* The merge of level 0 alone, where policy_top_is_urgent(); so are the other ..._pick_top(). */
+bool leveled_pick_top(const struct policy_options *o, const struct version *v,
+		      const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 uint64_t leveled_debt(const struct policy_options *o, const struct version *v);
 
 /* ---- the others ---- */
 
 bool tiered_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+bool tiered_pick_top(const struct policy_options *o, const struct version *v,
+		     const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 uint64_t tiered_debt(const struct policy_options *o, const struct version *v);
 uint32_t tiered_top_runs(const struct policy_options *o, const struct version *v);
 bool window_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+bool window_pick_top(const struct policy_options *o, const struct version *v,
+		     const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 bool fifo_pick(const struct policy_options *o, const struct version *v, struct pick_input *inputs,
 	       struct pick *out);
 
 /* Whether a table has tombstones, and no snapshot is older than any of it. */
 bool reclaim_is_outlived(const struct table_props *p, uint64_t oldest_snapshot);
+/* Whether no older run meets a table of the run. */
+bool reclaim_is_bottom(const struct version *v, size_t run, const struct table_props *p);
 /* Whole tables that have expired: dropped without being read. */
 bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 			  struct pick_input *inputs, struct pick *out);

@@ -74,7 +74,7 @@ double adapt_cost(const struct adapt *a, const struct policy_options *o, double 
 	       (a->reads * COST_READ_RUN + a->scans * COST_SCAN_RUN) * choice_runs(o, memtables);
 }
 
-/* A choice as options: what the family's settings name themselves stays. */
+/* A choice as options: in place of the family's own acting policy, runs and ratio. */
 static struct policy_options options_of(const struct policy_options *settings, size_t choice)
 {
 	struct policy_options o = *settings;
@@ -84,6 +84,13 @@ static struct policy_options options_of(const struct policy_options *settings, s
 	o.max_runs = choices[choice].max_runs;
 	o.size_ratio = choices[choice].size_ratio;
 	return o;
+}
+
+void adapt_begin(struct adapt *a, struct policy_options *o)
+{
+	*a = (struct adapt){ .settings = *o };
+	if (o->policy == SHALE_ADAPTIVE)
+		*o = options_of(&a->settings, a->acting);
 }
 
 static double fade(double old, double seen)

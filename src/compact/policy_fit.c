@@ -8,6 +8,9 @@
  * tombstones that no snapshot needs any more: it may hold what they delete. Then it has
  * none.
  *
+ * The caller holds a lock meanwhile. A look at all stretches takes time by the square of the
+ * number of runs, so of many runs not every one is tried as the newest of a stretch.
+ *
  * What fits in for sure is no larger than the room. If there is none, one is tried
  * that fits in if all above the largest run is as deadly as it may be: a merge
  * that finds no more room fails and is undone. What is all dead so goes without any room.
@@ -24,35 +27,16 @@
 struct fit {
 	uint64_t room, oldest_snapshot;
 	double least;
-	bool hope, alone; /* runs do not mix */
+	bool hope;
 };
 
-/* Of one run: whether it is the sweep's first, the bottom, and has outlived tables. */
-static bool is_outlived(const struct sweep *s, uint64_t oldest_snapshot)
+static double worth_fitting(const struct sweep *s, const struct fit *fit)
 {
-	const struct pick_input *in = &s->at[0];
-
-	for (size_t t = in->first; t < in->first + in->count && s->end == s->v->run_count; t++)
-		if (reclaim_is_outlived(&s->v->runs[in->run]->tables[t]->props, oldest_snapshot))
-			return true;
-	return false;
-}
-
-static bool may_merge(const struct sweep *s, const struct fit *fit)
-{
-	if (s->busy || s->bytes == 0)
-		return false;
-	return s->runs > 1 ? !fit->alone : is_outlived(s, fit->oldest_snapshot);
-}
-
-static double worth_fitting(const struct sweep *s, const void *arg)
-{
-	const struct fit *fit = arg;
 	uint64_t largest = 0, entries = 1, tombstones = 0, most;
 	bool ranges = false;
 	double dead;
 
-	if (!may_merge(s, fit))
+	if (s->busy || s->bytes == 0)
 		return 0;
 	for (size_t i = 0; i < s->end - s->first; i++) {
 		const struct pick_input *in = &s->at[i];
@@ -84,6 +68,11 @@ static double worth_fitting(const struct sweep *s, const void *arg)
 	return dead >= fit->least ? dead : 0;
 }
 
+static double worth_merging(const struct sweep *s, const void *fit)
+{
+	return s->runs > 1 ? worth_fitting(s, fit) : 0;
+}
+
 /* Windows must not mix, and what is never merged frees nothing by it. */
 static bool never_mixes(const struct policy_options *o)
 {
@@ -103,7 +92,10 @@ uint64_t pick_bytes(const struct version *v, const struct pick *p)
 	return bytes;
 }
 
-enum { BEST = UINT32_MAX };
+enum {
+	BEST = UINT32_MAX,
+	EACH = 64, /* the oldest runs of which each is tried as the newest of a stretch */
+};
 
 /* Of runs [first, end) the stretch worth most; or the nth that is worth anything, *nth less
    those that there are if there are fewer. */
@@ -113,9 +105,9 @@ static bool pick_stretch(const struct version *v, size_t first, size_t end, cons
 	struct sweep s;
 
 	if (*nth == BEST)
-		return sweep_best(v, first, end, worth_fitting, fit, out);
+		return sweep_best(v, first, end, worth_merging, fit, out);
 	for (sweep_begin(&s, v, first, end, out->inputs); sweep_next(&s);) {
-		if (worth_fitting(&s, fit) <= 0)
+		if (worth_merging(&s, fit) <= 0)
 			continue;
 		if (*nth == 0) {
 			sweep_take(&s, out);
@@ -126,35 +118,100 @@ static bool pick_stretch(const struct version *v, size_t first, size_t end, cons
 	return false;
 }
 
+/* The next run to be the newest: before the oldest EACH, half of what is left is passed over. */
+static size_t next_first(size_t first, size_t end)
+{
+	size_t left = end - first;
+
+	return left > EACH ? first + (left - EACH + 1) / 2 : first + 1;
+}
+
+/* Of runs [.., end) a stretch of several. */
+static bool pick_merge(const struct version *v, size_t end, const struct fit *fit, uint32_t *nth,
+		       struct pick *out)
+{
+	for (size_t first = 0; first < end; first = next_first(first, end))
+		if (pick_stretch(v, first, end, fit, nth, out))
+			return true;
+	return false;
+}
+
+/* What it is worth to write a table anew, alone. */
+static double worth_alone(const struct version *v, const struct pick_input *in,
+			  const struct fit *fit)
+{
+	const struct table_meta *m = v->runs[in->run]->tables[in->first];
+	struct pick_input at = *in;
+	struct sweep s = { .v = v,
+			   .first = in->run,
+			   .end = in->run + 1,
+			   .at = &at,
+			   .runs = 1,
+			   .bytes = m->size,
+			   .busy = m->busy };
+	double worth;
+
+	if (!reclaim_is_outlived(&m->props, fit->oldest_snapshot))
+		return 0;
+	worth = worth_fitting(&s, fit);
+	return worth > 0 && reclaim_is_bottom(v, in->run, &m->props) ? worth : 0;
+}
+
+/* A table that is the bottom and has outlived tombstones: of the newest run that has any. */
+static bool pick_alone(const struct version *v, const struct fit *fit, uint32_t *nth,
+		       struct pick *out)
+{
+	double best = 0;
+
+	for (size_t i = 0; i < v->run_count && best <= 0; i++)
+		for (size_t t = 0; t < v->runs[i]->count; t++) {
+			struct pick_input in = { .run = i, .first = t, .count = 1 };
+			double worth = worth_alone(v, &in, fit);
+
+			if (worth <= best)
+				continue;
+			if (*nth != BEST && *nth != 0) {
+				--*nth;
+				continue;
+			}
+			out->inputs[0] = in;
+			out->input_count = 1;
+			if (*nth == 0)
+				return true;
+			best = worth;
+		}
+	return best > 0;
+}
+
 static bool pick_fit(const struct policy_options *o, const struct version *v, struct fit fit,
 		     uint32_t nth, struct pick_input *inputs, struct pick *out)
 {
+	bool mixes = !never_mixes(o), found = false;
+	const struct run *last;
+
 	*out = (struct pick){ .reason = PICK_SPACE, .score = 1, .inputs = inputs };
-	fit.alone = never_mixes(o);
-	for (uint32_t level = SHALE_LEVELS_MAX; level > 0; level--) {
+	for (uint32_t level = SHALE_LEVELS_MAX; level > 0 && !found; level--) {
 		size_t end = level_first(v, level);
+		bool bottom = level == SHALE_LEVELS_MAX;
 
-		if (level < SHALE_LEVELS_MAX && end == level_first(v, level + 1))
+		if (!bottom && end == level_first(v, level + 1))
 			continue;
-		for (size_t first = 0; first < end; first++) {
-			const struct run *last;
-
-			if (!pick_stretch(v, first, end, &fit, &nth, out))
-				continue;
-			last = v->runs[out->inputs[out->input_count - 1].run];
-			out->output_level = last->level;
-			out->output_run = last->id;
-			return true;
-		}
+		found = (mixes && pick_merge(v, end, &fit, &nth, out)) ||
+			(bottom && pick_alone(v, &fit, &nth, out));
 	}
-	return false;
+	if (!found)
+		return false;
+	last = v->runs[out->inputs[out->input_count - 1].run];
+	out->output_level = last->level;
+	out->output_run = last->id;
+	return true;
 }
 
 bool policy_pick_fitting(const struct policy_options *o, const struct version *v,
 			 const struct policy_now *now, uint64_t room, double least,
 			 struct pick_input *inputs, struct pick *out)
 {
-	struct fit fit = { room, now->oldest_snapshot, least, false, false };
+	struct fit fit = { room, now->oldest_snapshot, least, false };
 
 	return pick_fit(o, v, fit, BEST, inputs, out);
 }
@@ -163,7 +220,7 @@ bool policy_pick_hopeful(const struct policy_options *o, const struct version *v
 			 const struct policy_now *now, uint64_t room, double least,
 			 struct pick_input *inputs, struct pick *out)
 {
-	struct fit fit = { room, now->oldest_snapshot, least, true, false };
+	struct fit fit = { room, now->oldest_snapshot, least, true };
 
 	return pick_fit(o, v, fit, BEST, inputs, out);
 }
@@ -172,7 +229,7 @@ bool policy_pick_hopeful_nth(const struct policy_options *o, const struct versio
 			     const struct policy_now *now, uint64_t room, uint32_t nth,
 			     struct pick_input *inputs, struct pick *out)
 {
-	struct fit fit = { room, now->oldest_snapshot, 0, true, false };
+	struct fit fit = { room, now->oldest_snapshot, 0, true };
 
 	return pick_fit(o, v, fit, nth, inputs, out);
 }

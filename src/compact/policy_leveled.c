@@ -18,11 +18,19 @@
  * itself; and a level's run is begun only when nothing above it is under way, since
  * two jobs that both begin one would give the level two runs.
  *
+ * Level 0 with twice the runs that start its merge comes before all others (policy.c). Were
+ * its merge to wait for levels that are far over their targets, writers would wait with it;
+ * were it to take a level that is far larger than itself along, for that merge. So it goes to
+ * the level above such a one, which then drains table by table like any above the base; and
+ * what it needs of its level is left to it while it waits for a job that holds some of that.
+ *
  * A level to which another policy left several runs has them merged into one,
  * stretch by stretch, before it is looked at otherwise; until then top merges put a
  * run on top of it.
  */
 #include "compact/policy.h"
+
+enum { TOP_TAKES = 3 }; /* times its own bytes: what level 0 that cannot wait is merged with */
 
 /* Position in the stack of the run of a level >= 1; run_count if it has none. */
 static size_t run_of_level(const struct version *v, uint32_t level)
@@ -57,7 +65,12 @@ uint32_t leveled_targets(const struct policy_options *o, const struct version *v
 	return base;
 }
 
-/* A level above the base drains; but level 0 must not wait for it when writers soon will. */
+static double top_score(const struct policy_options *o, const struct version *v)
+{
+	return (double)v->level[0].runs / o->top_runs;
+}
+
+/* A level above the base drains, the sooner the more it has: level 0 goes into it meanwhile. */
 static double level_score(const struct policy_options *o, const struct version *v,
 			  const uint64_t *target, uint32_t level)
 {
@@ -113,10 +126,27 @@ static uint32_t first_level_with_data(const struct version *v, uint32_t base)
 	return base;
 }
 
-static bool pick_top(const struct version *v, uint32_t base, const struct policy_now *now,
-		     struct pick *p)
+/* Whether a merge of level 0 into the level is far larger than level 0. */
+static bool takes_much(const struct version *v, uint32_t level)
+{
+	return v->level[level].runs == 1 && v->level[level].bytes / TOP_TAKES > v->level[0].bytes;
+}
+
+/* Where a merge of level 0 goes. */
+static uint32_t level_for_top(const struct policy_options *o, const struct version *v,
+			      uint32_t base)
 {
 	uint32_t level = first_level_with_data(v, base);
+
+	/* The one above is empty: this is the first that has data, or the base. */
+	if (level > 1 && policy_top_is_urgent(o, v) && takes_much(v, level))
+		level--;
+	return level;
+}
+
+static bool pick_top(const struct version *v, uint32_t level, const struct policy_now *now,
+		     struct pick *p)
+{
 	shale_slice lo, hi;
 	bool hi_excluded;
 	size_t top;
@@ -191,20 +221,32 @@ static bool pick_runs(const struct version *v, uint32_t level, struct pick *p)
 	return pick_collapse(v, first, first + v->level[level].runs, p);
 }
 
+bool leveled_pick_top(const struct policy_options *o, const struct version *v,
+		      const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	uint64_t target[SHALE_LEVELS_MAX];
+	uint32_t level = level_for_top(o, v, leveled_targets(o, v, target));
+
+	*out = (struct pick){ .score = top_score(o, v), .inputs = inputs };
+	return !takes_much(v, level) && pick_top(v, level, now, out) && pick_is_free(v, now, out);
+}
+
 bool leveled_pick(const struct policy_options *o, const struct version *v,
 		  const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
 	uint64_t target[SHALE_LEVELS_MAX];
-	uint32_t base = leveled_targets(o, v, target);
-	double score[SHALE_LEVELS_MAX] = { 0 };
+	uint32_t level = level_for_top(o, v, leveled_targets(o, v, target));
+	double score[SHALE_LEVELS_MAX] = { top_score(o, v) };
 
-	score[0] = (double)v->level[0].runs / o->top_runs;
 	for (uint32_t l = 1; l <= LEVEL_LAST; l++) {
 		if (v->level[l].runs > 1)
 			score[l] = 1.5;
 		else if (l < LEVEL_LAST && v->level[l + 1].runs <= 1)
 			score[l] = level_score(o, v, target, l);
 	}
+	/* It waits for some of that level: not for more and more of it. */
+	if (policy_top_is_urgent(o, v) && v->level[level].runs <= 1 && !takes_much(v, level))
+		score[level] = 0;
 	for (;;) {
 		uint32_t top = 0;
 		bool found;
@@ -216,7 +258,7 @@ bool leveled_pick(const struct policy_options *o, const struct version *v,
 			return false;
 		*out = (struct pick){ .score = score[top], .inputs = inputs };
 		if (top == 0)
-			found = pick_top(v, base, now, out);
+			found = pick_top(v, level, now, out);
 		else if (v->level[top].runs > 1)
 			found = pick_runs(v, top, out);
 		else

@@ -37,8 +37,7 @@ static bool has_expired(const struct table_props *p, uint64_t wall_ms)
 	return p->expiring != 0 && p->max_expiry_ms <= wall_ms;
 }
 
-/* Whether no older run meets the table. */
-static bool is_bottom(const struct version *v, size_t run, const struct table_props *p)
+bool reclaim_is_bottom(const struct version *v, size_t run, const struct table_props *p)
 {
 	for (size_t i = run + 1; i < v->run_count; i++) {
 		struct pick_input hit;
@@ -56,7 +55,7 @@ static bool may_drop(const struct version *v, size_t run, size_t t, const struct
 	const struct table_props *p = &m->props;
 
 	return has_expired(p, now->wall_ms) && p->expiring + p->tombstones == p->entries &&
-	       !m->busy && is_bottom(v, run, p);
+	       !m->busy && reclaim_is_bottom(v, run, p);
 }
 
 bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
@@ -164,7 +163,7 @@ static bool is_dense(const struct version *v, size_t run, const struct table_pro
 		return true;
 	/* In level 0 it has been applied to what was flushed with it. */
 	ranges = p->range_tombstones != 0 && v->runs[run]->level != 0;
-	return (ranges || dead * DENSE_BOTTOM >= all) && is_bottom(v, run, p);
+	return (ranges || dead * DENSE_BOTTOM >= all) && reclaim_is_bottom(v, run, p);
 }
 
 /*

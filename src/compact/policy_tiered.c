@@ -222,6 +222,21 @@ static bool pick_first_last(const struct version *v, const struct policy_now *no
 	return true;
 }
 
+static double top_score(const struct policy_options *o, const struct version *v)
+{
+	return (double)v->level[0].runs / tiered_top_runs(o, v);
+}
+
+bool tiered_pick_top(const struct policy_options *o, const struct version *v,
+		     const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	*out = (struct pick){ .inputs = inputs };
+	if (o->acting == SHALE_HYBRID && pick_first_last(v, now, out) && pick_is_free(v, now, out))
+		return true;
+	*out = (struct pick){ .score = top_score(o, v), .inputs = inputs };
+	return pick_top(v, now, out) && pick_is_free(v, now, out);
+}
+
 static double tier_score(const struct policy_options *o, const struct version *v, uint32_t level)
 {
 	return (double)v->level[level].runs / o->max_runs;
@@ -230,7 +245,7 @@ static double tier_score(const struct policy_options *o, const struct version *v
 bool tiered_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
-	double score[SHALE_LEVELS_MAX] = { (double)v->level[0].runs / tiered_top_runs(o, v) };
+	double score[SHALE_LEVELS_MAX] = { top_score(o, v) };
 
 	for (uint32_t l = 1; l <= deepest_tier(o); l++)
 		score[l] = tier_score(o, v, l);

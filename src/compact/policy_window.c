@@ -95,20 +95,25 @@ static bool pick_similar(const struct policy_options *o, const struct version *v
 	return false;
 }
 
+bool window_pick_top(const struct policy_options *o, const struct version *v,
+		     const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	*out = (struct pick){ .inputs = inputs };
+	find_windows(o, v, inputs);
+	return pick_top(o, v, now, out);
+}
+
 bool window_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
 	size_t first = level_first(v, 1), end;
 
-	*out = (struct pick){ .inputs = inputs };
-	find_windows(o, v, inputs);
-	if (pick_top(o, v, now, out))
+	if (window_pick_top(o, v, now, inputs, out))
 		return true;
 	for (; first < v->run_count; first = end) {
 		size_t window;
 
-		find_windows(o, v, inputs); /* what was tried before has written over them */
-		window = inputs[first].first;
+		window = inputs[first].first; /* what was tried before wrote over earlier ones */
 		for (end = first + 1; end < v->run_count && inputs[end].first == window;)
 			end++;
 		*out = (struct pick){ .inputs = inputs, .score = 1 };

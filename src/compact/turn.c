@@ -10,10 +10,9 @@ enum {
 	SCORE_MOST = 4, /* who owes this much or more gets four times the share of who owes 1 */
 	JOB_BYTES = 256 << 10, /* what each merge costs beside its bytes */
 	HELD_UNITS = 16,       /* head start while writers are held up to the utmost */
-	LATE_UNITS = 64,       /* just before the deadline */
+	LATE_UNITS = 64,       /* at the deadline; it grows on behind it, */
+	LATE_MOST = 2,         /* to so many times as much */
 };
-
-#define OVERDUE 1e18 /* bytes; more than any clock shows */
 
 static double cost(const struct claim *c)
 {
@@ -24,9 +23,9 @@ static double cost(const struct claim *c)
 
 static double head_start(const struct turns *all, const struct claim *c)
 {
-	if (c->lateness >= 1)
-		return OVERDUE * c->lateness;
-	return (double)all->unit * (HELD_UNITS * c->held + LATE_UNITS * c->lateness);
+	double late = c->lateness < LATE_MOST ? c->lateness : LATE_MOST;
+
+	return (double)all->unit * (HELD_UNITS * c->held + LATE_UNITS * late);
 }
 
 void turns_look(struct turns *all)

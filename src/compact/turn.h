@@ -10,8 +10,8 @@
  * saved up.
  *
  * Urgency is a head start, in bytes: writers that are held up for a merge, and a deadline
- * that comes near. It has a bound, and with it what others wait for; but a merge that is
- * over its deadline comes before all that are not.
+ * that comes near, or is over. It has a bound, and with it what others wait for: where a
+ * deadline is set on a large store, all of it can be over it at once.
  *
  * Pure; the caller holds what guards the clocks.
  */

@@ -44,7 +44,7 @@ void family_set_policy(shale_cf *cf)
 						      cf->policy.table_bytes, memory_order_relaxed,
 						      memory_order_relaxed))
 		;
-	cf->adapt = (struct adapt){ .settings = cf->policy };
+	adapt_begin(&cf->adapt, &cf->policy);
 }
 
 shale_status family_new(shale_db *db, uint32_t id, const char *name, const shale_cf_options *o,

@@ -17,8 +17,6 @@
 
 #define LOOK_NS UINT64_C(10000000)
 
-enum { URGENT_RUNS = 2 }; /* times policy_top_runs(); stall.c delays writers from 3 times on */
-
 #define URGENT_LATENESS 0.5
 
 bool merge_is_needed(const shale_db *db, bool foreign)
@@ -39,21 +37,16 @@ void merge_yield_to_flush(shale_db *db, bool foreign)
 	}
 }
 
-static bool has_many_runs(const shale_cf *cf)
-{
-	return cf->version->level[0].runs >=
-	       (uint64_t)URGENT_RUNS * policy_top_runs(&cf->policy, cf->version);
-}
-
 bool merge_is_urgent(const struct merge *t, const struct claim *c)
 {
-	return (t->pick.reason == PICK_TOP_RUNS && has_many_runs(t->cf)) ||
+	return (t->pick.reason == PICK_TOP_RUNS &&
+		policy_top_is_urgent(&t->cf->policy, t->cf->version)) ||
 	       c->lateness >= URGENT_LATENESS;
 }
 
 bool merge_may_be_urgent(const shale_cf *cf)
 {
-	return has_many_runs(cf) || cf->policy.delete_within_ms != 0;
+	return policy_top_is_urgent(&cf->policy, cf->version) || cf->policy.delete_within_ms != 0;
 }
 
 void merge_yield(const struct merge_part *p)

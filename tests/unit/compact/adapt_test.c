@@ -20,7 +20,7 @@ static struct play *begin(const shale_compaction *c)
 	static struct play p;
 
 	p = (struct play){ .o = policy_options_of(c, MEMTABLE), .ms = 1000 };
-	p.a.settings = p.o;
+	adapt_begin(&p.a, &p.o);
 	return &p;
 }
 
@@ -47,6 +47,36 @@ static void begins_as_hybrid(void **state)
 	assert_int_equal(p->o.acting, SHALE_HYBRID);
 	seconds(p, 100, 0, 0, 0);
 	assert_int_equal(p->changes, 0);
+}
+
+/* Else the model would price another setting than the one that acts, and never choose the first. */
+static void begins_with_what_its_first_choice_stands_for(void **state)
+{
+	struct play *p = begin(&adaptive);
+	struct policy_options first = p->o;
+
+	(void)state;
+	assert_int_equal(first.max_runs, 4);
+	assert_int_equal(first.size_ratio, 4);
+	seconds(p, 10, 100000, 0, 0);
+	assert_int_equal(p->o.acting, SHALE_TIERED);
+	/* What is best for this mix is the first choice: it comes back as it was. */
+	for (int i = 0; i < 60; i++) {
+		p->asked.merged += 10000;
+		p->asked.overwritten += 2000;
+		seconds(p, 1, 10000, 16000, 3000);
+	}
+	assert_int_equal(p->a.acting, 0);
+	assert_memory_equal(&p->o, &first, sizeof(first));
+}
+
+static void what_is_not_adaptive_stays_as_it_was_set(void **state)
+{
+	struct play *p = begin(&(shale_compaction){ .policy = SHALE_HYBRID, .max_runs = 7 });
+
+	(void)state;
+	assert_int_equal(p->o.max_runs, 7);
+	assert_int_equal(p->o.size_ratio, 6);
 }
 
 static void writes_alone_make_tiers(void **state)
@@ -124,6 +154,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begins_as_hybrid),
+		cmocka_unit_test(begins_with_what_its_first_choice_stands_for),
+		cmocka_unit_test(what_is_not_adaptive_stays_as_it_was_set),
 		cmocka_unit_test(writes_alone_make_tiers),
 		cmocka_unit_test(scans_make_few_runs),
 		cmocka_unit_test(bursts_of_a_second_do_not_make_it_waver),

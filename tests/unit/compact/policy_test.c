@@ -3,6 +3,8 @@
  */
 #include "shape.h"
 
+#include <time.h>
+
 static const struct policy_options usual = {
 	.policy = SHALE_LEVELED,
 	.acting = SHALE_LEVELED,
@@ -163,6 +165,26 @@ static const struct policy_case cases[] = {
 	{ .name = "writers soon to be stalled come before a level that drains",
 	  .shape = "L0#9 a-c; L0#8 a-c; L0#7 a-c; L0#6 a-c; L5#3 b-d:900; L7#1 a-z:5000",
 	  .want = "top runs: L0#9 a-c + L0#8 a-c + L0#7 a-c + L0#6 a-c + L5#3 b-d -> L5#3" },
+	{ .name = "level 0 that cannot wait comes before the level that it goes to",
+	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
+		   "L6#2 a-m:2000 n-z:2000; L7#1 a-z:10000",
+	  .want = "top runs: L0#9 a-z + L0#8 a-z + L0#7 a-z + L0#6 a-z + L6#2 a-m n-z -> L6#2" },
+	{ .name = "what its merge waits for is left to it",
+	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
+		   "L6#2 a-m*:2000 n-z:2000; L7#1 a-z:10000",
+	  .want = "nothing" },
+	{ .name = "but not the levels beneath",
+	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
+		   "L5#3 a-m*:2000 n-z:2000; L6#2 a-m*:9000 n-z:9000; L7#1 a-m:9000 n-z:50000",
+	  .want = "level size: L6#2 n-z + L7#1 n-z -> L7#1" },
+	{ .name = "it does not wait for a level that holds far more: the one above takes it",
+	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
+		   "L6#2 a-m:9000 n-z:9000; L7#1 a-z:10000",
+	  .want = "top runs: L0#9 a-z + L0#8 a-z + L0#7 a-z + L0#6 a-z -> L5#77" },
+	{ .name = "where there is none above, that level drains first",
+	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
+		   "L1#2 a-m:9000 n-z:9000; L7#1 a-z:10000",
+	  .want = "level size by moving: L1#2 a-m -> L2#77" },
 
 	{ .name = "sequential loads become moves",
 	  .shape = "L0#5 g-h i-j; L0#4 e-f; L7#1 a-b c-d",
@@ -355,6 +377,22 @@ static const struct policy_case cases[] = {
 	  .o = &hybrid,
 	  .shape = "L7#5 a-c; L7#4 b-d; L7#3 c-f x-z",
 	  .want = "level size: L7#5 a-c + L7#4 b-d + L7#3 c-f -> L7#3" },
+	{ .name = "hybrid: level 0 that cannot wait comes before what lies above the last level",
+	  .o = &hybrid,
+	  .shape = "L0#9 a-z; L0#8 a-z; L0#7 a-z; L0#6 a-z; L1#5 a-z:500; L7#1 a-z:200",
+	  .want = "top runs: L0#9 a-z + L0#8 a-z + L0#7 a-z + L0#6 a-z -> L1#77" },
+	{ .name = "hybrid: level 0 with fewer runs waits for it",
+	  .o = &hybrid,
+	  .shape = "L0#9 a-z:200; L0#8 a-z; L0#7 a-z; L1#5 a-z:500; L7#1 a-z:200",
+	  .want = "level size: L1#5 a-z + L7#1 a-z -> L7#1" },
+	{ .name = "hybrid: others go on while another job holds level 0",
+	  .o = &hybrid,
+	  .shape = "L0#9 a-z; L0#8 a-z; L0#7 a-z; L0#6 a-z*; L1#5 a-z:500; L7#1 a-z:200",
+	  .want = "level size: L1#5 a-z + L7#1 a-z -> L7#1" },
+	{ .name = "hybrid: the first run is made the last one before, which costs nothing",
+	  .o = &hybrid,
+	  .shape = "L0#9 a-z; L0#8 a-z; L0#7 a-z; L0#6 a-z; L1#5 a-z:200",
+	  .want = "level size by moving: L1#5 a-z -> L7#77" },
 
 	{ .name = "window: the open one waits for enough runs",
 	  .o = &window,
@@ -497,6 +535,22 @@ static const struct policy_case cases[] = {
 	  .snapshot = 5,
 	  .shape = "L0#3 a-b~@690; L6#2 m-n~@640 p-q~*@600 s-t~@600^9; L7#1 a-d m-o p-z",
 	  .want = "late: L6#2 m-n + L7#1 m-o -> L7#1" },
+	{ .name = "deadline: what writers are held up for comes first, however late it is",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#6 a-c~@1; L0#5 a-c; L0#4 a-c; L0#3 a-c; L6#2 p-q~@1; L7#1 a-z:10000",
+	  .want = "top runs: L0#6 a-c + L0#5 a-c + L0#4 a-c + L0#3 a-c -> L6#2" },
+	{ .name = "deadline: level 0 that can wait does",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#5 a-c; L0#4 a-c; L0#3 a-c; L6#2 p-q~@700; L7#1 a-o:5000 p-z:5000",
+	  .want = "late: L6#2 p-q + L7#1 p-z -> L7#1" },
+	{ .name = "deadline: and it comes next while a job holds level 0",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#6 a-c; L0#5 a-c*; L0#4 a-c*; L0#3 a-c*; L6#2 p-q~@700; L7#1 a-o:5000 "
+		   "p-z:5000",
+	  .want = "late: L6#2 p-q + L7#1 p-z -> L7#1" },
 };
 
 static void print_pick(const struct version *v, const struct pick *p, char *out, size_t size)
@@ -620,6 +674,91 @@ static void what_is_merged_where_room_is_short_fits_in(void **state)
 	check_room("L1#2 a-c~:300 d-e~; L7#1 a-c:300 d-e", '2', 0, "nothing");
 }
 
+/* So many runs of level 0, of a table each, of which each `over` lie over the same keys. */
+static struct version *many_runs(unsigned runs, unsigned over)
+{
+	char *shape = malloc(runs * 32), *p = shape;
+	struct version *v;
+
+	for (unsigned i = 0; i < runs; i++)
+		p += sprintf(p, "%sL0#%u %05u-%05ux", i != 0 ? "; " : "", runs - i, i / over,
+			     i / over);
+	v = shape_parse(shape);
+	free(shape);
+	return v;
+}
+
+/* It is done under the lock that writers need. The bound is on what took minutes. */
+static void a_look_for_what_fits_is_quick_over_thousands_of_runs(void **state)
+{
+	enum { RUNS = 3000 };
+	static const struct {
+		const struct policy_options *o;
+		unsigned over;
+		bool some;
+	} each[] = { { &fifo, 1, false },
+		     { &window, 1, false },
+		     { &hybrid, 1, false },
+		     { &hybrid, 2, true } };
+	struct pick_input *inputs = calloc(RUNS, sizeof(*inputs));
+	clock_t start = clock();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+		struct version *v = many_runs(RUNS, each[i].over);
+		struct pick p;
+
+		assert_false(policy_pick_fitting(each[i].o, v, &now, 1, 0, inputs, &p));
+		assert_int_equal(each[i].some, policy_pick_fitting(each[i].o, v, &now, UINT64_MAX,
+								   0, inputs, &p));
+		assert_false(policy_pick_hopeful_nth(each[i].o, v, &now, 0, 0, inputs, &p));
+		version_unref(v);
+	}
+	assert_true(clock() - start < 10 * CLOCKS_PER_SEC);
+	free(inputs);
+}
+
+/* However many runs there are, of the oldest ones each stretch is tried. */
+static void what_fits_is_found_wherever_it_lies(void **state)
+{
+	static const unsigned runs[] = { 2, 3, 60, 150, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		/* All over one key: what fits are the two oldest. */
+		struct version *v = many_runs(runs[i], runs[i]);
+		struct pick_input *inputs = calloc(runs[i], sizeof(*inputs));
+		struct pick p;
+
+		assert_true(policy_pick_fitting(&hybrid, v, &now, 299, 0, inputs, &p));
+		assert_int_equal(p.input_count, 2);
+		assert_int_equal(p.inputs[1].run, runs[i] - 1);
+		free(inputs);
+		version_unref(v);
+	}
+}
+
+/* Runs that do not mix: a table by itself, if no older one meets it. */
+static void tables_are_written_anew_alone_where_runs_do_not_mix(void **state)
+{
+	const char *shape = "L0#4 a-b~ c-d; L0#3 a-b~:300 e-f~:300; L0#2 c-d; L0#1 e-f";
+	struct version *v = shape_parse(shape);
+	struct pick_input inputs[4];
+	struct policy_now at = now;
+	char got[256];
+	struct pick p;
+
+	(void)state;
+	at.oldest_snapshot = 4;
+	assert_true(policy_pick_fitting(&fifo, v, &at, 300, 0, inputs, &p));
+	print_pick(v, &p, got, sizeof(got));
+	assert_string_equal(got, "space: L0#3 a-b -> L0#3");
+	assert_false(policy_pick_fitting(&fifo, v, &at, 299, 0, inputs, &p));
+	assert_true(policy_pick_hopeful_nth(&fifo, v, &at, 0, 0, inputs, &p));
+	assert_false(policy_pick_hopeful_nth(&fifo, v, &at, 0, 1, inputs, &p));
+	version_unref(v);
+}
+
 static void defaults_follow_the_memtable(void **state)
 {
 	shale_compaction c = { .policy = SHALE_LEVELED };
@@ -729,7 +868,7 @@ static void guards_are_few_and_those_of_a_longer_run_were_there_before(void **st
 int main(void)
 {
 	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
-	struct CMUnitTest tests[CASES + 5];
+	struct CMUnitTest tests[CASES + 8];
 
 	for (size_t i = 0; i < CASES; i++)
 		tests[i] = (struct CMUnitTest){ cases[i].name, picks_as_it_should, NULL, NULL,
@@ -741,5 +880,10 @@ int main(void)
 		guards_are_few_and_those_of_a_longer_run_were_there_before);
 	tests[CASES + 4] =
 		(struct CMUnitTest)cmocka_unit_test(what_is_merged_where_room_is_short_fits_in);
+	tests[CASES + 5] = (struct CMUnitTest)cmocka_unit_test(
+		a_look_for_what_fits_is_quick_over_thousands_of_runs);
+	tests[CASES + 6] = (struct CMUnitTest)cmocka_unit_test(what_fits_is_found_wherever_it_lies);
+	tests[CASES + 7] = (struct CMUnitTest)cmocka_unit_test(
+		tables_are_written_anew_alone_where_runs_do_not_mix);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

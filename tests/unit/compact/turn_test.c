@@ -114,7 +114,11 @@ static void turns_come_as_told(void **state)
 		{ "a deadline that is near", "a 64, b 64 l3, c 64 l9", "ccccbcbcabcab" },
 		{ "a deadline that is over comes first", "a 64 h100 x4, b 64, c 64 l101",
 		  "cccccccc" },
-		{ "and the longest of them", "a 64 l150, b 64 l101, c 64 l151", "ccc" },
+		{ "and the longest of them", "a 64 l150, b 64 l101, c 64 l151", "cacaca" },
+		{ "but not for good, however long it is over", "a 64 h100, b 1024 l99900",
+		  "bbbbbbbabaaa" },
+		{ "of many that are over, each has turns", "a 1024 l500, b 1024 l9000, c 64",
+		  "abababababababab" },
 	};
 
 	(void)state;
