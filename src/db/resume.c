@@ -16,14 +16,10 @@ static shale_status keep_log(shale_db *db)
 	return SHALE_OK;
 }
 
-/* Give back the room of a log that is replaced; what still fails on it has its files open. */
+/* Give back the files and the memory of a log that is replaced. */
 static void drop_log(shale_db *db, struct wal *old, size_t listed)
 {
-	uint64_t number;
-
-	wal_drop_spares(old);
-	while ((number = wal_withdraw(old)) != 0)
-		wal_forget(old, number);
+	wal_retire(old);
 	for (size_t i = 0; i < listed; i++)
 		(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number); /* or gone already */
 }

@@ -198,6 +198,60 @@ static void writers_may_still_wait_on_the_log_that_resume_replaces(void **state)
 		run_sim(seed + i, resume_among_writers);
 }
 
+/* ---- a log that is replaced gives back what it held ---- */
+
+enum { RESUMES = 20 };
+
+struct held {
+	uint64_t handles, memory;
+};
+
+static struct held held_by_logs(struct sim *sim, shale_db *db)
+{
+	return (struct held){ sim_fs_open_handles(sim_get_fs(sim)),
+			      budget_used(&db->budget, BUDGET_LOG) };
+}
+
+static shale_durability replaced_durability;
+
+static void resume_often(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	struct held before = { 0 }, after = { 0 };
+	shale_db *db;
+
+	o.durability = replaced_durability;
+	w.durability = SHALE_DURABLE;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < RESUMES + 1; i++) {
+		for (unsigned k = 0; k < 100; k++)
+			put(db, NULL, k, 1000);
+		fault(sim, SIM_SYNC, ".log", true, false);
+		need(shale_put(db, &w, shale_str("lost"), shale_str("or not")) < 0);
+		sim_fs_faults_clear(sim_get_fs(sim));
+		need_ok(shale_resume(db));
+		need_ok(shale_compact(db, NULL)); /* few tables are open */
+		after = held_by_logs(sim, db);
+		if (i == 0)
+			before = after;
+	}
+	/* A segment more or less is being made. */
+	need(after.handles <= before.handles + 4);
+	need(after.memory <= before.memory + 4 * memory_log_segment(db));
+	need_ok(shale_close(db));
+}
+
+static void logs_that_were_replaced_hold_no_files_and_no_memory(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		replaced_durability = seed % 2 != 0 ? SHALE_PROCESS : SHALE_DURABLE;
+		run_sim(seed, resume_often);
+	}
+}
+
 /* ---- several resume at once, and all that was acknowledged is there after a power cut ---- */
 
 enum { RESUMERS = 3, KEYS_EACH = 30, WRITERS = 4 };
@@ -710,6 +764,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_manifest_that_fails_for_long_fills_no_disk_with_logs),
 		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
+		cmocka_unit_test(logs_that_were_replaced_hold_no_files_and_no_memory),
 		cmocka_unit_test(a_close_without_a_log_says_what_failed_in_the_background),
 		cmocka_unit_test(the_log_is_synced_once_an_interval),
 		cmocka_unit_test(a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended),
