@@ -189,11 +189,13 @@ static shale_status open_to_read(const char *path, const shale_options *options,
 
 shale_status shale_open(const char *path, const shale_options *o, shale_db **out)
 {
-	const shale_env *env = o != NULL && o->env != NULL ? o->env : shale_env_default();
+	const shale_env *env;
 	shale_options options;
 	const char *local = NULL;
-	shale_status rc = options_sanitise(env, o, &options);
+	shale_status rc = options_env(o, &env);
 
+	if (rc == SHALE_OK)
+		rc = options_sanitise(env, o, &options);
 	options.env = env;
 	if (rc == SHALE_OK)
 		rc = local_path(path, &local);
@@ -209,17 +211,18 @@ shale_status shale_peek(const char *path, const shale_options *o,
 			bool (*table)(void *arg, const shale_table_info *t),
 			bool (*job)(void *arg, const shale_job *j), void *arg)
 {
-	const shale_env *env = o != NULL && o->env != NULL ? o->env : shale_env_default();
+	const shale_env *env;
 	shale_options in = SHALE_OPTIONS_INIT, options;
 	shale_db *db = NULL;
 	const char *local = NULL;
-	shale_status rc;
+	shale_status rc = options_env(o, &env);
 
 	in.env = env;
 	in.read_only = in.error_if_missing = true;
 	in.memory_budget = PEEK_MEMORY;
 	in.memtable_bytes = PEEK_MEMORY / 16;
-	rc = options_sanitise(env, &in, &options);
+	if (rc == SHALE_OK)
+		rc = options_sanitise(env, &in, &options);
 	options.env = env;
 	if (rc == SHALE_OK)
 		rc = local_path(path, &local);
@@ -238,10 +241,11 @@ shale_status shale_peek(const char *path, const shale_options *o,
 
 shale_status shale_destroy(const char *path, const shale_options *o)
 {
+	const shale_env *env;
 	const char *local = NULL;
-	shale_status rc = local_path(path, &local);
+	shale_status rc = options_env(o, &env);
 
-	if (rc < 0)
-		return rc;
-	return store_destroy(o != NULL && o->env != NULL ? o->env : shale_env_default(), local);
+	if (rc == SHALE_OK)
+		rc = local_path(path, &local);
+	return rc < 0 ? rc : store_destroy(env, local);
 }
