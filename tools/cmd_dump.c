@@ -120,7 +120,9 @@ int cmd_dump(int argc, char **argv)
 		"  csv     RFC 4180: fields with commas, quotes and line breaks are quoted\n"
 		"  jsonl   {\"key\":...,\"value\":...} a line; what is not UTF-8 stands in\n"
 		"          hexadecimal as \"key_hex\" or \"value_hex\"\n"
-		"  deb822  Debian package paragraphs; only for entries that are such",
+		"  deb822  Debian package paragraphs; only for entries that are such\n"
+		"When an entry expires is not written: what is loaded again stays, or lives as\n"
+		"long as `shale load --ttl` says.",
 		0,
 		0,
 		options,

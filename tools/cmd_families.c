@@ -46,7 +46,7 @@ int cmd_families(int argc, char **argv)
 	const struct args_option options[] = {
 		SESSION_OPTIONS(&store),
 		{ "compression", 0, ARGS_CHOICE, &compression, NULL,
-		  "create: for all levels (default: lz4 in the deepest two)", compressions },
+		  "create: for all levels (default: lz4 in all but the top level)", compressions },
 		{ "filter-bits", 0, ARGS_COUNT, &filter_bits, "N",
 		  "create: bits a key in filters (default: 10)", NULL },
 		{ "block", 0, ARGS_SIZE, &block_bytes, "SIZE",

@@ -56,7 +56,7 @@ static const struct figure reads[] = {
 static const struct figure logs[] = {
 	FIGURE(log_bytes, "bytes written", BYTES),
 	FIGURE(log_syncs, "syncs", COUNT),
-	FIGURE(log_segments, "segments now", COUNT),
+	FIGURE(log_segments, "segments made", COUNT),
 	FIGURE(log_recycled, "segments used again", COUNT),
 	FIGURE_END,
 };

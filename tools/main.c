@@ -36,7 +36,7 @@ static const struct command_group groups[] = {
 		  { "compactions", cmd_compactions, "list the flushes and compactions of late" },
 		  { "tables", cmd_tables, "list the tables; measure their filters" },
 		  { "explain", cmd_explain, "show which runs, filters and blocks a get asks" },
-		  { "check", cmd_check, "read every file and verify all of it" },
+		  { "check", cmd_check, "read every table and verify all of it" },
 	  } },
 	{ "Maintain",
 	  {

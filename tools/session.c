@@ -3,10 +3,7 @@
 
 #include "tool.h"
 
-#include <errno.h>
 #include <stdlib.h>
-
-enum { SESSION_TRIES = 5 };
 
 const struct args_choice session_durabilities[] = {
 	{ "ephemeral", SHALE_EPHEMERAL },
@@ -25,25 +22,6 @@ const char *session_dir(const struct args_command *c, const struct session_args 
 	return dir;
 }
 
-/*
- * A reader takes no lock: while another process writes, a file may go between the
- * moment the list of files is read and the moment it is opened. The next try
- * reads a newer list; if the file is really missing, all tries say so.
- */
-static shale_status open_patiently(const char *dir, const shale_options *o, shale_db **out)
-{
-	shale_status status = SHALE_OK;
-
-	for (int i = 0; i < SESSION_TRIES; i++) {
-		status = shale_open(dir, o, out);
-		if (!o->read_only ||
-		    (status != SHALE_MISSING &&
-		     (status != SHALE_IO || shale_last_error()->sys_errno != ENOENT)))
-			break;
-	}
-	return status;
-}
-
 int session_open(struct session *s, const struct args_command *c, const struct session_args *a,
 		 enum session_mode mode)
 {
@@ -57,7 +35,7 @@ int session_open(struct session *s, const struct args_command *c, const struct s
 	o.memory_budget = a->memory;
 	/* A write can ask for more than the store's durability, never for less. */
 	o.durability = (shale_durability)a->durability;
-	rc = open_patiently(s->dir, &o, &s->db);
+	rc = shale_open(s->dir, &o, &s->db);
 	if (rc == SHALE_NOT_FOUND)
 		return tool_fail("there is no store in %s", s->dir);
 	if (rc)

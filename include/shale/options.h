@@ -139,7 +139,7 @@ typedef struct shale_options {
 	uint64_t space_max;          /* bytes that all files of the store may take, its log
 					included: 4 MiB.., 16 memtables at least; 0: no bound */
 	uint64_t space_reserve;      /* bytes of the disk and of space_max that writes leave
-					free: up to half of space_max; 0: 2 memtables or 8
+					free: up to 1 EiB and half of space_max; 0: 2 memtables or 8
 					tables, what is more, but at most a 64th of the disk.
 					Of space_max it is an eighth at least, or 256 MiB:
 					merges that free room need some */

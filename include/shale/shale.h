@@ -183,8 +183,9 @@ SHALE_API shale_status shale_wait_durable(shale_db *db, shale_seq seq);
  */
 SHALE_API shale_status shale_resume(shale_db *db);
 
-/* Read every live file and check all checksums, order and counts. The first
-   damage is returned; `each` (may be NULL) is told of every file. */
+/* Read every live table and check all checksums, order and counts. The first
+   damage is returned; `each` (may be NULL) is told of every table. The log was read
+   by the open: shale_stats tells what of its end was left out (discarded_tail_bytes). */
 typedef struct shale_check_report {
 	uint64_t tables, blocks, entries, bytes;
 } shale_check_report;

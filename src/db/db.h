@@ -323,6 +323,8 @@ static inline shale_status db_enter(const shale_db *db)
 /* Refuses a store that was opened read-only, too. */
 shale_status db_writable(shale_db *db);
 
+/* The environment they name, or this machine; nothing is read beyond the size they state. */
+shale_status options_env(const shale_options *in, const shale_env **out);
 /* Options with defaults filled in. SHALE_INVALID names the option and its range. */
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out);
 shale_status rate_sanitise(const shale_rate *in, shale_rate *out);

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 enum {
-	PEEK_TRIES = 10,
+	READ_TRIES = 10,
 	PEEK_MEMORY = 1 << 20,
 };
 
@@ -164,52 +164,80 @@ static shale_status open_with(const char *path, const shale_options *options, bo
 	return SHALE_OK;
 }
 
+/* Whether a failure may be one of a moment, of a reader beside a writer. */
+static bool may_have_moved(shale_status rc)
+{
+	return rc == SHALE_MISSING || rc == SHALE_CORRUPT ||
+	       (rc == SHALE_IO && err_last()->sys_errno == ENOENT);
+}
+
+static bool is_same_place(const shale_error *a, const shale_error *b)
+{
+	return a->status == b->status && a->offset == b->offset &&
+	       strcmp(a->object, b->object) == 0;
+}
+
+/*
+ * Nothing keeps the owner from putting another manifest in the place of this one, or from
+ * deleting, shortening or recycling a file, between two steps of this. The next try reads
+ * what is there then; so what is wrong is believed when two tries find it in the same place.
+ */
+static shale_status open_to_read(const char *path, const shale_options *options, bool peek,
+				 shale_db **out)
+{
+	shale_error before = { .status = SHALE_OK };
+	shale_status rc = SHALE_OK;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		rc = open_with(path, options, peek, out);
+		if (!may_have_moved(rc) || is_same_place(err_last(), &before))
+			break;
+		before = *err_last();
+	}
+	return rc;
+}
+
 shale_status shale_open(const char *path, const shale_options *o, shale_db **out)
 {
-	const shale_env *env = o != NULL && o->env != NULL ? o->env : shale_env_default();
+	const shale_env *env;
 	shale_options options;
 	const char *local = NULL;
-	shale_status rc = options_sanitise(env, o, &options);
+	shale_status rc = options_env(o, &env);
 
+	if (rc == SHALE_OK)
+		rc = options_sanitise(env, o, &options);
 	options.env = env;
 	if (rc == SHALE_OK)
 		rc = local_path(path, &local);
 	if (rc == SHALE_OK)
-		rc = open_with(local, &options, false, out);
+		rc = options.read_only ? open_to_read(local, &options, false, out)
+				       : open_with(local, &options, false, out);
 	if (rc != SHALE_OK && o != NULL && o->struct_size == sizeof(*o) && o->error != NULL)
 		*o->error = *err_last();
 	return rc;
 }
 
-/*
- * Nothing keeps the owner from putting another manifest in the place of this one, or from
- * deleting a table, between two steps of this. The next try reads what is there then.
- */
 shale_status shale_peek(const char *path, const shale_options *o,
 			bool (*table)(void *arg, const shale_table_info *t),
 			bool (*job)(void *arg, const shale_job *j), void *arg)
 {
-	const shale_env *env = o != NULL && o->env != NULL ? o->env : shale_env_default();
+	const shale_env *env;
 	shale_options in = SHALE_OPTIONS_INIT, options;
 	shale_db *db = NULL;
 	const char *local = NULL;
-	shale_status rc;
+	shale_status rc = options_env(o, &env);
 
 	in.env = env;
 	in.read_only = in.error_if_missing = true;
 	in.memory_budget = PEEK_MEMORY;
 	in.memtable_bytes = PEEK_MEMORY / 16;
-	rc = options_sanitise(env, &in, &options);
+	if (rc == SHALE_OK)
+		rc = options_sanitise(env, &in, &options);
 	options.env = env;
 	if (rc == SHALE_OK)
 		rc = local_path(path, &local);
-	if (rc != SHALE_OK)
-		return rc;
-	for (int i = 0; i < PEEK_TRIES; i++) {
-		rc = open_with(local, &options, true, &db);
-		if (rc != SHALE_MISSING && (rc != SHALE_IO || err_last()->sys_errno != ENOENT))
-			break;
-	}
+	if (rc == SHALE_OK)
+		rc = open_to_read(local, &options, true, &db);
 	if (rc == SHALE_OK && table != NULL)
 		rc = shale_tables(db, table, arg);
 	if (rc == SHALE_OK && job != NULL)
@@ -223,10 +251,11 @@ shale_status shale_peek(const char *path, const shale_options *o,
 
 shale_status shale_destroy(const char *path, const shale_options *o)
 {
+	const shale_env *env;
 	const char *local = NULL;
-	shale_status rc = local_path(path, &local);
+	shale_status rc = options_env(o, &env);
 
-	if (rc < 0)
-		return rc;
-	return store_destroy(o != NULL && o->env != NULL ? o->env : shale_env_default(), local);
+	if (rc == SHALE_OK)
+		rc = local_path(path, &local);
+	return rc < 0 ? rc : store_destroy(env, local);
 }

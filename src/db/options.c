@@ -1,6 +1,8 @@
 /* Options: defaults, and ranges that are checked, never silently bent. */
 #include "db/db.h"
 
+#define SPACE_RESERVE_MOST (UINT64_C(1) << 60) /* what is added to it must not overflow */
+
 static shale_status out_of_range(const char *name, uint64_t value, const char *range)
 {
 	return err_new(SHALE_INVALID, "option %s is %" PRIu64 "; allowed is %s", name, value,
@@ -117,12 +119,26 @@ static shale_status sanitise_space(shale_options *out)
 			       "option space_reserve is %" PRIu64 "; allowed is at most half of "
 			       "space_max, which is %" PRIu64,
 			       out->space_reserve, out->space_max);
+	if (out->space_reserve > SPACE_RESERVE_MOST)
+		return out_of_range("space_reserve", out->space_reserve,
+				    "at most 1152921504606846976 (1 EiB)");
 	if (out->delete_bytes_per_s == 0)
 		out->delete_bytes_per_s = 256u << 20;
 	if (out->delete_bytes_per_s < 1u << 20)
 		return out_of_range("delete_bytes_per_s", out->delete_bytes_per_s,
 				    "1048576 (1 MiB) or more");
 	return SHALE_OK;
+}
+
+shale_status options_env(const shale_options *in, const shale_env **out)
+{
+	shale_options known = SHALE_OPTIONS_INIT;
+	shale_status rc = SHALE_OK;
+
+	if (in != NULL)
+		rc = copy_sized("shale_options", in, in->struct_size, &known, sizeof(known));
+	*out = rc >= 0 && known.env != NULL ? known.env : shale_env_default();
+	return rc;
 }
 
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out)

@@ -16,16 +16,32 @@ static shale_status keep_log(shale_db *db)
 	return SHALE_OK;
 }
 
-/* Give back the room of a log that is replaced; what still fails on it has its files open. */
+/* Give back the files and the memory of a log that is replaced. */
 static void drop_log(shale_db *db, struct wal *old, size_t listed)
 {
-	uint64_t number;
-
-	wal_drop_spares(old);
-	while ((number = wal_withdraw(old)) != 0)
-		wal_forget(old, number);
+	wal_retire(old);
 	for (size_t i = 0; i < listed; i++)
 		(void)store_delete(db->store, OBJECT_LOG, db->logs[i].number); /* or gone already */
+}
+
+static shale_status unpublished(void)
+{
+	return err_new(SHALE_READ_ONLY,
+		       "a commit could not be applied for want of memory; reopen the store");
+}
+
+/*
+ * Writes have stopped, but some may be under way that were ordered before. A flush waits
+ * only for those to families that are still there.
+ */
+static shale_status end_commits(shale_db *db)
+{
+	uint64_t ticket;
+
+	mutex_lock(&db->commit_mu);
+	ticket = db->next_ticket;
+	mutex_unlock(&db->commit_mu);
+	return publish_wait(db, ticket) ? SHALE_OK : unpublished();
 }
 
 /*
@@ -36,8 +52,10 @@ static void drop_log(shale_db *db, struct wal *old, size_t listed)
 static shale_status fresh_log(shale_db *db)
 {
 	struct wal *old = atomic_load(&db->wal), *fresh = NULL;
-	shale_status rc = shale_flush(db, NULL);
+	shale_status rc = end_commits(db);
 
+	if (rc >= 0)
+		rc = shale_flush(db, NULL);
 	if (rc < 0)
 		return rc;
 	mutex_lock(&db->install_mu);
@@ -58,7 +76,7 @@ static shale_status fresh_log(shale_db *db)
 	if (rc >= 0) {
 		mutex_lock(&db->commit_mu);
 		mutex_lock(&db->mu);
-		/* Writes were stopped, so nobody is between reserve and fill. */
+		/* Nobody is between a place in the old log and its publication: end_commits(). */
 		atomic_store(&db->wal, fresh);
 		atomic_store(&db->log_segment, 0);
 		/* Some may still wait in it to be told that it failed. */
@@ -80,9 +98,7 @@ static shale_status resume(shale_db *db)
 	shale_status rc;
 
 	if (atomic_load(&db->publish_broken))
-		return err_new(
-			SHALE_READ_ONLY,
-			"a commit could not be applied for want of memory; reopen the store");
+		return unpublished();
 	/* Let background work try at once. */
 	mutex_lock(&db->mu);
 	work_succeeded(db);

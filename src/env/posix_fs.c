@@ -240,6 +240,24 @@ static int posix_advise(void *self, shale_file *f, uint64_t offset, uint64_t n, 
 }
 
 /*
+ * A page could not be made writable, and the fault does not say why; a write does. So write
+ * back what is in each page, of a file that nobody else has yet, until one fails.
+ */
+static int map_failure(int fd, uint64_t n)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	for (uint64_t at = 0; at < n; at += page) {
+		char byte;
+
+		if (RETRY(pread(fd, &byte, 1, (off_t)at)) < 0 ||
+		    RETRY(pwrite(fd, &byte, 1, (off_t)at)) < 0)
+			return -errno;
+	}
+	return -EIO;
+}
+
+/*
  * MAP_POPULATE would fault a shared mapping for reading only and leave a fault to
  * the first store into each page; MADV_POPULATE_WRITE (Linux 5.14) takes them all
  * here. Older kernels do their best with the former.
@@ -262,8 +280,7 @@ static int posix_map(void *self, shale_file *f, uint64_t n, void **addr)
 		err = errno;
 		if (err != EINVAL) {
 			munmap(p, n);
-			/* EFAULT: a page of the file could not be made writable. */
-			return err == EFAULT ? -ENOSPC : -err;
+			return err == EFAULT ? map_failure(f->fd, n) : -err;
 		}
 		(void)madvise(p, n, MADV_WILLNEED);
 	}

@@ -312,6 +312,11 @@ const char *store_path(const struct store *s)
 	return s->path;
 }
 
+bool store_is_read_only(const struct store *s)
+{
+	return s->read_only;
+}
+
 void store_note_commit(struct store *s)
 {
 	atomic_store_explicit(&s->commit_ns, env_now_ns(s->env), memory_order_relaxed);

@@ -40,6 +40,7 @@ shale_status store_open(const shale_env *env, const char *path, const struct sto
 			struct store **out);
 void store_close(struct store *s);
 const char *store_path(const struct store *s);
+bool store_is_read_only(const struct store *s);
 const shale_env *store_env(const struct store *s);
 
 /* Somebody waited for a log to be synced, and will again: who writes objects makes way. */

@@ -14,6 +14,11 @@
  * durable. Otherwise it is what a crash leaves of writes that nobody was told
  * were durable: the log ends there, and what is dropped is reported.
  *
+ * A reader of a store that is open for reading only may have a writer beside it, who puts
+ * records to the end of the log while it is looked at. So before a place is called a hole it is
+ * looked at once more: where a sound record is now, the log has grown, and what was read is
+ * what it held then.
+ *
  * A record cannot be told from bytes of a payload that imitate one; such a payload
  * in a torn tail can make the verdict damage, never bring forth a record, because
  * nothing behind a hole is replayed.
@@ -50,6 +55,7 @@ struct replay {
 	bool hole;
 	size_t hole_at;
 	uint64_t hole_offset, hole_lsn;
+	bool grown; /* the hole has been filled since: what lies behind it is not looked at */
 };
 
 /* ---- first look ---- */
@@ -121,11 +127,36 @@ static shale_status look(struct replay *r, size_t i)
 
 /* ---- what lies behind a hole ---- */
 
+/* Whether a writer has filled the hole since it was found. */
+static shale_status look_again(struct replay *r)
+{
+	struct wal_reader reader;
+	struct record_header h;
+	shale_slice payload;
+	size_t size = 0;
+	uint64_t number = r->live[r->hole_at].number;
+	shale_status rc;
+
+	if (!store_is_read_only(r->store))
+		return SHALE_OK;
+	rc = wal_reader_init(&reader, r->store, number);
+	if (rc == SHALE_OK) {
+		reader.start = r->hole_offset;
+		rc = wal_reader_record(&reader, r->hole_offset, number, &h, &payload, &size);
+	}
+	wal_reader_fini(&reader);
+	r->grown = size != 0;
+	return rc;
+}
+
 static shale_status proven(struct replay *r, uint64_t number, uint64_t offset)
 {
 	struct object_name hole = object_name(OBJECT_LOG, r->live[r->hole_at].number);
 	struct object_name by = object_name(OBJECT_LOG, number);
+	shale_status rc = look_again(r);
 
+	if (rc != SHALE_OK || r->grown)
+		return rc;
 	return err_at(SHALE_CORRUPT, hole.text, r->hole_offset,
 		      "log is damaged here: the record at %" PRIu64
 		      " of %s was written when this was durable",
@@ -414,11 +445,15 @@ shale_status wal_replay(struct store *store, uint64_t store_id, uint64_t last_ed
 		return err_memory("reading the log");
 	for (size_t i = 0; rc == SHALE_OK && i < n; i++)
 		rc = look(&r, i);
-	for (size_t i = 0; rc == SHALE_OK && i < n; i++)
+	for (size_t i = 0; rc == SHALE_OK && i < n && !r.grown; i++)
 		rc = pass_segment(&r, i);
 	if (rc == SHALE_OK && r.begun && !r.hole && !r.exact)
 		rc = scan_end(&r);
-	if (rc == SHALE_OK && r.hole) {
+	if (rc == SHALE_OK && r.hole && !r.grown)
+		rc = look_again(&r);
+	if (r.grown) {
+		report->discarded_bytes = 0;
+	} else if (rc == SHALE_OK && r.hole) {
 		report->clean = false;
 		report->discarded_number = live[r.hole_at].number;
 		report->discarded_offset = r.hole_offset;

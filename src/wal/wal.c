@@ -55,30 +55,73 @@ static void free_list(struct wal *w, struct wal_segment *s)
 	}
 }
 
-void wal_free(struct wal *w)
+/* The links of one list, in front of another. */
+static struct wal_segment *list_join(struct wal_segment *s, struct wal_segment *before)
 {
-	struct wal_segment *s;
-
-	if (w == NULL)
-		return;
-	s = w->first;
 	while (s != NULL) {
-		struct wal_segment *next = atomic_load_explicit(&s->next, memory_order_relaxed);
+		struct wal_segment *next = s->link;
 
-		segment_free(w, s);
+		s->link = before;
+		before = s;
 		s = next;
 	}
-	if (w->pending != NULL)
-		segment_free(w, w->pending);
-	/* The next open removes them, unless the last manifest had them deleted. */
-	free_list(w, w->prepared);
-	free_list(w, w->skipped);
-	for (uint32_t i = 0; i < atomic_load_explicit(&w->spare_count, memory_order_relaxed); i++)
-		(void)store_delete(w->config.store, OBJECT_LOG, w->spares[i]);
-	if (w->idle_image != NULL) {
-		mem_free(w->env, w->idle_image);
+	return before;
+}
+
+/* All there are, in one list. mu is held, or nobody else has the log. */
+static struct wal_segment *take_all(struct wal *w)
+{
+	struct wal_segment *all = list_join(w->skipped, list_join(w->prepared, w->pending)), *s;
+
+	for (s = w->first; s != NULL; s = atomic_load_explicit(&s->next, memory_order_relaxed)) {
+		s->link = all;
+		all = s;
+	}
+	w->first = w->pending = w->prepared = w->skipped = NULL;
+	w->active = w->tail = w->syncing = NULL;
+	atomic_store_explicit(&w->completing, NULL, memory_order_relaxed);
+	return all;
+}
+
+static void drop_idle_image(struct wal *w)
+{
+	uint8_t *image;
+
+	mutex_lock(&w->mu);
+	image = w->idle_image;
+	w->idle_image = NULL;
+	mutex_unlock(&w->mu);
+	if (image != NULL) {
+		mem_free(w->env, image);
 		wal_account(w, -(int64_t)w->config.segment_bytes);
 	}
+}
+
+void wal_retire(struct wal *w)
+{
+	struct wal_segment *all;
+
+	ASSERT(wal_is_poisoned(w)); /* so whoever comes yet is refused, and touches no segment */
+	mutex_lock(&w->load_mu);
+	wal_lead(w);
+	mutex_lock(&w->mu);
+	all = take_all(w);
+	mutex_unlock(&w->mu);
+	free_list(w, all);
+	drop_idle_image(w);
+	wal_unlead(w);
+	mutex_unlock(&w->load_mu);
+	wal_drop_spares(w);
+}
+
+void wal_free(struct wal *w)
+{
+	if (w == NULL)
+		return;
+	/* The next open removes them, unless the last manifest had them deleted. */
+	free_list(w, take_all(w));
+	drop_idle_image(w);
+	wal_drop_spares(w);
 	mem_free(w->env, w->spares);
 	mem_free(w->env, w);
 }

@@ -145,6 +145,13 @@ uint64_t wal_live_bytes(const struct wal *w);
  * Seal the tail with an END record, make all durable; *last tells of the active
  * segment (number 0: none). Nothing may be under way. */
 shale_status wal_close(struct wal *w, struct wal_sealed *last);
+/*
+ * A log that failed has been replaced, and all that was reserved is completed: close its files
+ * and free their memory; the objects are the caller's to delete, but for those kept for reuse.
+ * Who still waits in it, or comes, is told why it failed, until it is freed. No prepare is
+ * under way.
+ */
+void wal_retire(struct wal *w);
 /* Free it. NULL is allowed. Prepared, unused segments stay, for the next open to remove. */
 void wal_free(struct wal *w);
 

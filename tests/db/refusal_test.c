@@ -39,6 +39,7 @@ static void absurd_options_are_refused_by_name(void **state)
 		CASE(default_cf.compaction.table_bytes, UINT64_C(1) << 33, "4096 to 4294967296"),
 		CASE(space_max, 1, "4194304"),
 		CASE(space_max, 4194303, "4194304"),
+		CASE(space_reserve, UINT64_MAX, "1 EiB"),
 		CASE(delete_bytes_per_s, 1048575, "1048576"),
 #undef CASE
 	};
@@ -165,6 +166,27 @@ static void keys_and_values_have_limits_with_a_typed_error(void **state)
 	free(big);
 }
 
+/* A caller that was built with an older header has no such field there. */
+static void nothing_of_the_options_is_read_beyond_the_size_they_state(void **state)
+{
+	struct fixture *f = *state;
+	shale_options o = f->options;
+	char path[700];
+	shale_db *db;
+
+	snprintf(path, sizeof(path), "%s/older", f->dir);
+	o.env = (const shale_env *)(uintptr_t)64; /* to look at it is a crash */
+	o.struct_size = 3;
+	assert_status(shale_open(path, &o, &db), SHALE_INVALID);
+	assert_status(shale_peek(path, &o, NULL, NULL, NULL), SHALE_INVALID);
+	assert_status(shale_destroy(path, &o), SHALE_INVALID);
+	o.struct_size = offsetof(shale_options, env);
+	assert_ok(shale_open(path, &o, &db));
+	assert_ok(shale_close(db));
+	assert_ok(shale_peek(path, &o, NULL, NULL, NULL));
+	assert_ok(shale_destroy(path, &o));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -172,6 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(absurd_options_are_refused_by_name),
 		TEST(a_struct_that_was_not_initialised_is_refused),
+		TEST(nothing_of_the_options_is_read_beyond_the_size_they_state),
 		TEST(what_belongs_to_another_store_is_refused),
 		TEST(keys_and_values_have_limits_with_a_typed_error),
 	};

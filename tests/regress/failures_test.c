@@ -198,6 +198,60 @@ static void writers_may_still_wait_on_the_log_that_resume_replaces(void **state)
 		run_sim(seed + i, resume_among_writers);
 }
 
+/* ---- a log that is replaced gives back what it held ---- */
+
+enum { RESUMES = 20 };
+
+struct held {
+	uint64_t handles, memory;
+};
+
+static struct held held_by_logs(struct sim *sim, shale_db *db)
+{
+	return (struct held){ sim_fs_open_handles(sim_get_fs(sim)),
+			      budget_used(&db->budget, BUDGET_LOG) };
+}
+
+static shale_durability replaced_durability;
+
+static void resume_often(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	struct held before = { 0 }, after = { 0 };
+	shale_db *db;
+
+	o.durability = replaced_durability;
+	w.durability = SHALE_DURABLE;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < RESUMES + 1; i++) {
+		for (unsigned k = 0; k < 100; k++)
+			put(db, NULL, k, 1000);
+		fault(sim, SIM_SYNC, ".log", true, false);
+		need(shale_put(db, &w, shale_str("lost"), shale_str("or not")) < 0);
+		sim_fs_faults_clear(sim_get_fs(sim));
+		need_ok(shale_resume(db));
+		need_ok(shale_compact(db, NULL)); /* few tables are open */
+		after = held_by_logs(sim, db);
+		if (i == 0)
+			before = after;
+	}
+	/* A segment more or less is being made. */
+	need(after.handles <= before.handles + 4);
+	need(after.memory <= before.memory + 4 * memory_log_segment(db));
+	need_ok(shale_close(db));
+}
+
+static void logs_that_were_replaced_hold_no_files_and_no_memory(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		replaced_durability = seed % 2 != 0 ? SHALE_PROCESS : SHALE_DURABLE;
+		run_sim(seed, resume_often);
+	}
+}
+
 /* ---- several resume at once, and all that was acknowledged is there after a power cut ---- */
 
 enum { RESUMERS = 3, KEYS_EACH = 30, WRITERS = 4 };
@@ -728,6 +782,127 @@ static void what_a_merge_wrote_in_vain_does_not_stay(void **state)
 		run_sim(seed, install_of_a_merge_fails);
 }
 
+/* ---- a commit is late, to a family that is dropped while the log is replaced ---- */
+
+#define LATE_NS UINT64_C(10000000000)
+
+struct late_commit {
+	struct sim *sim;
+	shale_db *db;
+	shale_cf *cf;
+	uint64_t ticket; /* not 0: who asks for memory when a later commit is ordered is late */
+};
+
+static const shale_env *late_env(struct late_commit *l)
+{
+	const shale_env *env = sim_env(l->sim);
+
+	if (l->ticket != 0 && l->db->next_ticket > l->ticket) {
+		l->ticket = 0;
+		env_sleep_ns(env, LATE_NS);
+	}
+	return env;
+}
+
+static void *late_alloc(void *self, size_t n)
+{
+	const shale_env *env = late_env(self);
+
+	return env->allocator.ops->alloc(env->allocator.self, n);
+}
+
+static void *late_realloc(void *self, void *p, size_t n)
+{
+	const shale_env *env = sim_env(((struct late_commit *)self)->sim);
+
+	return env->allocator.ops->realloc(env->allocator.self, p, n);
+}
+
+static void late_free(void *self, void *p)
+{
+	const shale_env *env = sim_env(((struct late_commit *)self)->sim);
+
+	env->allocator.ops->free(env->allocator.self, p);
+}
+
+static void *late_aligned(void *self, size_t align, size_t n)
+{
+	const shale_env *env = late_env(self);
+
+	return env->allocator.ops->alloc_aligned(env->allocator.self, align, n);
+}
+
+static const shale_allocator_ops late_ops = {
+	.struct_size = sizeof(shale_allocator_ops),
+	.alloc = late_alloc,
+	.realloc = late_realloc,
+	.free = late_free,
+	.alloc_aligned = late_aligned,
+};
+
+static void put_durable(void *arg)
+{
+	struct late_commit *l = arg;
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+
+	o.cf = l->cf;
+	o.durability = SHALE_DURABLE;
+	need(shale_put(l->db, &o, shale_str("lost"), shale_str("or not")) < 0);
+}
+
+static void put_late(void *arg)
+{
+	struct late_commit *l = arg;
+
+	l->ticket = l->db->next_ticket;
+	put(l->db, l->cf, 1, 40000);
+}
+
+static void resume_before_a_late_commit(void *arg)
+{
+	struct late_commit l = { .sim = arg };
+	struct late_failure late = { .sim = arg };
+	const shale_env *env = sim_env(l.sim);
+	shale_env slow = *env;
+	shale_options o = small_options(l.sim);
+	shale_thread *first, *second;
+
+	slow.allocator.self = &l;
+	slow.allocator.ops = &late_ops;
+	o.env = &slow;
+	o.durability = SHALE_PROCESS;
+	need_ok(shale_open(DIR, &o, &l.db));
+	need_ok(shale_cf_create(l.db, "dropped", NULL, &l.cf));
+	put(l.db, l.cf, 0, 10); /* the log has a segment, so that the next sync is a commit's */
+	sim_fs_on_call(sim_get_fs(l.sim), slow_sync, &late);
+	fault(l.sim, SIM_SYNC, ".log", true, false);
+	need(env->executor.ops->spawn(env->executor.self, "durable", put_durable, &l, &first) == 0);
+	while (!late.begun)
+		env_sleep_ns(env, 1000000);
+	need(env->executor.ops->spawn(env->executor.self, "late", put_late, &l, &second) == 0);
+	while (!atomic_load(&l.db->write_stopped))
+		env_sleep_ns(env, 1000000);
+	sim_fs_on_call(sim_get_fs(l.sim), NULL, NULL);
+	sim_fs_faults_clear(sim_get_fs(l.sim));
+	need(atomic_load(&l.db->published) < l.db->next_ticket);
+
+	need_ok(shale_cf_drop(l.db, "dropped"));
+	need_ok(shale_resume(l.db));
+	env->executor.ops->join(env->executor.self, first);
+	env->executor.ops->join(env->executor.self, second);
+	put(l.db, NULL, 2, 1000);
+	need_ok(has(l.db, NULL, 2));
+	shale_cf_release(l.cf);
+	need_ok(shale_close(l.db));
+}
+
+static void no_commit_to_a_dropped_family_outlives_the_log_it_is_in(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, resume_before_a_late_commit);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -742,12 +917,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_manifest_that_fails_for_long_fills_no_disk_with_logs),
 		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
+		cmocka_unit_test(logs_that_were_replaced_hold_no_files_and_no_memory),
 		cmocka_unit_test(a_close_without_a_log_says_what_failed_in_the_background),
 		cmocka_unit_test(the_log_is_synced_once_an_interval),
 		cmocka_unit_test(a_log_that_fails_during_a_close_wakes_no_thread_that_has_ended),
 		cmocka_unit_test(a_memtable_that_another_thread_installs_is_left_alone),
 		cmocka_unit_test(a_merge_that_fails_holds_up_no_flush_and_no_other_family),
 		cmocka_unit_test(what_a_merge_wrote_in_vain_does_not_stay),
+		cmocka_unit_test(no_commit_to_a_dropped_family_outlives_the_log_it_is_in),
 	};
 
 	if (argc > 1)

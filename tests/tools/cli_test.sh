@@ -318,6 +318,29 @@ if [ -n "$table" ]; then
 	mv "$work/table" "$table"
 fi
 
+# ---- what is left out at the end of a log is told ----
+mkfifo "$work/torn.fifo"
+"$SHALE_PROGRAM" load -d "$work/torn" --durability process <"$work/torn.fifo" >/dev/null 2>&1 &
+loader=$!
+exec 3>"$work/torn.fifo"
+seq 40000 | sed 's/.*/key&\tvalue/' >&3
+for _ in $(seq 100); do
+	run get -d "$work/torn" key35000
+	[ "$status" -eq 0 ] && break
+	sleep 0.1
+done
+kill -KILL "$loader"
+exec 3>&-
+wait "$loader" 2>/dev/null
+log=$(printf '%s\n' "$work"/torn/*.log | head -n 1)
+printf '\377' | dd of="$log" bs=1 seek=200000 conv=notrunc 2>/dev/null
+run check -d "$work/torn"
+expect_status 0 "check of a store with a torn log"
+checks=$((checks + 1))
+grep -q "is sound but for the end of its log" "$work/out" || wrong "check tells of a torn log"
+checks=$((checks + 1))
+grep -q "from byte [0-9,]* on were left out" "$work/out" || wrong "check tells where it is torn"
+
 # ---- destroy ----
 run destroy
 expect_status 2 "destroy wants --yes"
