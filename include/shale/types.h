@@ -57,7 +57,7 @@ enum {
 	SHALE_READ_ONLY = -10,  /* opened read-only, or writes stopped after a failure */
 	SHALE_EXISTS = -11,     /* what was to be created is there already */
 	SHALE_FORKED = -12,     /* the handle was inherited over fork() */
-	SHALE_NO_FILES = -13,   /* too many open files */
+	SHALE_NO_FILES = -13,   /* too many open files: one for each table in use, and some */
 	SHALE_BUG = -14,        /* an invariant of the library itself is broken */
 };
 

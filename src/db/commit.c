@@ -96,10 +96,12 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 				return rc;
 			continue;
 		}
+		if (unlikely(c->count > SEQ_MAX - db->next_seq))
+			return err_new(SHALE_TOO_LARGE, "the store's sequence numbers are used up");
 		rc = seal_full(db, c, &full);
 		if (unlikely(rc == SHALE_MORE)) {
 			mutex_unlock(&db->commit_mu);
-			rc = stall_stop(db, full);
+			rc = stall_stop(db, full, true);
 			mutex_lock(&db->commit_mu);
 			if (rc == SHALE_OK)
 				continue;

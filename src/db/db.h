@@ -484,8 +484,9 @@ void stall_update(shale_db *db, shale_cf *cf);
 void stall_sum(shale_db *db);
 /* Set a family's delay by that and by how full the memtables are; under mu or commit_mu. */
 void stall_look(shale_db *db, shale_cf *cf);
-/* Wait until something was flushed; the background failure if that stands in the way. */
-shale_status stall_stop(shale_db *db, shale_cf *cf);
+/* Wait until something was flushed; the background failure if that stands in the way. Not for a
+   writer but for a flush, also while writes have stopped. */
+shale_status stall_stop(shale_db *db, shale_cf *cf, bool writer);
 /* Whether the memtables of many families, some of them sealed, fill what all may take; under mu
    or commit_mu. */
 bool stall_is_full_of_others(const shale_db *db);

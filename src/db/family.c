@@ -32,18 +32,11 @@ void mem_discard(struct mem *m)
 void family_set_policy(shale_cf *cf)
 {
 	shale_db *db = cf->db;
-	uint64_t most = atomic_load_explicit(&db->table_most, memory_order_relaxed);
 
 	cf->policy = policy_options_of(&cf->options.compaction, db->options.memtable_bytes);
 	/* A merge needs room for the tables that it writes. */
 	if (cf->policy.table_bytes > space_table_bytes(db))
 		cf->policy.table_bytes = space_table_bytes(db);
-	/* Relaxed: a figure. */
-	while (cf->policy.table_bytes > most &&
-	       !atomic_compare_exchange_weak_explicit(&db->table_most, &most,
-						      cf->policy.table_bytes, memory_order_relaxed,
-						      memory_order_relaxed))
-		;
 	adapt_begin(&cf->adapt, &cf->policy);
 }
 
@@ -118,9 +111,21 @@ shale_status families_reserve(shale_db *db)
 	return SHALE_OK;
 }
 
+/* How large tables may be is what the reserve goes by (space.c). Under mu. */
+static void look_at_tables(shale_db *db)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < db->family_count; i++)
+		if (db->families[i]->policy.table_bytes > most)
+			most = db->families[i]->policy.table_bytes;
+	atomic_store_explicit(&db->table_most, most, memory_order_relaxed); /* a figure */
+}
+
 void families_add(shale_db *db, shale_cf *cf)
 {
 	db->families[db->family_count++] = cf;
+	look_at_tables(db);
 }
 
 shale_cf *families_find(shale_db *db, uint32_t id)
@@ -309,6 +314,7 @@ static void set_options(shale_cf *cf, const shale_cf_options *o)
 	to->no_filter = o->no_filter;
 	to->compaction = o->compaction;
 	family_set_policy(cf);
+	look_at_tables(cf->db);
 	stall_update(cf->db, cf);
 	mutex_unlock(&cf->db->mu);
 }
@@ -358,6 +364,7 @@ static void forget(shale_db *db, shale_cf *cf)
 	memmove(&db->families[i], &db->families[i + 1],
 		(db->family_count - i - 1) * sizeof(db->families[0]));
 	db->family_count--;
+	look_at_tables(db);
 	stall_sum(db);
 	atomic_store(&cf->dropped, true);
 	for (struct mem *m = cf->oldest; m != NULL; m = m->newer)

@@ -53,17 +53,29 @@ bool merge_wait(struct merge *t, bool foreign)
 	return on;
 }
 
+/* What is on the disk by now is not promised any more, or its room would count twice. */
+static void note_written(struct merge *t, uint64_t out)
+{
+	uint64_t now = out < t->promised ? out : t->promised, before = atomic_load(&t->written);
+
+	while (now > before && !atomic_compare_exchange_weak(&t->written, &before, now))
+		;
+	if (now > before)
+		atomic_fetch_sub(&t->db->merging_bytes, now - before);
+}
+
 shale_status merge_pause(void *arg)
 {
 	struct merge_part *p = arg;
-	shale_db *db = p->work->merge->db;
-	uint64_t any = UINT64_MAX;
+	struct merge *t = p->work->merge;
+	shale_db *db = t->db;
+	uint64_t any = UINT64_MAX, out;
 	bool on = part_goes_on(p);
 	shale_status rc;
 
-	rc = merge_check_hope(p->work->merge,
-			      atomic_load_explicit(&p->work->merge->history.progress.bytes_out,
-						   memory_order_relaxed));
+	out = atomic_load_explicit(&t->history.progress.bytes_out, memory_order_relaxed);
+	note_written(t, out);
+	rc = merge_check_hope(t, out);
 	if (rc < 0)
 		return rc;
 	memory_balance_some(db);
@@ -74,7 +86,7 @@ shale_status merge_pause(void *arg)
 			continue;
 		mutex_lock(&db->mu);
 		if (merges_are_paused(db))
-			on = merge_wait(p->work->merge, p->foreign);
+			on = merge_wait(t, p->foreign);
 		mutex_unlock(&db->mu);
 		on = on && !atomic_load_explicit(&p->work->failed, memory_order_relaxed);
 	}
@@ -141,7 +153,7 @@ void merge_end(struct merge *t, shale_status rc)
 
 	mutex_lock(&db->mu);
 	mark(t, false);
-	atomic_fetch_sub(&db->merging_bytes, t->promised);
+	atomic_fetch_sub(&db->merging_bytes, t->promised - atomic_load(&t->written));
 	if (t->pick.cut != NULL && rc >= 0)
 		merge_has_cut(t);
 	if (rc == SHALE_NO_SPACE && merge_had_no_room(t))

@@ -30,8 +30,9 @@ struct merge {
 	const shale_compact_options *asked;
 	uint64_t bytes; /* of all inputs */
 	_Atomic bool told_to_end;
-	uint64_t promised; /* bytes it may write */
-	uint64_t changes;  /* of the family's stack, when it began */
+	uint64_t promised;        /* bytes it may write */
+	_Atomic uint64_t written; /* of these, in files that are done: they count as such */
+	uint64_t changes;         /* of the family's stack, when it began */
 	uint64_t oldest_snapshot;
 	bool hope; /* it may not fit in: then nothing is wrong */
 };

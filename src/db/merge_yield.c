@@ -37,9 +37,10 @@ void merge_yield_to_flush(shale_db *db, bool foreign)
 	}
 }
 
+/* What moves costs nothing, and may be what level 0 waits for. */
 bool merge_is_urgent(const struct merge *t, const struct claim *c)
 {
-	return (t->pick.reason == PICK_TOP_RUNS &&
+	return ((t->pick.reason == PICK_TOP_RUNS || t->pick.move) &&
 		policy_top_is_urgent(&t->cf->policy, t->cf->version)) ||
 	       c->lateness >= URGENT_LATENESS;
 }

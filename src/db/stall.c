@@ -268,12 +268,27 @@ void stall_delay(shale_db *db, const struct commit *c)
 		sleep_until(db, cf, now, until, delay);
 }
 
+/* Why it is waited: a writer minds all that is full, a flush only how many are sealed. */
+static shale_stall_cause cause_of(const shale_db *db, const shale_cf *cf, bool writer)
+{
+	if (writer)
+		return stall_full(db, cf);
+	return cf->sealed_count == SEALED_MAX ? SHALE_STALL_MEMTABLES : 0;
+}
+
+/* Whether nobody should wait, who finds out why without this lock. */
+static bool is_hopeless(const shale_db *db, bool writer)
+{
+	return writer ? atomic_load_explicit(&db->write_stopped, memory_order_relaxed)
+		      : atomic_load(&db->publish_broken);
+}
+
 /* Until the family may seal again, or nobody can wait for that. Under mu. */
-static shale_status wait_for_room(shale_db *db, shale_cf *cf)
+static shale_status wait_for_room(shale_db *db, shale_cf *cf, bool writer)
 {
 	shale_stall_cause cause;
 
-	while ((cause = stall_full(db, cf)) != 0 && !atomic_load(&cf->dropped)) {
+	while ((cause = cause_of(db, cf, writer)) != 0 && !atomic_load(&cf->dropped)) {
 		/* A disk that stays full must not hang its writers; reads and retries go on. */
 		if (db->failed.status < 0)
 			return failure_tell(&db->failed);
@@ -281,25 +296,25 @@ static shale_status wait_for_room(shale_db *db, shale_cf *cf)
 			return failure_tell(&cf->failed);
 		if (db->merge_blocked && !work_is_left(db))
 			return space_blocked(db);
-		if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))
+		if (is_hopeless(db, writer))
 			break;
 		cond_wait_ns(&db->changed, &db->mu, STOP_POLL_NS);
 	}
 	return SHALE_OK;
 }
 
-shale_status stall_stop(shale_db *db, shale_cf *cf)
+shale_status stall_stop(shale_db *db, shale_cf *cf, bool writer)
 {
 	uint64_t start = env_now_ns(db->env), took, id;
 	shale_stall_cause cause;
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	cause = stall_full(db, cf);
+	cause = cause_of(db, cf, writer);
 	if (cause == 0) /* there is room again */
 		cause = SHALE_STALL_MEMTABLES;
 	id = history_stop_begin(&db->history, cf->id, cause);
-	rc = wait_for_room(db, cf);
+	rc = wait_for_room(db, cf, writer);
 	mutex_unlock(&db->mu);
 	took = env_now_ns(db->env) - start;
 	history_stop_end(&db->history, id, took, rc);

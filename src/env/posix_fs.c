@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -47,12 +48,30 @@ static int result(int rc)
 	return rc < 0 ? -errno : 0;
 }
 
+/*
+ * A large store has a file open for each table that it was asked for, and a thousand of them is
+ * what a process may have unless it asks for more. True: it may now.
+ */
+static bool allow_more_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= l.rlim_max)
+		return false;
+	l.rlim_cur = l.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &l) == 0;
+}
+
 static int fd_open(const char *path, int flags)
 {
-	int fd = RETRY(open(path, flags | O_CLOEXEC, 0600)), high, err;
+	int fd = RETRY(open(path, flags | O_CLOEXEC, 0600)), high, err = errno;
 
+	if (fd < 0 && err == EMFILE && allow_more_files()) {
+		fd = RETRY(open(path, flags | O_CLOEXEC, 0600));
+		err = errno;
+	}
 	if (fd < 0)
-		return -errno;
+		return -err;
 	if (fd > STDERR_FILENO)
 		return fd;
 	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

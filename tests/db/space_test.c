@@ -385,6 +385,52 @@ static void an_idle_store_has_nothing_to_delete(void **state)
 		run_sim(seed, become_idle);
 }
 
+/* ---- room that is promised ---- */
+
+static bool never_short(void *arg, const shale_compact_progress *p)
+{
+	(void)p;
+	need(!stats_of(arg).space_short);
+	return true;
+}
+
+/* There is room for all that is there once more, and for the reserve, but not twice more. */
+static void compact_in_little_room(void *arg)
+{
+	enum { KEYS = 3000 };
+	struct sim *sim = arg;
+	shale_options o = space_options(sim);
+	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
+	struct rand r;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.default_cf.compaction.top_runs = 20;
+	rand_seed(&r, 3);
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < KEYS; i++) {
+		need_ok(put_random(db, i * 7919 % KEYS, &r));
+		if (i % 750 == 749)
+			need_ok(shale_flush(db, NULL));
+	}
+	need_ok(shale_wait_idle(db));
+	need_ok(shale_close(db));
+
+	o.space_max = 285 * files_bytes(sim) / 100;
+	need_ok(shale_open(DIR, &o, &db));
+	co.progress = never_short;
+	co.arg = db;
+	need_ok(shale_compact(db, &co));
+	need(stats_of(db).compactions == 1);
+	need_ok(shale_close(db));
+}
+
+static void what_a_merge_has_written_is_not_promised_to_it_as_well(void **state)
+{
+	(void)state;
+	run_schedules(compact_in_little_room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +441,7 @@ int main(void)
 		cmocka_unit_test(files_are_deleted_at_their_pace),
 		cmocka_unit_test(what_is_too_much_does_not_wait),
 		cmocka_unit_test(an_idle_store_has_nothing_to_delete),
+		cmocka_unit_test(what_a_merge_has_written_is_not_promised_to_it_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

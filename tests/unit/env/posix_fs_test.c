@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -432,6 +433,29 @@ static void the_heap_aligns(void **state)
 	}
 }
 
+/* With the soft limit of a process as it is at first, a large store would stop. */
+static void more_files_are_allowed_before_an_open_fails(void **state)
+{
+	enum { FEW = 40 };
+	struct rlimit before, few;
+	shale_file *file[FEW];
+	char path[700];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/file", dir);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = FEW / 2;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (int i = 0; i < FEW; i++)
+		assert_int_equal(fs->open(NULL, path, SHALE_FILE_WRITE | SHALE_FILE_CREATE,
+					  &file[i]),
+				 0);
+	for (int i = 0; i < FEW; i++)
+		fs->close(NULL, file[i]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -450,6 +474,7 @@ int main(void)
 		TEST(failures_of_the_system_come_back),
 		cmocka_unit_test(clocks_run_and_random_bytes_differ),
 		cmocka_unit_test(the_heap_aligns),
+		TEST(more_files_are_allowed_before_an_open_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
