@@ -74,7 +74,8 @@ bool policy_top_is_urgent(const struct policy_options *o, const struct version *
 
 /*
  * Level 0 is what writers wait for. How far deeper levels are over what they should hold has
- * no bound, after a change of the policy above all, so their scores are not asked. Nor has
+ * no bound, after a change of the policy above all, so their scores are not asked (but that
+ * of level 1 under leveled, where there is no level between). Nor has
  * what is over a deadline that was set on a large store; there, too, level 0 comes first.
  */
 static bool pick_urgent(const struct policy_options *o, const struct version *v,

@@ -57,12 +57,6 @@ static uint64_t unflushed_bytes(const shale_db *db)
 	return sum;
 }
 
-/* It may have failed in the background: the sentence is not this thread's. */
-static shale_status flush_failure(const shale_db *db)
-{
-	return failure_tell(&db->failed);
-}
-
 static shale_status flush_all(shale_db *db)
 {
 	for (size_t i = 0; i < db->family_count; i++) {
@@ -75,13 +69,13 @@ static shale_status flush_all(shale_db *db)
 			/* With too many sealed, one of them has to go first. */
 		} while (rc == SHALE_MORE && flush_some(db));
 		if (rc == SHALE_MORE)
-			return flush_failure(db);
+			return failure_tell(&db->failed);
 		if (rc < 0)
 			return rc;
 	}
 	while (flush_some(db))
 		;
-	return unflushed_bytes(db) == 0 ? SHALE_OK : flush_failure(db);
+	return unflushed_bytes(db) == 0 ? SHALE_OK : failure_tell(&db->failed);
 }
 
 /*

@@ -94,6 +94,7 @@ struct failure {
 	shale_error error;
 	uint64_t retry_ns; /* not before */
 	uint32_t tries;
+	bool top; /* it was a merge of level 0 */
 };
 
 /* A column family; the public handle is a counted reference to it. */
@@ -287,7 +288,8 @@ struct shale_db {
 	_Atomic uint64_t table_most;    /* of the families' tables, as their policies are set */
 	_Atomic uint64_t merging_bytes; /* that merges under way may write; changed under mu */
 	_Atomic uint64_t space_refused;
-	uint64_t space_sealed_ns; /* when memtables were sealed for room last; under commit_mu */
+	uint64_t space_sealed_ns;    /* when memtables were sealed for room last; under commit_mu */
+	_Atomic bool space_unsealed; /* some wait to be, and may free room */
 	/* Guarded by mu. */
 	uint32_t space_tried; /* times nothing was found to merge that frees some */
 	bool merge_blocked;   /* one is due that there is no room for */
@@ -482,6 +484,8 @@ void stall_delay(shale_db *db, const struct commit *c);
 void stall_update(shale_db *db, shale_cf *cf);
 /* The same of all families together, when one has gone; under mu. */
 void stall_sum(shale_db *db);
+/* A flush has ended: nobody need wait for the memory of its memtable, of any family. Under mu. */
+void stall_flushed(shale_db *db);
 /* Set a family's delay by that and by how full the memtables are; under mu or commit_mu. */
 void stall_look(shale_db *db, shale_cf *cf);
 /* Wait until something was flushed; the background failure if that stands in the way. Not for a

@@ -155,6 +155,12 @@ static shale_status replace_manifest(shale_db *db, bool last)
 		atomic_store_explicit(&db->manifest_bytes, manifest_size(fresh),
 				      memory_order_relaxed);
 		fresh = NULL; /* moved */
+		/* It names what is installed, and nothing else. */
+		while (db->doubted_count != 0) {
+			const struct garbage *g = &db->doubted[--db->doubted_count];
+
+			garbage_add(db, g->number, g->bytes);
+		}
 	}
 	/* After a swap that failed half way the root may name either, so both files stay. */
 	manifest_close(fresh);
@@ -165,15 +171,7 @@ static shale_status replace_manifest(shale_db *db, bool last)
 
 shale_status install_new_manifest(shale_db *db)
 {
-	shale_status rc = replace_manifest(db, false);
-
-	/* It names what is installed, and nothing else. */
-	while (rc >= 0 && db->doubted_count != 0) {
-		const struct garbage *g = &db->doubted[--db->doubted_count];
-
-		garbage_add(db, g->number, g->bytes);
-	}
-	return rc;
+	return replace_manifest(db, false);
 }
 
 /*
@@ -441,6 +439,8 @@ shale_status install_run(shale_db *db, const struct install *in)
 	view_publish(cf, view);
 	view = NULL; /* moved */
 	stall_update(db, cf);
+	if (in->flushed != NULL)
+		stall_flushed(db);
 	drop_inputs(in);
 	history_end(&db->history, in->history, SHALE_OK, false);
 	work_count(db, &in->history->info);

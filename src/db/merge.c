@@ -167,10 +167,7 @@ void merge_end(struct merge *t, shale_status rc)
 	t->cf->merging--;
 	db->merging--;
 	db->crew.asked -= t->asked != NULL;
-	if (rc >= 0)
-		t->cf->failed = (struct failure){ .status = SHALE_OK };
-	else
-		work_merge_failed(t->cf, rc);
+	work_merge_ended(t->cf, rc, t->pick.reason == PICK_TOP_RUNS);
 	stall_update(db, t->cf);
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);

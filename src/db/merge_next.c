@@ -52,6 +52,20 @@ static bool must_wait(const shale_cf *cf, uint64_t now_ns)
 }
 
 /*
+ * A table that is damaged, deep down, does not keep level 0 from being merged before writers
+ * have to stop. Under mu.
+ */
+static bool may_pass(const shale_cf *cf)
+{
+	return !cf->failed.top && policy_top_is_urgent(&cf->policy, cf->version);
+}
+
+static bool passes(const struct merge *t)
+{
+	return t->pick.reason == PICK_TOP_RUNS || t->pick.move || t->pick.drop;
+}
+
+/*
  * The pick of the family whose turn it is, of those that have one that is not held up; with
  * `urgent`, that cannot wait. SHALE_END: none has. Under mu.
  */
@@ -70,9 +84,9 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
 		struct merge t = { .db = db, .cf = cf, .urgent = urgent };
-		bool due;
+		bool waits = must_wait(cf, now_ns), due;
 
-		if (cf->exclusive || cf->version->run_count == 0 || must_wait(cf, now_ns))
+		if (cf->exclusive || cf->version->run_count == 0 || (waits && !may_pass(cf)))
 			continue;
 		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
 		if (t.inputs == NULL) {
@@ -81,9 +95,10 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 			break;
 		}
 		now.claims = cf->claims;
-		due = merge_pick(&t, &now);
-		if (!due)
-			cf->failed.status = SHALE_OK; /* what failed is not owed any more */
+		due = merge_pick(&t, &now) && (!waits || passes(&t));
+		/* With nothing in its way: what failed is not owed any more. */
+		if (!due && !waits && cf->merging == 0 && !db->merge_blocked)
+			cf->failed.status = SHALE_OK;
 		if (due) {
 			claim = claim_of(&t, &now);
 			place = turn_wait(&db->crew.turns, &cf->turn, &claim);
@@ -130,7 +145,7 @@ bool merge_some(shale_db *db)
 	mutex_lock(&db->mu);
 	rc = choose(db, oldest_snapshot, merge_threads_left(db) == 0, &t);
 	if (rc >= 0)
-		work_was_found(db);
+		work_look_succeeded(db);
 	mutex_unlock(&db->mu);
 	if (rc < 0)
 		db_soft_failure(db, rc);
@@ -152,7 +167,8 @@ bool merge_urgent(shale_db *db)
 
 void merge_wake(shale_db *db, uint64_t *wait_ns)
 {
-	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX, again = UINT64_MAX, now;
+	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX, again = UINT64_MAX;
+	uint64_t now_ns = env_now_ns(db->env);
 
 	if (merges_are_paused(db))
 		return;
@@ -164,13 +180,13 @@ void merge_wake(shale_db *db, uint64_t *wait_ns)
 		at = each < at ? each : at;
 		each = merge_again_ns(cf);
 		again = each < again ? each : again;
-		if (cf->failed.status < 0 && cf->failed.retry_ns < again)
+		/* What is past was looked at now, and something is in its way. */
+		if (must_wait(cf, now_ns) && !cf->exclusive && cf->failed.retry_ns < again)
 			again = cf->failed.retry_ns;
 	}
 	mutex_unlock(&db->mu);
 	if (again != UINT64_MAX) {
-		now = env_now_ns(db->env);
-		again = again > now + AGAIN_LEAST_NS ? again - now : AGAIN_LEAST_NS;
+		again = again > now_ns + AGAIN_LEAST_NS ? again - now_ns : AGAIN_LEAST_NS;
 		*wait_ns = again < *wait_ns ? again : *wait_ns;
 	}
 	if (at == UINT64_MAX)

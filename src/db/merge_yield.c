@@ -10,7 +10,7 @@
  * merge due, which is before writers are delayed, and one of which half the time to its
  * deadline is over. Of a family, only the merge that its policy puts first is looked at.
  *
- * What is done meanwhile tells of its own failures (db_soft_failure()); the merge may have
+ * What is done meanwhile tells of its own failures (work.h); the merge may have
  * failed already and have a sentence of its own, which stays.
  */
 #include "db/merge.h"

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 enum {
-	READ_TRIES = 10,
+	READ_TRIES = 100, /* each finds that the owner got on */
 	PEEK_MEMORY = 1 << 20,
 };
 

@@ -235,15 +235,16 @@ shale_status space_blocked(shale_db *db)
 /* Whether nothing is under way that frees some, and nothing to begin was found. Under mu. */
 static bool nothing_helps(const shale_db *db, uint32_t tried)
 {
-	if (work_failure(db) < 0)
+	if (db->failed.status < 0)
 		return true;
 	return db->merging == 0 && db->flushing == 0 && atomic_load(&db->garbage_pending) == 0 &&
+	       !atomic_load(&db->space_unsealed) &&
 	       (db->space_tried != tried || merges_are_paused(db));
 }
 
 shale_status space_wait(shale_db *db, bool frees)
 {
-	uint64_t start = env_now_ns(db->env);
+	uint64_t start = env_now_ns(db->env), now, kicked = 0;
 	shale_status rc = SHALE_OK;
 	uint32_t tried;
 
@@ -257,8 +258,13 @@ shale_status space_wait(shale_db *db, bool frees)
 		space_look(db);
 		if (!is_short(db, &r, frees))
 			break;
-		scheduler_kick(db->scheduler);
-		if (nothing_helps(db, tried) || env_now_ns(db->env) - start > PATIENCE_NS) {
+		/* Not at every wake, since a look that finds nothing wakes those who wait. */
+		now = env_now_ns(db->env);
+		if (now - kicked >= POLL_SHORT_NS) {
+			scheduler_kick(db->scheduler);
+			kicked = now;
+		}
+		if (nothing_helps(db, tried) || now - start > PATIENCE_NS) {
 			rc = no_room(db, &r, kept_of(db, r.reserve_disk, frees),
 				     kept_of(db, r.reserve_max, frees),
 				     "there is no room for a write");
@@ -296,17 +302,23 @@ void space_ask(shale_db *db)
  */
 static void give_room(shale_db *db)
 {
-	uint64_t left, now = env_now_ns(db->env);
+	uint64_t left, now;
+	bool used = false;
 	struct room r;
 
 	mutex_lock(&db->commit_mu);
 	/* Also a small one: deletes are. But not a table for every few of them. */
+	now = env_now_ns(db->env);
 	if (now - db->space_sealed_ns >= POLL_SHORT_NS) {
 		db->space_sealed_ns = now;
 		for (size_t i = 0; i < db->family_count; i++)
 			/* When that fails it is tried again soon. */
 			(void)seal_family(db, db->families[i], SHALE_FLUSH_SPACE);
+	} else {
+		for (size_t i = 0; i < db->family_count; i++)
+			used |= db->families[i]->active->used;
 	}
+	atomic_store(&db->space_unsealed, used);
 	mutex_unlock(&db->commit_mu);
 	log_give_room(db);
 	mutex_lock(&db->mu);

@@ -136,6 +136,13 @@ void stall_sum(shale_db *db)
 		atomic_store_explicit(&db->pace_look_ns, 0, memory_order_relaxed);
 }
 
+void stall_flushed(shale_db *db)
+{
+	mutex_assert_held(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++)
+		stall_look(db, db->families[i]);
+}
+
 void stall_update(shale_db *db, shale_cf *cf)
 {
 	double top = policy_top_runs(&cf->policy, cf->version);
@@ -222,16 +229,14 @@ static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until
 
 	while (now < until && !atomic_load_explicit(&cf->dropped, memory_order_relaxed) &&
 	       !atomic_load_explicit(&db->write_stopped, memory_order_relaxed)) {
-		uint32_t less;
+		uint32_t asked;
 
 		env_sleep_ns(db->env, until - now < SLEEP_MOST_NS ? until - now : SLEEP_MOST_NS);
 		now = env_now_ns(db->env);
-		less = atomic_load_explicit(&cf->delay, memory_order_relaxed);
-		if (less < delay && now < until) {
-			until = now + scaled(until - now, delay, less);
-			delay = less;
-			if (delay == 0)
-				break;
+		asked = atomic_load_explicit(&cf->delay, memory_order_relaxed);
+		if (asked < delay && now < until) {
+			until = now + scaled(until - now, delay, asked);
+			delay = asked;
 		}
 	}
 	count_delay(db, cause, now - begun);
@@ -292,7 +297,7 @@ static shale_status wait_for_room(shale_db *db, shale_cf *cf, bool writer)
 		/* A disk that stays full must not hang its writers; reads and retries go on. */
 		if (db->failed.status < 0)
 			return failure_tell(&db->failed);
-		if (cause == SHALE_STALL_TOP_RUNS && cf->failed.status < 0)
+		if (cause == SHALE_STALL_TOP_RUNS && cf->failed.status < 0 && cf->failed.top)
 			return failure_tell(&cf->failed);
 		if (db->merge_blocked && !work_is_left(db))
 			return space_blocked(db);

@@ -64,15 +64,25 @@ void db_soft_failure(shale_db *db, shale_status rc)
  * What a policy asks for it asks for again: a merge of a damaged table fails each time, and
  * each time may read and write much before it does. Room may be there in a moment.
  */
-void work_merge_failed(shale_cf *cf, shale_status rc)
+void work_merge_ended(shale_cf *cf, shale_status rc, bool top)
 {
 	struct failure *f = &cf->failed;
 
 	mutex_assert_held(&cf->db->mu);
 	if (rc == JOB_CANCELLED)
 		return;
-	note_failure(cf->db, f, rc, rc == SHALE_NO_SPACE ? 0 : f->tries);
-	f->tries += f->tries < RETRY_DOUBLINGS;
+	if (rc >= 0) {
+		if (f->top == top)
+			*f = (struct failure){ .status = SHALE_OK };
+		return;
+	}
+	f->top = top;
+	if (rc == SHALE_NO_SPACE) {
+		note_failure(cf->db, f, rc, 0);
+	} else {
+		note_failure(cf->db, f, rc, f->tries);
+		f->tries += f->tries < RETRY_DOUBLINGS;
+	}
 }
 
 void work_succeeded(shale_db *db)
@@ -106,7 +116,7 @@ static bool has_sealed(const shale_db *db)
 	return i < db->family_count;
 }
 
-void work_was_found(shale_db *db)
+void work_look_succeeded(shale_db *db)
 {
 	if (db->flushing == 0 && !has_sealed(db))
 		work_succeeded(db);

@@ -11,9 +11,12 @@ uint64_t work_new_number(void *db);
 /* A flush went through: the last failure is over. Under mu. */
 void work_succeeded(shale_db *db);
 /* A look for merges did, which clears what was no flush's failure. Under mu. */
-void work_was_found(shale_db *db);
-/* A merge of the family failed: tried again each time after twice as long. Under mu. */
-void work_merge_failed(shale_cf *cf, shale_status rc);
+void work_look_succeeded(shale_db *db);
+/*
+ * A merge of the family has ended; `top`: of its level 0. What failed is tried again, each time
+ * after twice as long. Under mu.
+ */
+void work_merge_ended(shale_cf *cf, shale_status rc, bool top);
 /* Its status and, where that is a failure, its sentence for this thread. */
 shale_status failure_tell(const struct failure *f);
 /* What failed in the background, of flushes or of any family's merges. Under mu. */

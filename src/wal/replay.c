@@ -231,7 +231,7 @@ static shale_status pass_behind(struct replay *r, size_t i)
 
 	if (!r->hole)
 		rc = scan_end(r);
-	if (rc != SHALE_OK)
+	if (rc != SHALE_OK || r->grown)
 		return rc;
 	if (!r->hole)
 		open_hole(r, r->at, r->offset, r->lsn);
