@@ -203,6 +203,8 @@ shale_status shale_wait_idle(shale_db *db)
 		cond_wait_ns(&db->changed, &db->mu, owed ? UINT64_MAX : GARBAGE_POLL_NS);
 	}
 	mutex_unlock(&db->mu);
+	if (rc >= 0)
+		wal_rest(atomic_load(&db->wal));
 	return rc;
 }
 

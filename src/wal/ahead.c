@@ -141,6 +141,12 @@ bool wal_wants_segment(struct wal *w, bool roomy)
 	return !wal_is_poisoned(w) && (wants_ready(w) || (roomy && wants_known(w)));
 }
 
+void wal_rest(struct wal *w)
+{
+	if (w->config.sink == WAL_MAPPED)
+		wal_drop_spares(w);
+}
+
 void wal_trim(struct wal *w, uint64_t *wait_ns)
 {
 	uint64_t rotated = atomic_load_explicit(&w->rotated_ns, memory_order_relaxed);

@@ -137,6 +137,8 @@ void wal_release(struct wal *w, uint64_t number);
 void wal_drop_spares(struct wal *w);
 /* The same where the log has not moved for a second; else *wait_ns is that long at most. */
 void wal_trim(struct wal *w, uint64_t *wait_ns);
+/* At once: the log is at rest, and the kernel need not write what its spare files held. */
+void wal_rest(struct wal *w);
 
 /* Bytes in segments that are not released. Any. */
 uint64_t wal_live_bytes(const struct wal *w);
