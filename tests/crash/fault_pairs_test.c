@@ -9,7 +9,7 @@ int main(void)
 						 { SIM_WRITE, ENOSPC }, { SIM_SYNC, EIO },
 						 { SIM_OPEN, EMFILE },  { SIM_SYNC_DIR, EIO },
 						 { SIM_RENAME, EIO } };
-	uint64_t seed = test_seed(), n = test_scale(450) / fault_step(200) + 1;
+	uint64_t seed = test_seed(), n = test_scale(350) / fault_step(200) + 1;
 	struct fault_totals t = { 0 };
 	struct rand rand;
 

@@ -25,5 +25,5 @@ int main(void)
 		{ "reopen-interval", work_reopen, SHALE_INTERVAL },
 	};
 
-	return image_main(WORKLOADS(work), 180000);
+	return image_main(WORKLOADS(work), 140000);
 }

@@ -33,5 +33,5 @@ int main(void)
 		{ "mixed-process", work_mixed, SHALE_PROCESS },
 	};
 
-	return image_main(WORKLOADS(work), 150000);
+	return image_main(WORKLOADS(work), 120000);
 }

@@ -81,7 +81,7 @@ static void write_and_read(void *arg)
 	     0);
 	env_sleep_ns(env, 20000000);
 	slow_reads(w.sim);
-	read_beside(&w, 200);
+	read_beside(&w, 100);
 	w.end = true;
 	env->executor.ops->join(env->executor.self, thread);
 	sim_set_latency(w.sim, NULL);
