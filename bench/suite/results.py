@@ -186,7 +186,7 @@ def device_reads(r, rest=None):
 	if r["user_written"] or r["step"].startswith("scan") or not work(r):
 		return None
 	reads = r.get("device_reads", 0) / work(r)
-	return reads if reads >= 0.01 else None
+	return reads if reads >= 0.1 else None
 
 
 def space_amp(r, rest=None):

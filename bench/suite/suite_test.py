@@ -128,7 +128,7 @@ class Figures(unittest.TestCase):
 	def test_reads_of_the_device_are_counted_for_what_asks_for_single_entries(self):
 		r = step("readrandom", "shale", 0, 1, user_written=0, device_reads=1020)
 		self.assertAlmostEqual(results.device_reads(r), 1.02)
-		self.assertIsNone(results.device_reads({**r, "device_reads": 9}))
+		self.assertIsNone(results.device_reads({**r, "device_reads": 90}))
 		self.assertIsNone(results.device_reads({**r, "user_written": 1}))
 		self.assertIsNone(results.device_reads({**r, "step": "scanback"}))
 		del r["device_reads"] # of an older file
