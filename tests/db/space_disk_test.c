@@ -212,7 +212,7 @@ static void close_full(shale_db *db)
 	need_ok(shale_close(db));
 }
 
-/* Somebody else takes what is free, or gives it back, until so much is left. */
+/* Somebody else takes what is free, or gives it back, until so much is left; and it is seen. */
 static void leave_free(struct sim *sim, uint64_t bytes)
 {
 	const shale_env *env = sim_env(sim);
@@ -220,6 +220,7 @@ static void leave_free(struct sim *sim, uint64_t bytes)
 
 	need(env->fs.ops->space(env->fs.self, DIR, &left, &total) == 0);
 	sim_fs_set_capacity(sim_get_fs(sim), total - left + bytes);
+	sleep_ms(sim, 2000);
 }
 
 static void delete_keys(shale_db *db, shale_cf *cf, const char *from, const char *to)
@@ -424,7 +425,6 @@ static void tell_of_much_that_is_gone(void *arg)
 	rand_seed(&r, 16);
 	db = open_mostly_deleted(sim, &r);
 	leave_free(sim, DISK);
-	sleep_ms(sim, 2000); /* so that it is seen */
 	while (manifest_bytes(sim) < 48 << 10) {
 		need_ok(shale_cf_create(db, "passing", NULL, &passing));
 		need_ok(shale_cf_drop(db, "passing"));
@@ -433,7 +433,7 @@ static void tell_of_much_that_is_gone(void *arg)
 	before = manifest_bytes(sim);
 	sim_fs_fault(sim_get_fs(sim), &no_root);
 	leave_free(sim, LITTLE);
-	sleep_ms(sim, 4000);
+	sleep_ms(sim, 2000);
 	/* No new one can be made; the old one is as good as it was. */
 	need(manifest_bytes(sim) == before);
 	need_ok(delete_one(db, 1500));
@@ -476,7 +476,6 @@ static void help_the_other(void *arg)
 	flush(db, NULL);
 	flush(db, second);
 	leave_free(sim, LITTLE);
-	sleep_ms(sim, 2000); /* so that it is seen */
 	need_ok(shale_resume_compaction(db));
 	write_when_there_is_room(sim, db, 0, &r);
 	close_full(db);
