@@ -42,6 +42,8 @@ struct engine_options {
 	bool tuned;            /* else: as the engine comes, but for compression: none */
 	uint64_t memory_bytes; /* of a tuned engine: memtables, caches and filters together */
 	uint64_t data_bytes;   /* about what will be stored, for engines that reserve it */
+	unsigned threads;      /* that will work in it, for engines with caches of each */
+	uint64_t ttl_ms;       /* of what is put to expire; 0: nothing will be */
 };
 
 /* A value that a get found; data is NULL where it found none. `hold` is the adapter's. */
@@ -62,7 +64,8 @@ struct engine {
 	void (*thread_free)(void *h);
 
 	void (*put)(void *h, struct bytes key, struct bytes value);
-	/* NULL where an engine has no time to live: the driver deletes what is old. */
+	/* NULL where an engine has no time to live: the driver deletes what is old. It is always
+	   that of the options. */
 	void (*put_ttl)(void *h, struct bytes key, struct bytes value, uint64_t ttl_ms);
 	void (*remove)(void *h, struct bytes key);
 	void (*remove_range)(void *h, struct bytes lo, struct bytes hi); /* [lo, hi) */

@@ -222,6 +222,9 @@ static void parse(int argc, char **argv, struct plan *p)
 		p->s.sizes.writes = p->s.sizes.num;
 	p->steps = argv + optind;
 	p->o.data_bytes = p->s.sizes.num * (KEY_SIZE + p->s.value_size);
+	p->o.threads = p->s.sizes.threads;
+	for (char **s = p->steps; *s != NULL; s++)
+		p->o.ttl_ms = strcmp(*s, "ttlmix") == 0 ? TTL_MS : p->o.ttl_ms;
 }
 
 /* ---- steps ---- */

@@ -91,6 +91,20 @@ static void ttl_new(const struct sizes *z, uint64_t count, uint64_t turn, struct
 	}
 }
 
+/* Of the points of a part, how many the last deletion leaves. */
+static uint64_t series_stay(const struct stream *s, uint64_t from, uint64_t to)
+{
+	uint64_t first = from, last = to, points = 0;
+
+	while (last > from && s->kinds[last - 1] != OP_RETAIN)
+		last--;
+	if (last > from && last - 1 - from >= s->window)
+		first = last - 1 - s->window;
+	for (uint64_t i = first; i < to; i++)
+		points += s->kinds[i] == OP_PUT;
+	return points;
+}
+
 /*
  * Points in the order of time; now and then the last hundred are read, and after
  * every tenth of a window what is older than a window is deleted.
@@ -115,6 +129,7 @@ static void series_new(const struct sizes *z, uint64_t count, struct stream *out
 			}
 			key_make(KEY_TIME, time, out->keys + i * KEY_SIZE);
 		}
+		out->inserts += series_stay(out, from, to);
 	}
 }
 

@@ -121,7 +121,6 @@ static void op_multi_get(struct worker *w, uint64_t i)
 /* Whoever has no time to live: the key that is a window old is deleted by hand. */
 static void op_put_ttl(struct worker *w, uint64_t i)
 {
-	enum { TTL_MS = 1000 };
 	const struct engine *e = w->s->e;
 	struct bytes key = key_at(w, i);
 	uint64_t old = i - 2 * w->stream->window; /* half of the operations are puts */

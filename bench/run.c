@@ -28,6 +28,7 @@ struct thread {
 	struct shared *all;
 	uint32_t *series;
 	bool side, cut;
+	unsigned index;
 	uint64_t ops;
 	struct hist hist;
 	pthread_t id;
@@ -75,12 +76,15 @@ static void loop(struct thread *t)
 	struct shared *a = t->all;
 	uint64_t began = a->begin, now;
 	uint64_t i = t->w.from;
+	/* Threads of an open loop take turns; all at once would be bursts. */
+	double first = a->ticks_per_op * t->index / a->s->sizes.threads;
 	unsigned step = t->w.stream->group;
 
 	while (i + step <= t->w.to) {
 		if (a->ticks_per_op > 0)
 			began = wait_until(a,
-					   a->begin + (uint64_t)(a->ticks_per_op * (double)t->ops));
+					   a->begin + (uint64_t)(first +
+								 a->ticks_per_op * (double)t->ops));
 		op_perform(&t->w, i);
 		now = ticks();
 		ended(t, began, now);
@@ -141,12 +145,13 @@ static void thread_fini(struct thread *t)
 	free(t->series);
 }
 
+/* The time before the first operation and after the last count as well. */
 static uint64_t longest_gap(const struct shared *a, uint64_t ns)
 {
 	uint64_t last = 0, longest = 0, end = ns / 1000000;
 
-	for (uint64_t ms = 0; ms < end && ms < SLOTS; ms++) {
-		if (a->slots[ms] == 0)
+	for (uint64_t ms = 0; ms <= end && ms < SLOTS; ms++) {
+		if (a->slots[ms] == 0 && ms != end)
 			continue;
 		if (ms - last > longest)
 			longest = ms - last;
@@ -213,6 +218,7 @@ void run_stream(const struct session *s, const struct stream *stream, const stru
 		uint64_t groups = stream->count / stream->group;
 
 		thread_init(&t[i], &a, stream);
+		t[i].index = i;
 		t[i].w.from = groups * i / readers * stream->group;
 		t[i].w.to = groups * (i + 1) / readers * stream->group;
 	}

@@ -25,14 +25,23 @@ static const struct simple {
 	enum drawing drawing;
 	unsigned nexts;
 } simple[] = {
-	{ "fillseq", OP_PUT, SORTED, 0 },          { "fillrandom", OP_PUT, ALL, 0 },
-	{ "fillbatch", OP_BATCH, ALL, 0 },         { "overwrite", OP_PUT, REPEAT, 0 },
-	{ "overwritezipf", OP_PUT, ZIPF, 0 },      { "putwhilemerging", OP_PUT, REPEAT, 0 },
-	{ "compact", OP_COMPACT, ONCE, 0 },        { "warm", OP_GET, REPEAT, 0 },
-	{ "readrandom", OP_GET, REPEAT, 0 },       { "readmissing", OP_GET_NONE, MISSING, 0 },
-	{ "readzipf", OP_GET, ZIPF, 0 },           { "multiget", OP_MULTI_GET, REPEAT, 0 },
-	{ "seek10", OP_SEEK, REPEAT, 10 },         { "seek100", OP_SEEK, REPEAT, 100 },
-	{ "readwhilewriting", OP_GET, REPEAT, 0 }, { "deletehalf", OP_REMOVE, HALF, 0 },
+	{ "fillseq", OP_PUT, SORTED, 0 },
+	{ "fillrandom", OP_PUT, ALL, 0 },
+	{ "fillbatch", OP_BATCH, ALL, 0 },
+	{ "overwrite", OP_PUT, REPEAT, 0 },
+	{ "overwritezipf", OP_PUT, ZIPF, 0 },
+	{ "putwhilemerging", OP_PUT, REPEAT, 0 },
+	{ "compact", OP_COMPACT, ONCE, 0 },
+	{ "firstread", OP_GET, ONCE, 0 },
+	{ "warm", OP_GET, REPEAT, 0 },
+	{ "readrandom", OP_GET, REPEAT, 0 },
+	{ "readmissing", OP_GET_NONE, MISSING, 0 },
+	{ "readzipf", OP_GET, ZIPF, 0 },
+	{ "multiget", OP_MULTI_GET, REPEAT, 0 },
+	{ "seek10", OP_SEEK, REPEAT, 10 },
+	{ "seek100", OP_SEEK, REPEAT, 100 },
+	{ "readwhilewriting", OP_GET, REPEAT, 0 },
+	{ "deletehalf", OP_REMOVE, HALF, 0 },
 	{ "deletefront", OP_REMOVE, FRONT, 0 },
 };
 

@@ -7,6 +7,8 @@
 
 #include "keys.h"
 
+enum { TTL_MS = 1000 }; /* of what is put to expire */
+
 enum op_kind {
 	OP_PUT,
 	OP_GET,       /* a key that is there */

@@ -20,8 +20,6 @@ static struct store *store_new(const struct engine_options *o)
 	s->write = API(writeoptions_create)();
 	API(writeoptions_set_sync)(s->write, o->durability == SURVIVES_POWER);
 	s->read = API(readoptions_create)();
-	/* LevelDB checks only when asked; the others that have checksums check them. */
-	API(readoptions_set_verify_checksums)(s->read, 1);
 	return s;
 }
 

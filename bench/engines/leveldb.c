@@ -1,6 +1,10 @@
 /*
  * LevelDB by its C interface. It has no store without a log, and deletes a range
  * key by key. Tuned: a third of the memory for its two write buffers.
+ *
+ * It checks the checksums of what it reads only when asked, and is not: its tables are
+ * mapped, and blocks that are not compressed stay out of its cache, so that it would check
+ * them at every get where the others check a block once.
  */
 #include "../engine.h"
 

@@ -15,6 +15,7 @@ struct store {
 	rocksdb_column_family_handle_t *cf;
 	rocksdb_writeoptions_t *write;
 	rocksdb_readoptions_t *read;
+	bool tiered;
 };
 
 #define NAME "rocksdb"
@@ -57,13 +58,13 @@ static void tune(struct store *s, const struct engine_options *o)
 	rocksdb_options_compaction_readahead_size(options, 2 << 20);
 	rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, 0.02);
 	rocksdb_options_set_memtable_whole_key_filtering(options, 1);
-	rocksdb_options_set_memtable_huge_page_size(options, 2 << 20);
 }
 
 static void *open_store(const struct engine_options *o)
 {
 	static const char *const name = "default";
 	struct store *s = store_new(o);
+	const int ttl_s = (int)((o->ttl_ms + 999) / 1000);
 	const rocksdb_options_t *cf_options;
 	char *error = NULL;
 
@@ -74,8 +75,13 @@ static void *open_store(const struct engine_options *o)
 	rocksdb_writeoptions_disable_WAL(s->write, o->durability == SURVIVES_NOTHING);
 	/* By families, since deleting a range wants the handle of one. */
 	cf_options = s->options;
-	s->db = rocksdb_open_column_families(s->options, o->dir, 1, &name, &cf_options, &s->cf,
-					     &error);
+	if (o->ttl_ms != 0)
+		s->db = rocksdb_open_column_families_with_ttl(s->options, o->dir, 1, &name,
+							      &cf_options, &s->cf, &ttl_s, &error);
+	else
+		s->db = rocksdb_open_column_families(s->options, o->dir, 1, &name, &cf_options,
+						     &s->cf, &error);
+	s->tiered = o->style == STYLE_TIERED;
 	check("open", error);
 	return s;
 }
@@ -89,6 +95,13 @@ static void close_store(void *db)
 	if (s->table != NULL)
 		rocksdb_block_based_options_destroy(s->table);
 	free(s);
+}
+
+/* The time is the store's, in seconds, and what has expired goes when it is merged. */
+static void put_ttl(void *db, struct bytes key, struct bytes value, uint64_t ttl_ms)
+{
+	(void)ttl_ms;
+	put(db, key, value);
 }
 
 static void remove_range(void *db, struct bytes lo, struct bytes hi)
@@ -143,17 +156,22 @@ static void multi_get(void *db, size_t n, const struct bytes *key, struct found 
 	}
 }
 
+/*
+ * Universal compaction calls a merge pending while there are as many runs as its trigger,
+ * and begins one when there are more: with exactly as many it would owe one for ever.
+ */
 static bool owes(struct store *s)
 {
 	static const char *const property[] = {
 		"rocksdb.mem-table-flush-pending",
 		"rocksdb.num-running-flushes",
-		"rocksdb.compaction-pending",
 		"rocksdb.num-running-compactions",
+		"rocksdb.compaction-pending",
 	};
+	size_t count = sizeof(property) / sizeof(property[0]) - s->tiered;
 	uint64_t value;
 
-	for (size_t i = 0; i < sizeof(property) / sizeof(property[0]); i++)
+	for (size_t i = 0; i < count; i++)
 		if (rocksdb_property_int(s->db, property[i], &value) != 0 || value != 0)
 			return true;
 	return false;
@@ -188,6 +206,7 @@ static void compact(void *db)
 const struct engine engine_rocksdb = {
 	.name = "rocksdb",
 	ENGINE_CALLS,
+	.put_ttl = put_ttl,
 	.multi_get = multi_get,
 	.compact = compact,
 };

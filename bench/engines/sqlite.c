@@ -69,14 +69,18 @@ static void *thread_new(void *db)
 	struct lite_thread *t = xcalloc(1, sizeof(*t));
 	char sql[128];
 
-	check(t, "open", sqlite3_open(l->path, &t->db));
+	check(t, "open",
+	      sqlite3_open_v2(l->path, &t->db,
+			      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			      NULL));
 	check(t, "timeout", sqlite3_busy_timeout(t->db, 600000));
 	if (l->o.tuned) {
 		/* One of its caches a connection; all see the same mapped file. */
 		snprintf(sql, sizeof(sql), "PRAGMA cache_size = -%llu",
-			 (unsigned long long)l->o.memory_bytes >> 10);
+			 ((unsigned long long)l->o.memory_bytes >> 10) / l->o.threads);
 		run(t, sql);
 		run(t, "PRAGMA mmap_size = 1099511627776");
+		run(t, "PRAGMA wal_autocheckpoint = 16384");
 	}
 	if (l->o.durability == SURVIVES_NOTHING)
 		run(t, "PRAGMA journal_mode = OFF");

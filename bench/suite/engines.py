@@ -38,16 +38,16 @@ TUNED = {
 		   "sixth, 4 at most and a third together; 2 background jobs, 2 subcompactions; "
 		   "level 0 slowdown at 20 and stop at 36 files, level base 1 GiB with dynamic "
 		   "level sizes, tables of 64 MiB, `bytes_per_sync` 1 MiB, recycled logs, "
-		   "readahead 2 MiB; filters of 10 bits, a filter and huge pages for memtables",
+		   "readahead 2 MiB; filters of 10 bits, a filter for memtables",
 	"rocksdb-universal": "as RocksDB, with universal compaction",
 	"leveldb": "a cache of two thirds, write buffers of a sixth, filters of 10 bits, files "
-		   "of 64 MiB, 10000 open files",
-	"lmdb": "no read-ahead, read transactions renewed; its memory is the page cache, which "
-		"only a control group makes equal",
+		   "of 64 MiB, 10000 open files; checksums are not checked by reads, as it comes",
+	"lmdb": "no read-ahead, read transactions renewed, keys in order appended; its memory is the "
+		"page cache, which only a control group makes equal",
 	"wiredtiger": "the memory is its cache; 4 eviction threads, leaf pages of 4 KiB, log "
 		      "files of 256 MiB, a checkpoint every 2 GiB of log",
-	"sqlite": "a table without row numbers, a write-ahead log, the memory as page cache of "
-		  "each connection, the file mapped",
+	"sqlite": "a table without row numbers, a write-ahead log with a checkpoint every 16384 pages, "
+		  "the memory divided among the page caches of its connections, the file mapped",
 	"device": "a file that was written before; every put is a write and an `fdatasync`",
 }
 
@@ -63,6 +63,7 @@ STEPS = {
 	"compact": "merge all there is into one",
 	"deletehalf": "delete half of the keys",
 	"deletefront": "delete all keys but the last, in order",
+	"firstread": "get one key, after the store was opened",
 	"readrandom": "get keys that are there",
 	"readmissing": "get keys that are not there",
 	"readzipf": "get keys by Zipf's law",
