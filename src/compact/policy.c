@@ -99,8 +99,11 @@ static bool pick_urgent(const struct policy_options *o, const struct version *v,
 bool policy_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
-	return reclaim_pick_expired(v, now, inputs, out) || pick_urgent(o, v, now, inputs, out) ||
-	       (reclaim_pick_late(o, v, now, inputs, out) && pick_is_free(v, now, out)) ||
+	if (reclaim_pick_expired(v, now, inputs, out) || pick_urgent(o, v, now, inputs, out))
+		return true;
+	if (now->top_alone)
+		return false;
+	return (reclaim_pick_late(o, v, now, inputs, out) && pick_is_free(v, now, out)) ||
 	       pick_by_shape(o, v, now, inputs, out) ||
 	       (reclaim_pick_dense(o, v, now, inputs, out) && pick_is_free(v, now, out));
 }

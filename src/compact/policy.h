@@ -52,6 +52,7 @@ struct policy_now {
 	uint64_t oldest_snapshot;        /* sequence; UINT64_MAX: none */
 	uint64_t next_run;               /* id for a run that does not exist yet */
 	const struct pick_claim *claims; /* of the jobs that run on the stack */
+	bool top_alone; /* what has expired, and else only what makes level 0 less, however dear */
 };
 
 enum pick_reason {

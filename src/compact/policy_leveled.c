@@ -228,7 +228,8 @@ bool leveled_pick_top(const struct policy_options *o, const struct version *v,
 	uint32_t level = level_for_top(o, v, leveled_targets(o, v, target));
 
 	*out = (struct pick){ .score = top_score(o, v), .inputs = inputs };
-	return !takes_much(v, level) && pick_top(v, level, now, out) && pick_is_free(v, now, out);
+	return (now->top_alone || !takes_much(v, level)) && pick_top(v, level, now, out) &&
+	       pick_is_free(v, now, out);
 }
 
 bool leveled_pick(const struct policy_options *o, const struct version *v,

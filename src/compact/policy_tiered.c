@@ -231,7 +231,8 @@ bool tiered_pick_top(const struct policy_options *o, const struct version *v,
 		     const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
 	*out = (struct pick){ .inputs = inputs };
-	if (o->acting == SHALE_HYBRID && pick_first_last(v, now, out) && pick_is_free(v, now, out))
+	if (o->acting == SHALE_HYBRID && pick_first_last(v, now, out) &&
+	    (out->move || !now->top_alone) && pick_is_free(v, now, out))
 		return true;
 	*out = (struct pick){ .score = top_score(o, v), .inputs = inputs };
 	return pick_top(v, now, out) && pick_is_free(v, now, out);

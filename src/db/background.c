@@ -26,15 +26,19 @@ bool background_tidy(shale_db *db, uint64_t *wait_ns)
 
 static bool do_some(shale_db *db, uint64_t *wait_ns)
 {
+	uint64_t looked_ns;
+
 	/* Without a log there is no thread for that. */
 	if (db->options.durability == SHALE_EPHEMERAL && page_pool_prepare(&db->pages))
 		return true;
 	if (background_tidy(db, wait_ns))
 		return true;
+	/* A time that comes after this was not seen by who looked for a merge. */
+	looked_ns = env_now_ns(db->env);
 	/* What was begun is ended first. The thread kept for flushes is there in need, too. */
 	if (!work_must_wait(db, wait_ns) && (merge_help(db) || merge_some(db)))
 		return true;
-	merge_wake(db, wait_ns);
+	merge_wake(db, looked_ns, wait_ns);
 	return false;
 }
 

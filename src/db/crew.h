@@ -27,8 +27,9 @@ bool merge_some(shale_db *db);
 bool merge_help(shale_db *db);
 /* One that cannot wait, however many run; for a thread that stands still for it. */
 bool merge_urgent(shale_db *db);
-/* Bound the wait by when a merge may come due though nothing is written. */
-void merge_wake(shale_db *db, uint64_t *wait_ns);
+/* Bound the wait by when a merge may come due though nothing is written; merges were last looked
+   for behind looked_ns. */
+void merge_wake(shale_db *db, uint64_t looked_ns, uint64_t *wait_ns);
 /* Whether a family may have one that cannot wait; under mu. For stall_sum(). */
 bool merge_may_be_urgent(const struct shale_cf *cf);
 

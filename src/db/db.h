@@ -134,6 +134,7 @@ struct shale_cf {
 	struct misfits misfits;
 	struct failure failed; /* of its merges */
 	bool exclusive;        /* a compaction that was asked for keeps the others out */
+	_Atomic bool telling;  /* who compacts it is being told how far it is, and may write */
 	uint64_t debt;         /* bytes that merges owe */
 	uint32_t pressure;     /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
 };

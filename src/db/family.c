@@ -369,6 +369,7 @@ static void forget(shale_db *db, shale_cf *cf)
 	atomic_store(&cf->dropped, true);
 	for (struct mem *m = cf->oldest; m != NULL; m = m->newer)
 		db->sealed_bytes -= m->bytes;
+	stall_flushed(db);
 	/* The files go when the last reader of the family has gone. */
 	for (size_t r = 0; r < cf->version->run_count; r++)
 		for (size_t t = 0; t < cf->version->runs[r]->count; t++)

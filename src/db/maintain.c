@@ -2,6 +2,7 @@
 #include "db/work.h"
 
 #define GARBAGE_POLL_NS UINT64_C(5000000)
+#define KICK_NS UINT64_C(200000000)
 
 shale_status db_writable(shale_db *db)
 {
@@ -50,10 +51,26 @@ static shale_status seal(shale_db *db, shale_cf *cf)
 	return rc;
 }
 
+/*
+ * What came due by time, or when a snapshot went, nobody was told of. Not at every wake, since
+ * a look that finds nothing wakes those who wait.
+ */
+static void wait_changed(shale_db *db, uint64_t *kicked, uint64_t at_most)
+{
+	uint64_t now = env_now_ns(db->env);
+
+	if (now - *kicked >= KICK_NS) {
+		scheduler_kick(db->scheduler);
+		*kicked = now;
+	}
+	cond_wait_ns(&db->changed, &db->mu, at_most < KICK_NS ? at_most : KICK_NS);
+}
+
 /* Wait until what was sealed with a ticket below `ticket` is in tables. */
 static shale_status wait_flushed(shale_db *db, shale_cf *cf, uint64_t ticket)
 {
 	shale_status rc = SHALE_OK;
+	uint64_t kicked = 0;
 
 	mutex_lock(&db->mu);
 	while (cf->oldest != NULL && cf->oldest->seal_ticket <= ticket &&
@@ -63,9 +80,7 @@ static shale_status wait_flushed(shale_db *db, shale_cf *cf, uint64_t ticket)
 			rc = unflushable(db);
 		if (rc < 0)
 			break;
-		/* What came due by time, or when a snapshot went, nobody was told of. */
-		scheduler_kick(db->scheduler);
-		cond_wait(&db->changed, &db->mu);
+		wait_changed(db, &kicked, UINT64_MAX);
 	}
 	mutex_unlock(&db->mu);
 	return rc;
@@ -182,6 +197,7 @@ static shale_status why_not_done(shale_db *db)
 shale_status shale_wait_idle(shale_db *db)
 {
 	shale_status rc = db_enter(db);
+	uint64_t kicked = 0;
 
 	if (rc < 0 || db->options.read_only)
 		return rc;
@@ -197,10 +213,8 @@ shale_status shale_wait_idle(shale_db *db)
 			rc = why_not_done(db);
 		if (rc < 0)
 			break;
-		/* What came due by time, or when a snapshot went, nobody was told of. */
-		scheduler_kick(db->scheduler);
-		/* Nor of a read that has ended. */
-		cond_wait_ns(&db->changed, &db->mu, owed ? UINT64_MAX : GARBAGE_POLL_NS);
+		/* Of a read that has ended nobody is told. */
+		wait_changed(db, &kicked, owed ? UINT64_MAX : GARBAGE_POLL_NS);
 	}
 	mutex_unlock(&db->mu);
 	if (rc >= 0)

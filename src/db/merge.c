@@ -17,13 +17,17 @@ bool merge_tell(struct merge *t, uint32_t jobs_done)
 				     .jobs_done = jobs_done,
 				     .jobs_total = 1,
 				     .paused = merges_are_paused(t->db) };
+	bool on;
 
 	if (t->asked == NULL || t->asked->progress == NULL)
 		return true;
 	if (jobs_done == 0 && all != 0)
 		p.bytes_done =
 			(uint64_t)((double)t->bytes * (double)(in < all ? in : all) / (double)all);
-	return t->asked->progress(t->asked->arg, &p);
+	atomic_store_explicit(&t->cf->telling, true, memory_order_relaxed);
+	on = t->asked->progress(t->asked->arg, &p);
+	atomic_store_explicit(&t->cf->telling, false, memory_order_relaxed);
+	return on;
 }
 
 /* Whether it is still wanted. No lock held. */

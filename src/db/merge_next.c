@@ -53,13 +53,8 @@ static bool must_wait(const shale_cf *cf, uint64_t now_ns)
 
 /*
  * A table that is damaged, deep down, does not keep level 0 from being merged before writers
- * have to stop. Under mu.
+ * have to stop, nor what costs nothing from being done.
  */
-static bool may_pass(const shale_cf *cf)
-{
-	return !cf->failed.top && policy_top_is_urgent(&cf->policy, cf->version);
-}
-
 static bool passes(const struct merge *t)
 {
 	return t->pick.reason == PICK_TOP_RUNS || t->pick.move || t->pick.drop;
@@ -86,7 +81,7 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 		struct merge t = { .db = db, .cf = cf, .urgent = urgent };
 		bool waits = must_wait(cf, now_ns), due;
 
-		if (cf->exclusive || cf->version->run_count == 0 || (waits && !may_pass(cf)))
+		if (cf->exclusive || cf->version->run_count == 0 || (waits && cf->failed.top))
 			continue;
 		t.inputs = mem_array(db->env, cf->version->run_count + 1, sizeof(*t.inputs));
 		if (t.inputs == NULL) {
@@ -95,10 +90,11 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 			break;
 		}
 		now.claims = cf->claims;
+		now.top_alone = waits && policy_top_is_urgent(&cf->policy, cf->version);
 		due = merge_pick(&t, &now) && (!waits || passes(&t));
 		/* With nothing in its way: what failed is not owed any more. */
 		if (!due && !waits && cf->merging == 0 && !db->merge_blocked)
-			cf->failed.status = SHALE_OK;
+			cf->failed = (struct failure){ .status = SHALE_OK };
 		if (due) {
 			claim = claim_of(&t, &now);
 			place = turn_wait(&db->crew.turns, &cf->turn, &claim);
@@ -165,7 +161,7 @@ bool merge_urgent(shale_db *db)
 	return rc == SHALE_OK && carry_out(&t);
 }
 
-void merge_wake(shale_db *db, uint64_t *wait_ns)
+void merge_wake(shale_db *db, uint64_t looked_ns, uint64_t *wait_ns)
 {
 	uint64_t now_ms = env_wall_ms(db->env), at = UINT64_MAX, again = UINT64_MAX;
 	uint64_t now_ns = env_now_ns(db->env);
@@ -178,11 +174,10 @@ void merge_wake(shale_db *db, uint64_t *wait_ns)
 		uint64_t each = policy_wake_ms(&cf->policy, cf->version, now_ms);
 
 		at = each < at ? each : at;
-		each = merge_again_ns(cf);
+		each = cf->exclusive              ? UINT64_MAX
+		       : must_wait(cf, looked_ns) ? cf->failed.retry_ns
+						  : merge_again_ns(cf);
 		again = each < again ? each : again;
-		/* What is past was looked at now, and something is in its way. */
-		if (must_wait(cf, now_ns) && !cf->exclusive && cf->failed.retry_ns < again)
-			again = cf->failed.retry_ns;
 	}
 	mutex_unlock(&db->mu);
 	if (again != UINT64_MAX) {

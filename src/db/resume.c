@@ -102,8 +102,6 @@ static shale_status resume(shale_db *db)
 	/* Let background work try at once. */
 	mutex_lock(&db->mu);
 	work_succeeded(db);
-	for (size_t i = 0; i < db->family_count; i++)
-		db->families[i]->failed = (struct failure){ .status = SHALE_OK };
 	mutex_unlock(&db->mu);
 	scheduler_kick(db->scheduler);
 	/* One at a time: a second one must not replace a log that is written again. */
@@ -117,7 +115,13 @@ shale_status shale_resume(shale_db *db)
 {
 	shale_status rc = db_writable(db);
 
-	return rc < 0 ? rc : resume(db);
+	if (rc < 0)
+		return rc;
+	mutex_lock(&db->mu);
+	for (size_t i = 0; i < db->family_count; i++)
+		db->families[i]->failed = (struct failure){ .status = SHALE_OK };
+	mutex_unlock(&db->mu);
+	return resume(db);
 }
 
 bool resume_some(shale_db *db, uint64_t *wait_ns)

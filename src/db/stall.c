@@ -17,6 +17,7 @@
 enum {
 	SLOW_RUNS = 3,            /* times top_runs: delays begin */
 	STOP_RUNS = 10,           /* times top_runs: writes stop */
+	EXCLUSIVE_MORE = 8,       /* times STOP_RUNS, while a compaction keeps other merges out */
 	SLOW_DEBT = 32,           /* memtables: delays begin */
 	STOP_DEBT = 256,          /* memtables: delays are the longest */
 	DELAY_MAX = 100 * 1024,   /* ns for a KiB: 10 MB/s */
@@ -49,6 +50,19 @@ const char *shale_stall_cause_name(shale_stall_cause cause)
 	return cause > 0 && cause < SHALE_STALL_CAUSES ? names[cause] : "other";
 }
 
+/*
+ * Who paused merges might be the one to be stopped; and who compacts the family may write to
+ * it from where it is told how far it is. That keeps other merges out, for hours maybe.
+ */
+static bool has_many_runs(const shale_db *db, const shale_cf *cf)
+{
+	uint64_t most = (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy, cf->version);
+
+	return !merges_are_paused(db) &&
+	       !atomic_load_explicit(&cf->telling, memory_order_relaxed) &&
+	       cf->version->level[0].runs >= (cf->exclusive ? EXCLUSIVE_MORE * most : most);
+}
+
 shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf)
 {
 	uint64_t after =
@@ -56,13 +70,7 @@ shale_stall_cause stall_full(const shale_db *db, const shale_cf *cf)
 
 	if (stall_is_full_of_others(db))
 		return SHALE_STALL_FAMILIES;
-	/*
-	 * Who paused merges might be the one to be stopped; and who compacts the family, which
-	 * keeps other merges out, may write to it from where it is told how far it is.
-	 */
-	if (!merges_are_paused(db) && !cf->exclusive &&
-	    cf->version->level[0].runs >=
-		    (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy, cf->version))
+	if (has_many_runs(db, cf))
 		return SHALE_STALL_TOP_RUNS;
 	/* A memtable may be a little larger than it should. */
 	if (cf->sealed_count == SEALED_MAX ||
@@ -233,6 +241,9 @@ static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until
 
 		env_sleep_ns(db->env, until - now < SLEEP_MOST_NS ? until - now : SLEEP_MOST_NS);
 		now = env_now_ns(db->env);
+		mutex_lock(&db->mu);
+		stall_look(db, cf);
+		mutex_unlock(&db->mu);
 		asked = atomic_load_explicit(&cf->delay, memory_order_relaxed);
 		if (asked < delay && now < until) {
 			until = now + scaled(until - now, delay, asked);

@@ -50,23 +50,24 @@ static int result(int rc)
 
 /*
  * A large store has a file open for each table that it was asked for, and a thousand of them is
- * what a process may have unless it asks for more. True: it may now.
+ * what a process may have unless it asks for more.
  */
-static bool allow_more_files(void)
+static void allow_more_files(void)
 {
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= l.rlim_max)
-		return false;
+		return;
 	l.rlim_cur = l.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &l) == 0;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
 }
 
 static int fd_open(const char *path, int flags)
 {
 	int fd = RETRY(open(path, flags | O_CLOEXEC, 0600)), high, err = errno;
 
-	if (fd < 0 && err == EMFILE && allow_more_files()) {
+	if (fd < 0 && err == EMFILE) {
+		allow_more_files(); /* or another thread has, just now */
 		fd = RETRY(open(path, flags | O_CLOEXEC, 0600));
 		err = errno;
 	}

@@ -5,7 +5,7 @@
  */
 #include "regress/sim_store.h"
 
-#include "base/lock.h"
+#include "db/db.h"
 
 static void slow_down(struct sim *sim, enum sim_op op, uint64_t ns)
 {
@@ -246,6 +246,103 @@ static void who_compacts_may_write_where_it_is_told_of_the_progress(void **state
 		run_sim(seed, compact_and_write);
 }
 
+static void compact_all(void *db)
+{
+	need_ok(shale_compact(db, NULL));
+}
+
+static void write_on(void *db)
+{
+	for (; beside.puts < 20000; beside.puts++)
+		put(db, NULL, beside.puts % 50, 1000);
+}
+
+/* A compaction may take hours, and while it does no other merge makes level 0 less. */
+static void write_beside_a_long_one(void *arg)
+{
+	struct sim *sim = arg;
+	const shale_env *env = sim_env(sim);
+	shale_options o = small_options(sim);
+	shale_thread *compacting, *writing;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.default_cf.compaction.policy = SHALE_LEVELED; /* whose flushes read nothing */
+	o.default_cf.compaction.top_runs = 1;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 200; i++)
+		put(db, NULL, i, 1000);
+	need_ok(shale_wait_idle(db));
+	held.sim = sim;
+	held.now = true;
+	sim_fs_on_call(sim_get_fs(sim), hold_reads, NULL);
+	need(env->executor.ops->spawn(env->executor.self, "compacts", compact_all, db,
+				      &compacting) == 0);
+	env_sleep_ns(env, 100000000);
+	beside.puts = 0;
+	need(env->executor.ops->spawn(env->executor.self, "writes", write_on, db, &writing) == 0);
+	env_sleep_ns(env, UINT64_C(10000000000));
+	/* It is not stopped at once, but before there are far too many runs. */
+	need(stats_of(db).level[0].runs > 20 && stats_of(db).level[0].runs < 100);
+	held.now = false;
+	env->executor.ops->join(env->executor.self, compacting);
+	env->executor.ops->join(env->executor.self, writing);
+	need_ok(shale_close(db));
+}
+
+static void beside_a_compaction_level_0_has_a_bound(void **state)
+{
+	(void)state;
+	run_sim(1, write_beside_a_long_one);
+}
+
+/* ---- a family that holds much memory goes ---- */
+
+static void hold_writes(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
+{
+	(void)arg;
+	(void)fs;
+	while (held.now && op == SIM_WRITE && ends(name, ".sst"))
+		env_sleep_ns(sim_env(held.sim), 1000000);
+}
+
+static void drop_a_full_one(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_cf *full, *other;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "full", NULL, &full));
+	need_ok(shale_cf_create(db, "other", NULL, &other));
+	put(db, other, 0, 1000);
+	held.sim = sim;
+	held.now = true;
+	sim_fs_on_call(sim_get_fs(sim), hold_writes, NULL);
+	for (unsigned i = 0; atomic_load(&other->delay) == 0; i++) {
+		put(db, full, i, 1000);
+		mutex_lock(&db->mu);
+		stall_flushed(db);
+		mutex_unlock(&db->mu);
+	}
+	need_ok(shale_cf_drop(db, "full"));
+	/* Its memtables are nobody's any more; no flush will end that the others might notice. */
+	need(atomic_load(&other->delay) == 0);
+	held.now = false;
+	shale_cf_release(full);
+	shale_cf_release(other);
+	need_ok(shale_close(db));
+}
+
+static void nobody_is_delayed_for_a_family_that_is_dropped(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, drop_a_full_one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +351,8 @@ int main(void)
 		cmocka_unit_test(a_flush_that_would_wait_for_ever_fails_with_the_reason),
 		cmocka_unit_test(a_writer_does_not_sleep_on_when_merges_have_caught_up),
 		cmocka_unit_test(who_compacts_may_write_where_it_is_told_of_the_progress),
+		cmocka_unit_test(beside_a_compaction_level_0_has_a_bound),
+		cmocka_unit_test(nobody_is_delayed_for_a_family_that_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

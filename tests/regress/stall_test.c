@@ -1,6 +1,8 @@
 /* Writers are held back by what flushes and merges have yet to do, and by nothing else. */
 #include "regress/sim_store.h"
 
+#include "db/db.h"
+
 /* One memtable may have all of the memtables' share of the budget. */
 static void fill_one(void *arg)
 {
@@ -181,6 +183,40 @@ static void a_resume_without_room_waits_for_nobody_who_waits_for_it(void **state
 		run_sim(seed, resume_without_room);
 }
 
+/* A flush that takes its time, where there is little room: who waits for it looks now and then. */
+static void flush_without_room(void *arg)
+{
+	struct sim *sim = arg;
+	struct sim_fs *fs = sim_get_fs(sim);
+	struct slow_tables slow = { .sim = sim, .ns = 2000000000 };
+	shale_db *db = busy_store(sim);
+	uint32_t tried;
+
+	for (unsigned i = 0; i < 100; i++)
+		put(db, NULL, i, 1000);
+	slow_tables(&slow);
+	for (unsigned i = 0; i < 100 && !stats_of(db).space_short; i++) {
+		sim_fs_set_capacity(fs, files_of(sim).bytes + (64 << 10));
+		(void)put_more(db);
+		env_sleep_ns(sim_env(sim), 100000000);
+	}
+	need(stats_of(db).space_short);
+	tried = db->space_tried;
+	(void)fits(shale_flush(db, NULL));
+	need(db->space_tried - tried < 200);
+	sim_fs_on_call(fs, NULL, NULL);
+	sim_fs_set_capacity(fs, UINT64_MAX);
+	env_sleep_ns(sim_env(sim), 5000000000);
+	need_ok(shale_close(db));
+}
+
+static void who_waits_for_a_flush_does_not_run_in_circles(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, flush_without_room);
+}
+
 static void log_is_replaced(void *arg)
 {
 	struct sim *sim = arg;
@@ -215,6 +251,7 @@ int main(void)
 		cmocka_unit_test(writers_do_not_notice_that_the_device_stands_still),
 		cmocka_unit_test(what_lies_ahead_gives_way_on_a_full_disk),
 		cmocka_unit_test(a_resume_without_room_waits_for_nobody_who_waits_for_it),
+		cmocka_unit_test(who_waits_for_a_flush_does_not_run_in_circles),
 		cmocka_unit_test(a_log_that_is_replaced_leaves_no_files),
 	};
 

@@ -64,7 +64,7 @@ struct policy_case {
 	const struct policy_options *o; /* NULL: usual */
 	uint64_t snapshot;              /* the oldest one */
 	const char *lo, *hi;            /* asked for by hand: [lo, hi) */
-	bool manual;
+	bool manual, top_alone;
 	const char *claimed_lo, *claimed_hi; /* of run 1, by a job that runs: [lo, hi] */
 };
 
@@ -185,6 +185,11 @@ static const struct policy_case cases[] = {
 	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
 		   "L1#2 a-m:9000 n-z:9000; L7#1 a-z:10000",
 	  .want = "level size by moving: L1#2 a-m -> L2#77" },
+	{ .name = "but if other merges fail it takes all of it",
+	  .top_alone = true,
+	  .shape = "L0#9 a-z:600; L0#8 a-z:600; L0#7 a-z:600; L0#6 a-z:600; "
+		   "L1#2 a-m:9000 n-z:9000; L7#1 a-z:10000",
+	  .want = "top runs: L0#9 a-z + L0#8 a-z + L0#7 a-z + L0#6 a-z + L1#2 a-m n-z -> L1#2" },
 
 	{ .name = "sequential loads become moves",
 	  .shape = "L0#5 g-h i-j; L0#4 e-f; L7#1 a-b c-d",
@@ -393,6 +398,17 @@ static const struct policy_case cases[] = {
 	  .o = &hybrid,
 	  .shape = "L0#9 a-z; L0#8 a-z; L0#7 a-z; L0#6 a-z; L1#5 a-z:200",
 	  .want = "level size by moving: L1#5 a-z -> L7#77" },
+	{ .name = "hybrid: also if that has to be written anew",
+	  .o = &hybrid,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L0#9 a-z; L0#8 a-z; L0#7 a-z; L0#6 a-z; L1#5 a-z~:200",
+	  .want = "level size: L1#5 a-z -> L7#77" },
+	{ .name = "hybrid: but not if other merges fail",
+	  .o = &hybrid,
+	  .snapshot = UINT64_MAX,
+	  .top_alone = true,
+	  .shape = "L0#9 a-z; L0#8 a-z; L0#7 a-z; L0#6 a-z; L1#5 a-z~:200",
+	  .want = "top runs: L0#9 a-z + L0#8 a-z + L0#7 a-z + L0#6 a-z -> L1#77" },
 
 	{ .name = "window: the open one waits for enough runs",
 	  .o = &window,
@@ -594,6 +610,7 @@ static void picks_as_it_should(void **state)
 	char got[1024] = "nothing";
 
 	at.oldest_snapshot = c->snapshot;
+	at.top_alone = c->top_alone;
 	if (c->claimed_lo != NULL) {
 		claim = (struct pick_claim){ .run = 1,
 					     .lo = shale_str(c->claimed_lo),
