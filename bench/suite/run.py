@@ -13,7 +13,6 @@ import fcntl
 import json
 import os
 import pathlib
-import platform
 import random
 import shlex
 import shutil
@@ -27,6 +26,7 @@ sys.dont_write_bytecode = True # the tree stays clean
 
 import ballast
 import engines
+import machine
 import plans
 import results
 import terminal
@@ -67,29 +67,6 @@ class Group:
 			self.path.rmdir()
 
 
-def machine():
-	model = "unknown"
-	for line in open("/proc/cpuinfo"):
-		if line.startswith("model name"):
-			model = line.split(":", 1)[1].strip()
-			break
-	return {"type": "machine", "processor": model, "processors": os.cpu_count(),
-		"memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-		"kernel": platform.release(), "load": os.getloadavg()[0], "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-		"commit": git("rev-parse", "--short", "HEAD")
-			  + (", changed" if git("status", "--porcelain", "-uno") else "")}
-
-
-def device_counts(folder):
-	"""Does shale_bench find there how many bytes the device was sent? (meter.c)"""
-	number = os.stat(folder).st_dev
-	return os.path.exists(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/stat")
-
-
-def git(*arguments):
-	return subprocess.run(["git", *arguments], text=True, capture_output=True).stdout.strip()
-
-
 def command(a):
 	"""What to type to repeat this."""
 	text = f"./dev bench {a.name}"
@@ -108,13 +85,13 @@ class Runner:
 		self.versions = {engine: version(args.program, engine) for engine in args.engines}
 		self.ballast = None if args.cold_memory else ballast.Ballast(args.dir)
 		self.out = open(args.json, "w")
-		self.write({**machine(), "versions": self.versions, "name": args.name,
+		self.write({**machine.record(args.program, args.engines, args.dir),
+			    "versions": self.versions, "name": args.name,
 			    "title": plans.TITLES.get(args.name, args.name),
 			    "command": command(args), "rounds": args.rounds,
 			    "memory_mb": args.memory_mb,
 			    "limit_mb": args.limit_mb if group.path else 0,
-			    "ballast": self.ballast is not None,
-			    "device": device_counts(args.dir)})
+			    "ballast": self.ballast is not None})
 
 	def close(self):
 		"""Leave nothing but the results. They come last: where the disk is full, what was
@@ -178,6 +155,8 @@ class Runner:
 
 	def scenario(self, round_, engine, profile, s, variant, progress):
 		options = self.limited({**s["options"], **s["more"][variant], **self.args.options})
+		about = {"engine": engine, "profile": profile, "scenario": s["name"],
+			 "variant": variant, "round": round_}
 		where = os.path.join(self.args.dir, engine)
 		shutil.rmtree(where, ignore_errors=True)
 		os.makedirs(where)
@@ -190,18 +169,23 @@ class Runner:
 		def keep(line):
 			step = line["step"]
 			seen[step] = seen.get(step, 0) + 1
-			self.write({"type": "step", "engine": engine, "profile": profile,
-				    "scenario": s["name"], "variant": variant, "round": round_,
-				    "durability": s["durability"], "options": options,
-				    "turn": seen[step], **line})
+			self.write({"type": "step", **about, "durability": s["durability"],
+				    "options": options, "turn": seen[step], **line})
 			progress.note(f"{step} in {line['seconds']:.1f} s")
 
-		status = self.drive(engine, profile, s["durability"], options, s["steps"], where, keep)
+		def drive(steps):
+			began, stolen = time.monotonic(), machine.stolen()
+			status = self.drive(engine, profile, s["durability"], options, steps, where, keep)
+			self.write({"type": "steal", **about,
+				    "seconds": round(time.monotonic() - began, 3),
+				    "steal_s": round(machine.stolen() - stolen, 3)})
+			return status
+
+		status = drive(s["steps"])
 		if status == (-9 if "die" in s["steps"] else 0) and s["then"]:
-			status = self.drive(engine, profile, s["durability"], options, s["then"], where, keep)
+			status = drive(s["then"])
 		if status not in (0, -9 if "die" in s["steps"] and not s["then"] else 0):
-			self.write({"type": "missing", "engine": engine, "profile": profile,
-				    "scenario": s["name"], "variant": variant, "round": round_,
+			self.write({"type": "missing", **about,
 				    "why": "not possible" if status == UNSUPPORTED else "failed"})
 		shutil.rmtree(where, ignore_errors=True)
 
@@ -413,6 +397,7 @@ def work(runner):
 
 def main():
 	a = arguments()
+	os.environ.setdefault("GLIBC_TUNABLES", machine.TUNABLES) # for every child
 	signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended")) # by way of what cleans up
 	os.makedirs(a.dir, exist_ok=True)
 	lock = alone(a.dir) # for as long as this lives

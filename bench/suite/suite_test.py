@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -18,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import docs
 import engines
+import machine
 import page
 import plans
 import plots
@@ -277,6 +279,97 @@ class Words(unittest.TestCase):
 				 "1.2: the machine had other work")
 
 
+	def test_libraries_that_could_be_quicker_are_named(self):
+		res = made([10], [10])
+		self.assertNotIn("Builds", dict(summary.facts(res))) # an older file
+		good, bad = {"assertions": False, "crc32": True}, {"assertions": True, "crc32": False}
+		res.machine = {**MACHINE, "builds": {"shale": good, "rocksdb": bad, "lmdb": {},
+						     "sqlite": {"assertions": False, "crc32": False},
+						     "leveldb": {"assertions": True}}}
+		self.assertEqual(dict(summary.facts(res))["Builds"],
+				 "assertions are checked in RocksDB and LevelDB; checksums without "
+				 "the processor's CRC32 instruction in RocksDB: a build of one's own "
+				 "may be quicker")
+
+	def test_how_memory_and_files_are_set_up_is_told(self):
+		res = made([10], [10])
+		self.assertFalse({"Huge pages", "File system"} & set(dict(summary.facts(res))))
+		res.machine = {**MACHINE, "huge_pages": "madvise", "tunables": machine.TUNABLES,
+			       "file_system": "ext4"}
+		facts = dict(summary.facts(res))
+		self.assertEqual(facts["Huge pages"], "madvise; malloc asks for them too; "
+				 "GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
+		self.assertEqual(facts["File system"], "ext4")
+
+	def test_a_host_that_takes_processor_time_is_told_of(self):
+		steal = lambda taken, **more: {"type": "steal", "engine": "rocksdb", "profile": "tuned",
+					       "scenario": "main", "variant": "", "round": 1,
+					       "seconds": 10, "steal_s": taken, **more}
+		some = [MACHINE, steal(0.4), steal(0.1, seconds=0.5)]
+		self.assertNotIn("Taken by the host", dict(summary.facts(results.Results(some))))
+		self.assertEqual(dict(summary.facts(results.Results([*some, steal(2)])))["Taken by the host"],
+				 "up to 10 % of the processors' time (in main, RocksDB, round 2)")
+
+
+class Machine(unittest.TestCase):
+	def setUp(self):
+		self.folder = tempfile.TemporaryDirectory()
+		self.addCleanup(self.folder.cleanup)
+		self.file = pathlib.Path(self.folder.name, "file")
+
+	def test_the_file_system_is_that_of_the_innermost_mount(self):
+		real = os.path.realpath(self.folder.name)
+		inner = os.path.join(real, "a b")
+		self.file.write_text(f"1 0 8:1 / / rw - ext4 /dev/sda rw\n"
+				     f"2 1 8:2 / {real} rw shared:1 - xfs /dev/sdb rw\n"
+				     f"3 2 0:9 / {inner.replace(' ', chr(92) + '040')} rw - tmpfs none rw\n")
+		self.assertEqual(machine.file_system(inner, self.file), "tmpfs")
+		self.assertEqual(machine.file_system(real, self.file), "xfs")
+		self.assertEqual(machine.file_system(real + "x", self.file), "ext4")
+		self.assertIsNone(machine.file_system(real, self.file / "none"))
+
+	def test_the_mode_of_huge_pages_is_the_one_in_brackets(self):
+		self.file.write_text("always [madvise] never\n")
+		self.assertEqual(machine.huge_pages(self.file), "madvise")
+		self.assertIsNone(machine.huge_pages(self.file / "none"))
+
+	def test_stolen_time_is_in_seconds(self):
+		self.file.write_text(f"cpu 1 2 3 4 5 6 7 {3 * os.sysconf('SC_CLK_TCK')} 0 0\ncpu0 1\n")
+		self.assertEqual(machine.stolen(self.file), 3)
+
+	def tools(self, **texts):
+		"""Programs of these names, before those of the system."""
+		for name, text in texts.items():
+			path = pathlib.Path(self.folder.name, name)
+			path.write_text("#!/bin/sh\n" + text)
+			path.chmod(0o755)
+		self.enterContext(unittest.mock.patch.dict(
+			os.environ, {"PATH": f"{self.folder.name}:{os.environ['PATH']}"}))
+		machine.built.cache_clear()
+		self.addCleanup(machine.built.cache_clear)
+
+	def test_libraries_are_looked_at_as_the_program_loads_them(self):
+		self.tools(ldd="printf '\\tlibrocksdb.so.7.8 => /r (0x1)\\n\\tliblmdb.so.0 => /l (0x2)\\n'",
+			   nm="""case $2 in /r) echo '     U __assert_fail@GLIBC_2.2.5' ;; esac""",
+			   objdump="""for last; do :; done
+			   case $last in
+			   program) printf ' 1f:\\tcrc32q %%rax,%%rbx\\n'; yes ;;
+			   *) printf '1 <crc32>:\\n 1f:\\tcall 5 <crc32@plt>\\n' ;;
+			   esac""")
+		names = ["shale", "shale-tiered", "rocksdb", "rocksdb-universal", "lmdb", "device"]
+		shale, rocks = {"assertions": False, "crc32": True}, {"assertions": True, "crc32": False}
+		self.assertEqual(machine.builds("program", names), {
+			"shale": shale, "shale-tiered": shale, "rocksdb": rocks,
+			"rocksdb-universal": rocks, "lmdb": {"assertions": False, "crc32": False}})
+
+	def test_where_tools_fail_or_are_missing_nothing_is_recorded(self):
+		self.tools(ldd="exit 1", nm="exit 1", objdump="exit 1")
+		self.assertEqual(machine.builds("program", ["shale", "rocksdb"]), {})
+		machine.built.cache_clear()
+		with unittest.mock.patch.dict(os.environ, {"PATH": "/nowhere"}):
+			self.assertEqual(machine.builds("program", ["shale", "rocksdb"]), {})
+
+
 class Documents(unittest.TestCase):
 	def test_a_block_is_put_between_its_marks_only(self):
 		text = "a\n<!-- generated: x -->\nold\n<!-- end: x -->\nb\n"
@@ -425,16 +518,36 @@ class Runs(unittest.TestCase):
 					     "memory_mb": 768, "limit_mb": 0, "engines": ["shale"],
 					     **more})
 
+	def records(self):
+		return [json.loads(line) for line in (self.dir / "results.jsonl").read_text().splitlines()]
+
 	def main(self, program, *argv):
 		"""The exit status, and what was printed."""
 		out = io.StringIO()
 		argv = ["run.py", program, *argv, "--engines", "shale", "--dir", str(self.dir),
 			"--json", str(self.dir / "results.jsonl")]
 		with unittest.mock.patch("sys.argv", argv), unittest.mock.patch("signal.signal"), \
+				unittest.mock.patch.dict(os.environ), \
 				contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), \
 				self.assertRaises(SystemExit) as end:
 			run.main()
 		return end.exception.code, out.getvalue()
+
+	def test_the_driver_runs_with_huge_pages_for_malloc_unless_it_was_set(self):
+		program = self.program("""case $3 in --version) echo 1; exit ;; esac
+			echo "{\\"step\\": \\"$GLIBC_TUNABLES\\", \\"seconds\\": 1}"; exit 3""")
+		for given, seen in ((None, machine.TUNABLES), ("glibc.malloc.check=3",) * 2):
+			with unittest.mock.patch.dict(os.environ, {"GLIBC_TUNABLES": given} if given else {}), \
+					unittest.mock.patch("terminal.print_tables"), \
+					unittest.mock.patch("terminal.Progress"):
+				if not given:
+					os.environ.pop("GLIBC_TUNABLES", None)
+				self.main(program, "quick", "--only", "sync", "--rounds", "1")
+			records = self.records()
+			self.assertEqual(records[0]["tunables"], seen)
+			self.assertEqual([r["step"] for r in records if r["type"] == "step"], [seen])
+			steal, = [r for r in records if r["type"] == "steal"]
+			self.assertEqual((steal["engine"], steal["scenario"]), ("shale", "sync"))
 
 	def test_what_cannot_be_run_is_refused(self):
 		for argv in (["--profiles", "both"], ["--profiles", "tuned,tuned"],

@@ -9,6 +9,9 @@ import results
 BESIDE = [results.P999, results.MAX, results.GAP, results.CPU, results.WRITE_AMP, results.SPACE_AMP,
 	  results.PEAK]
 
+# Whose checksums are CRC32C; LMDB has none, SQLite its own.
+CHECKSUMS = ("shale", "rocksdb", "leveldb", "wiredtiger")
+
 
 def verdicts(res):
 	"""[(key, who, verdict, ratio)] of what each step is judged by."""
@@ -131,6 +134,42 @@ def rounds(res):
 	return max((len(rs) for step in res.steps.values() for rs in step.values()), default=0)
 
 
+def builds(m):
+	"""Whose libraries are not built as they could be, of those that were looked at."""
+	asserting = [e for e, how in m.get("builds", {}).items() if how.get("assertions")]
+	slow = [e for e, how in m.get("builds", {}).items()
+		if how.get("crc32") is False and e.split("-")[0] in CHECKSUMS]
+	texts = [text + " in " + names_of(which) for text, which in (
+		("assertions are checked", asserting),
+		("checksums without the processor's CRC32 instruction", slow)) if which]
+	return [("Builds", "; ".join(texts) + ": a build of one's own may be quicker")] if texts else []
+
+
+def names_of(which):
+	names = [engines.NAMES.get(e, e) for e in sorted(which, key=lambda e: engines.rank((e, "tuned")))]
+	return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def huge_pages(m):
+	if not m.get("huge_pages") and not m.get("tunables"):
+		return []
+	asked = "; malloc asks for them too" if "malloc.hugetlb=1" in m.get("tunables", "") else ""
+	tunables = f"; GLIBC_TUNABLES={m['tunables']}" if m.get("tunables") else ""
+	return [("Huge pages", (m.get("huge_pages") or "not known") + asked + tunables)]
+
+
+def stolen(res):
+	"""The largest share of the processors' time that the host took, if it is worth a word."""
+	shares = [(r["steal_s"] / r["seconds"] / res.machine["processors"], r) for r in res.steal
+		  if r["seconds"] >= 1]
+	share, r = max(shares, key=lambda s: s[0], default=(0, None))
+	if share <= 0.02:
+		return []
+	where = f"{r['scenario']} {r['variant']}".strip()
+	return [("Taken by the host", f"up to {100 * share:.0f} % of the processors' time (in {where}, "
+		 f"{engines.who(r['engine'], r['profile'])}, round {r['round'] + 1})")]
+
+
 def facts(res):
 	"""[(name, text)] of how a file came to be."""
 	m = res.machine
@@ -143,9 +182,10 @@ def facts(res):
 		memory += "; all memory was in use before, for cached files"
 	return [("Date", m["time"].replace("T", " ").replace("Z", " UTC")),
 		("Commit", m["commit"]), ("Machine", machine(res)),
+		*([("File system", m["file_system"])] if m.get("file_system") else []),
 		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"),
 		*([] if m.get("device") else
 		  [("Bytes written", "what became dirty, by whole folios: often too many")]),
 		*([("Load at the start", f"{m['load']:.1f}: the machine had other work")]
 		  if m.get("load", 0) > 1 else []),
-		("Memory", memory), ("Command", m.get("command", "./dev bench"))]
+		*stolen(res), ("Memory", memory), *huge_pages(m), *builds(m), ("Command", m.get("command", "./dev bench"))]
