@@ -32,22 +32,33 @@ import results
 import terminal
 
 UNSUPPORTED = 3
+# Plans about writes of many times the memory: what they write passes through the page cache,
+# and how much of that a limit leaves would be what is measured.
+UNLIMITED = ("sustained", "hot", "merging", "durable", "kill")
 
 
 class Group:
 	"""A control group with a limit of memory, where the system lets us make one."""
 
-	def __init__(self, mb):
+	def __init__(self, mb, root=pathlib.Path("/sys/fs/cgroup")):
 		self.path, self.why = None, "no limit was asked for"
 		if not mb:
 			return
-		v2 = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
-		base = pathlib.Path("/sys/fs/cgroup" if v2 else "/sys/fs/cgroup/memory")
+		v2 = (root / "cgroup.controllers").exists()
+		base = root if v2 else root / "memory"
 		path = base / f"shale-bench-{os.getpid()}"
+		if v2:
+			# If that is not permitted, it may be so already; the limit will tell.
+			with contextlib.suppress(OSError):
+				(base / "cgroup.subtree_control").write_text("+memory")
 		try:
 			path.mkdir()
 			self.file = path / ("memory.max" if v2 else "memory.limit_in_bytes")
 			self.limit(mb)
+			# What is swapped out would be memory beyond the limit.
+			swap = path / "memory.swap.max"
+			if swap.exists():
+				swap.write_text("0")
 			self.path = path
 		except OSError as error:
 			self.why = f"no control group: {error}"
@@ -299,9 +310,11 @@ def arguments(argv=None):
 	p.add_argument("--profiles", help="tuned, default (as the engine comes), or tuned,default")
 	p.add_argument("--rounds", type=int)
 	p.add_argument("--num", type=int, help="entries of the store")
-	p.add_argument("--memory-mb", type=int, help="of each tuned engine (default: 768, and "
-		       "three quarters of a limit)")
-	p.add_argument("--limit-mb", type=int, help="of a control group, page cache included")
+	p.add_argument("--memory-mb", type=int, help="of each tuned engine (default: 768, of quick "
+		       "256, and three quarters of a limit that is given)")
+	p.add_argument("--limit-mb", type=int, help="of a control group, page cache included "
+		       "(default: four thirds of the memory; none for " + ", ".join(UNLIMITED)
+		       + "); 0: none")
 	p.add_argument("--cold-memory", action="store_true",
 		       help="do not fill the page cache first (see ballast.py)")
 	p.add_argument("--threads", type=int)
@@ -323,10 +336,8 @@ def arguments(argv=None):
 	for engine in a.engines:
 		if engine not in engines.ORDER:
 			p.error(f"no engine '{engine}'; there are {', '.join(engines.ORDER)}")
-	a.customary = {"engines": usual, "num": None, "memory_mb": 768,
-		       "limit_mb": 256 if a.name == "sizes" else 0,
-		       "threads": None, "value_size": None, "keys": None, "seconds": None,
-		       "only": None,
+	a.customary = {"engines": usual, "num": None, "threads": None,
+		       "value_size": None, "keys": None, "seconds": None, "only": None,
 		       "profiles": ["tuned", "default"] if a.name in ("full", "kill") else ["tuned"],
 		       "rounds": 5 if a.name == "full" else 3}
 	a.profiles = a.profiles.split(",") if a.profiles else a.customary["profiles"]
@@ -342,10 +353,7 @@ def arguments(argv=None):
 	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size),
 				       ("keys", a.keys), ("open-seconds", a.seconds),
 				       ("limit", a.seconds)) if v}
-	a.limit_mb = a.limit_mb if a.limit_mb is not None else a.customary["limit_mb"]
-	if a.limit_mb:
-		a.customary["memory_mb"] = a.limit_mb * 3 // 4
-	a.memory_mb = a.memory_mb or a.customary["memory_mb"]
+	share_memory(a, p)
 	try:
 		a.scenarios = [] if a.name == "kill" else choose(a)
 	except KeyError:
@@ -354,6 +362,24 @@ def arguments(argv=None):
 	if not a.scenarios and a.name != "kill":
 		p.error(f"nothing is called '{a.only}'")
 	return a
+
+
+def share_memory(a, p):
+	"""The memory of an engine is three quarters of the limit of all it takes; either may be
+	given. What is customary is what comes of the other options that command() shows."""
+	a.limit_asked = a.limit_mb is not None
+	if a.name == "sizes" and a.limit_mb == 0:
+		p.error("--limit-mb: `sizes` needs one")
+	if min(a.limit_mb or 0, a.memory_mb or 0) < 0:
+		p.error("--limit-mb, --memory-mb: at least 0")
+	usual = 256 if a.name == "quick" else 192 if a.name == "sizes" else 768
+	a.customary["memory_mb"] = a.limit_mb * 3 // 4 if a.limit_mb else usual
+	a.memory_mb = a.memory_mb or a.customary["memory_mb"]
+	shown = a.memory_mb if a.memory_mb != a.customary["memory_mb"] else usual
+	a.customary["limit_mb"] = 256 if a.name == "sizes" else \
+		0 if a.name in UNLIMITED else shown * 4 // 3
+	if a.limit_mb is None:
+		a.limit_mb = a.customary["limit_mb"]
 
 
 def choose(a):
@@ -407,6 +433,8 @@ def main():
 			print(f"memory is not limited: {group.why}", file=sys.stderr)
 			if a.name == "sizes":
 				sys.exit("skipped: data larger than memory needs a limit of memory")
+			if a.limit_asked:
+				sys.exit("skipped: that limit was asked for (--limit-mb 0: without one)")
 		if os.getloadavg()[0] > 1:
 			print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): speed, and bytes "
 			      "written, will not be the engines' alone", file=sys.stderr)

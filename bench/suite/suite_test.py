@@ -595,6 +595,65 @@ class Runs(unittest.TestCase):
 		self.assertEqual(list(self.dir.iterdir()), [])
 		r.ballast.drop.assert_called_once()
 
+	def test_memory_is_limited_by_default_and_the_command_shows_what_is_not(self):
+		for typed, memory, limit, shown in (
+				("quick", 256, 341, ""), ("full", 768, 1024, ""), ("open", 768, 1024, ""),
+				("readrandom", 768, 1024, ""), ("threads", 768, 1024, ""),
+				("sizes", 192, 256, ""), ("sustained", 768, 0, ""), ("hot", 768, 0, ""),
+				("merging", 768, 0, ""), ("durable", 768, 0, ""), ("kill", 768, 0, ""),
+				("quick --limit-mb 0", 256, 0, " --limit-mb 0"),
+				("full --limit-mb 0", 768, 0, " --limit-mb 0"),
+				("full --memory-mb 512", 512, 682, " --memory-mb 512"),
+				("full --limit-mb 400", 300, 400, " --limit-mb 400"),
+				("full --limit-mb 1024", 768, 1024, ""),
+				("quick --limit-mb 1024", 768, 1024, " --limit-mb 1024"),
+				("quick --memory-mb 768 --limit-mb 1024", 768, 1024, " --limit-mb 1024"),
+				("quick --memory-mb 100 --limit-mb 1024", 100, 1024,
+				 " --memory-mb 100 --limit-mb 1024"),
+				("sizes --limit-mb 1024", 768, 1024, " --limit-mb 1024"),
+				("sizes --memory-mb 100", 100, 256, " --memory-mb 100"),
+				("hot --limit-mb 1024", 768, 1024, " --limit-mb 1024")):
+			a = run.arguments(["program", *typed.split()])
+			self.assertEqual((a.memory_mb, a.limit_mb), (memory, limit), typed)
+			repeated = run.command(a)
+			self.assertEqual(repeated, f"./dev bench {typed.split()[0]}{shown}")
+			again = run.arguments(["program", *repeated.split()[2:]])
+			self.assertEqual((again.memory_mb, again.limit_mb), (memory, limit), typed)
+
+	def test_a_run_goes_on_without_a_limit_unless_that_was_asked_for(self):
+		with unittest.mock.patch("run.Group") as group, \
+				unittest.mock.patch("run.Runner.plan"), \
+				unittest.mock.patch("terminal.print_tables"):
+			group().path, group().why = None, "not permitted"
+			status, said = self.main("/bin/echo", "quick")
+			self.assertEqual(status, 0)
+			self.assertIn("memory is not limited: not permitted", said)
+			self.assertEqual(self.records()[0]["limit_mb"], 0)
+			for argv in (["quick", "--limit-mb", "300"], ["sizes"]):
+				status, _ = self.main("/bin/echo", *argv)
+				self.assertIn("skipped", status)
+
+	def test_a_control_group_has_no_swap_and_its_controller_is_switched_on(self):
+		(self.dir / "cgroup.controllers").touch()
+		make = pathlib.Path.mkdir
+
+		def mkdir(path):
+			make(path)
+			(path / "memory.swap.max").write_text("max")
+		with unittest.mock.patch("pathlib.Path.mkdir", mkdir):
+			group = run.Group(10, self.dir)
+		self.assertEqual((self.dir / "cgroup.subtree_control").read_text(), "+memory")
+		self.assertEqual((group.path / "memory.swap.max").read_text(), "0")
+		self.assertEqual((group.path / "memory.max").read_text(), str(10 << 20))
+
+	def test_a_control_group_that_cannot_be_had_says_why(self):
+		(self.dir / "cgroup.controllers").touch()
+		(self.dir / "cgroup.subtree_control").mkdir() # not to be written
+		with unittest.mock.patch("run.Group.limit", side_effect=OSError("not permitted")):
+			group = run.Group(10, self.dir)
+		self.assertEqual((group.path, group.why), (None, "no control group: not permitted"))
+		self.assertEqual(list(self.dir.glob("shale-bench-*")), [])
+
 	def test_the_control_group_is_removed_whatever_fails(self):
 		with unittest.mock.patch("run.Group") as group:
 			status, _ = self.main(self.program("echo no library >&2; exit 127"), "quick")
