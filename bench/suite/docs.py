@@ -212,8 +212,9 @@ def run_block(res):
 	if summary.beside(res):
 		parts += ["A step beside other work, over the same alone:", beside_table(res)]
 	parts += ["What Shale needs more of than others:", needs_more(res)]
-	if res.missing:
-		parts.append(f"Missing: {'; '.join(summary.missing(res))}.")
+	missing = summary.missing(res)
+	if missing:
+		parts.append(f"Missing: {'; '.join(missing)}.")
 	return "\n\n".join(parts)
 
 

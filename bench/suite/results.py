@@ -24,6 +24,7 @@ class Results:
 		self.title = title or self.machine.get("title") or "Results"
 		self.steps, self.order = {}, []
 		self.missing = [r for r in records if r["type"] == "missing"]
+		self.cut = [r["at"] for r in records if r["type"] == "cut"]
 		self.steal = [r for r in records if r["type"] == "steal"]
 		for r in records:
 			if r["type"] != "step" or r["step"] == "close":

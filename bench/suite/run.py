@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True # the tree stays clean
@@ -32,6 +33,7 @@ import results
 import terminal
 
 UNSUPPORTED = 3
+LATE = 1000 # no exit status: the driver had more than --patience and was ended
 # Plans about writes of many times the memory: what they write passes through the page cache,
 # and how much of that a limit leaves would be what is measured.
 UNLIMITED = ("sustained", "hot", "merging", "durable", "kill")
@@ -82,7 +84,7 @@ def command(a):
 	"""What to type to repeat this."""
 	text = f"./dev bench {a.name}"
 	for option in ("engines", "profiles", "rounds", "num", "memory_mb", "limit_mb", "threads",
-		       "value_size", "keys", "seconds", "only"):
+		       "value_size", "keys", "seconds", "only", "patience"):
 		if getattr(a, option) != a.customary[option]:
 			value = getattr(a, option)
 			text += f" --{option.replace('_', '-')} " + shlex.quote(
@@ -90,7 +92,17 @@ def command(a):
 	return text + (" --cold-memory" if a.cold_memory else "")
 
 
+class Ended(SystemExit):
+	"""Of SIGTERM, by way of what cleans up."""
+
+
+def end(*_):
+	raise Ended("ended")
+
+
 class Runner:
+	at = "its beginning" # what is under way
+
 	def __init__(self, args, group):
 		self.args, self.group = args, group
 		self.versions = {engine: version(args.program, engine) for engine in args.engines}
@@ -98,6 +110,7 @@ class Runner:
 		self.out = open(args.json, "w")
 		self.write({**machine.record(args.program, args.engines, args.dir),
 			    "versions": self.versions, "name": args.name,
+			    "engines": args.engines, "profiles": args.profiles,
 			    "title": plans.TITLES.get(args.name, args.name),
 			    "command": command(args), "rounds": args.rounds,
 			    "memory_mb": args.memory_mb,
@@ -121,8 +134,8 @@ class Runner:
 		except OSError as error:
 			sys.exit(f"\n{self.args.json}: {error.strerror}")
 
-	def drive(self, engine, profile, durability, options, steps, where, on_line=None):
-		"""The driver's exit status; its lines go to on_line."""
+	def drive(self, engine, profile, durability, options, steps, where, on_line=None, until=None):
+		"""The driver's exit status, or LATE after the moment `until`; its lines go to on_line."""
 		command = [self.args.program, "--engine", engine, "--dir", where,
 			   "--durability", durability, "--memory-mb", str(self.args.memory_mb)]
 		command += ["--tuned"] if profile == "tuned" else []
@@ -132,16 +145,25 @@ class Runner:
 		with tempfile.TemporaryFile("w+", errors="replace") as said:
 			child = subprocess.Popen(command + steps, text=True, stdout=subprocess.PIPE,
 						 stderr=said, preexec_fn=self.group.enter)
+			late = threading.Event()
+			clock = threading.Timer(max((until or 0) - time.monotonic(), 0),
+						lambda: (late.set(), child.kill()))
 			try:
+				if until:
+					clock.start()
 				for line in child.stdout:
 					if on_line:
 						on_line(json.loads(line))
 				status = child.wait()
 			finally:
+				clock.cancel()
 				child.kill()
 				child.wait()
 			said.seek(0)
 			error = said.read().strip()
+		if late.is_set():
+			print(f"\n{engine}: not done after {self.args.patience} s", file=sys.stderr)
+			return LATE
 		if status not in (0, UNSUPPORTED) and not (status == -9 and "die" in steps):
 			if status == -9 and self.group.path:
 				error = "killed, as by the system where the limit of memory is too low"
@@ -176,6 +198,7 @@ class Runner:
 			progress.note("filling memory with cached files")
 			self.ballast.fill()
 		seen = {}
+		until = time.monotonic() + self.args.patience if self.args.patience else None
 
 		def keep(line):
 			step = line["step"]
@@ -186,7 +209,8 @@ class Runner:
 
 		def drive(steps):
 			began, stolen = time.monotonic(), machine.stolen()
-			status = self.drive(engine, profile, s["durability"], options, steps, where, keep)
+			status = self.drive(engine, profile, s["durability"], options, steps, where, keep,
+					    until)
 			self.write({"type": "steal", **about,
 				    "seconds": round(time.monotonic() - began, 3),
 				    "steal_s": round(machine.stolen() - stolen, 3)})
@@ -196,8 +220,9 @@ class Runner:
 		if status == (-9 if "die" in s["steps"] else 0) and s["then"]:
 			status = drive(s["then"])
 		if status not in (0, -9 if "die" in s["steps"] and not s["then"] else 0):
-			self.write({"type": "missing", **about,
-				    "why": "not possible" if status == UNSUPPORTED else "failed"})
+			self.write({"type": "missing", **about, "why": {
+				UNSUPPORTED: "not possible", LATE: f"not done after {self.args.patience} s",
+				}.get(status, "failed")})
 		shutil.rmtree(where, ignore_errors=True)
 
 	def plan(self, scenarios):
@@ -211,8 +236,9 @@ class Runner:
 		progress = terminal.Progress([(s["name"], variant, profile, engine)
 					      for _, s, variant, engine, profile in work])
 		for round_, s, variant, engine, profile in work:
-			progress.begin(f"round {round_ + 1}/{self.args.rounds} {name_of(s, variant)}: "
-				       f"{engine} {profile}")
+			self.at = (f"round {round_ + 1}/{self.args.rounds} {name_of(s, variant)}: "
+				   f"{engine} {profile}")
+			progress.begin(self.at)
 			self.scenario(round_, engine, profile, s, variant, progress)
 			progress.end()
 
@@ -232,6 +258,7 @@ def kill_test(runner, seconds):
 	for engine in runner.args.engines:
 		for profile in runner.args.profiles:
 			for durability in ("nothing", "kill", "power"):
+				runner.at = f"{engine} {profile}, class {durability}"
 				r = kill_one(runner, engine, profile, durability, seconds)
 				if r is None:
 					print(f"{engine:<12} {profile:<9} {durability:<8} not possible")
@@ -324,6 +351,8 @@ def arguments(argv=None):
 		       "only reads")
 	p.add_argument("--only", help="of the scenarios and their variants those whose name, as the "
 		       "progress shows it, contains this")
+	p.add_argument("--patience", type=int, metavar="SECONDS", help="end a scenario of an engine "
+		       "that takes longer")
 	p.add_argument("--dir", default="build/bench/data")
 	p.add_argument("--json", default=None)
 	a = p.parse_args(argv)
@@ -338,6 +367,7 @@ def arguments(argv=None):
 			p.error(f"no engine '{engine}'; there are {', '.join(engines.ORDER)}")
 	a.customary = {"engines": usual, "num": None, "threads": None,
 		       "value_size": None, "keys": None, "seconds": None, "only": None,
+		       "patience": None,
 		       "profiles": ["tuned", "default"] if a.name in ("full", "kill") else ["tuned"],
 		       "rounds": 5 if a.name == "full" else 3}
 	a.profiles = a.profiles.split(",") if a.profiles else a.customary["profiles"]
@@ -349,6 +379,8 @@ def arguments(argv=None):
 	a.rounds = a.customary["rounds"] if a.rounds is None else a.rounds
 	if a.rounds < 1:
 		p.error("--rounds: at least 1")
+	if a.patience is not None and a.patience < 1:
+		p.error("--patience: at least 1")
 	a.json = a.json or f"build/bench/{a.name}.jsonl"
 	a.options = {k: v for k, v in (("threads", a.threads), ("value-size", a.value_size),
 				       ("keys", a.keys), ("open-seconds", a.seconds),
@@ -415,7 +447,10 @@ def work(runner):
 		if runner.args.name == "kill":
 			return 1 if kill_test(runner, 1.0) else 0
 		runner.plan(runner.args.scenarios)
-	except KeyboardInterrupt:
+	except (KeyboardInterrupt, Ended) as how:
+		runner.write({"type": "cut", "at": runner.at})
+		if isinstance(how, Ended):
+			raise
 		print("\ninterrupted", file=sys.stderr)
 		return 130
 	return 0
@@ -424,7 +459,7 @@ def work(runner):
 def main():
 	a = arguments()
 	os.environ.setdefault("GLIBC_TUNABLES", machine.TUNABLES) # for every child
-	signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended")) # by way of what cleans up
+	signal.signal(signal.SIGTERM, end)
 	os.makedirs(a.dir, exist_ok=True)
 	lock = alone(a.dir) # for as long as this lives
 	os.makedirs(os.path.dirname(a.json) or ".", exist_ok=True)

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -279,6 +280,25 @@ class Words(unittest.TestCase):
 				 "1.2: the machine had other work")
 
 
+	def test_who_was_asked_for_and_never_came_is_cut_off(self):
+		missing = {"type": "missing", "engine": "sqlite", "profile": "tuned",
+			   "scenario": "main", "variant": "", "round": 0, "why": "failed"}
+		records = [{**MACHINE, "engines": ["shale", "rocksdb", "lmdb", "sqlite"],
+			    "profiles": ["tuned"]}, step("fillseq", "shale", 0, 1), missing,
+			   step("fillseq", "rocksdb", 0, 1),
+			   step("fillseq", "shale", 0, 1, scenario="mixed")]
+		self.assertEqual(summary.missing(results.Results(records)), [
+			"main: LMDB, cut off", "main: SQLite, failed", "mixed: LMDB, cut off",
+			"mixed: RocksDB, cut off", "mixed: SQLite, cut off"])
+		self.assertEqual(summary.missing(results.Results([MACHINE, *records[1:2]])), [])
+
+	def test_a_run_that_was_cut_off_says_where(self):
+		res = made([10], [10])
+		self.assertNotIn("Cut off", dict(summary.facts(res)))
+		res = results.Results([MACHINE, step("fillseq", "shale", 0, 1),
+				       {"type": "cut", "at": "round 1/3 main: lmdb tuned"}])
+		self.assertEqual(dict(summary.facts(res))["Cut off"], "during round 1/3 main: lmdb tuned")
+
 	def test_libraries_that_could_be_quicker_are_named(self):
 		res = made([10], [10])
 		self.assertNotIn("Builds", dict(summary.facts(res))) # an older file
@@ -516,6 +536,7 @@ class Runs(unittest.TestCase):
 	def args(self, **more):
 		return argparse.Namespace(**{"program": "/bin/echo", "dir": str(self.dir),
 					     "memory_mb": 768, "limit_mb": 0, "engines": ["shale"],
+					     "patience": None,
 					     **more})
 
 	def records(self):
@@ -676,6 +697,33 @@ class Runs(unittest.TestCase):
 				status, _ = self.main("/bin/echo", name)
 			self.assertEqual(status, 130)
 			self.assertEqual(tables.called, name == "quick")
+			self.assertEqual(self.records()[-1], {"type": "cut", "at": "its beginning"})
+
+	def test_a_run_that_is_ended_says_what_was_under_way(self):
+		program = self.program("""case $3 in --version) echo 1; exit ;; esac
+			kill -TERM $PPID; exec sleep 60""")
+		usual = signal.signal(signal.SIGTERM, run.end)
+		self.addCleanup(signal.signal, signal.SIGTERM, usual)
+		with unittest.mock.patch("terminal.Progress"):
+			status, _ = self.main(program, "quick", "--only", "sync", "--rounds", "1")
+		self.assertEqual(status, "ended")
+		self.assertEqual(self.records()[-1], {"type": "cut", "at": "round 1/1 sync: shale tuned"})
+
+	def test_what_takes_longer_than_patience_is_ended(self):
+		program = self.program("""case $3 in --version) echo 1; exit ;; esac
+			echo $$ >${0%/*}/pid; exec sleep 60""")
+		with unittest.mock.patch("terminal.Progress"), \
+				unittest.mock.patch("terminal.print_tables"):
+			status, said = self.main(program, "quick", "--only", "sync", "--rounds", "1",
+						 "--patience", "1")
+		self.assertEqual(status, 0)
+		self.assertIn("shale: not done after 1 s", said)
+		last = self.records()[-1]
+		self.assertEqual((last["type"], last["scenario"], last["why"]),
+				 ("missing", "sync", "not done after 1 s"))
+		self.assertFalse(pathlib.Path("/proc", (self.dir / "pid").read_text().strip()).exists())
+		a = run.arguments(["program", "quick", "--patience", "60"])
+		self.assertEqual(run.command(a), "./dev bench quick --patience 60")
 
 	def test_under_a_limit_the_keys_of_all_steps_are_held(self):
 		limit = unittest.mock.Mock()

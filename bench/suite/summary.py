@@ -119,9 +119,21 @@ def writes(res, key):
 
 
 def missing(res):
-	"""What an engine cannot do, or where it failed."""
-	return sorted({f"{m['scenario']} {m['variant']}".strip() + ": "
-		       f"{engines.who(m['engine'], m['profile'])}, {m['why']}" for m in res.missing})
+	"""What an engine cannot do, or where it failed, or what it did not come to."""
+	told = [(m["scenario"], m["variant"], m["engine"], m["profile"], m["why"])
+		for m in res.missing] + cut_off(res)
+	return sorted({f"{scenario} {variant}".strip() + f": {engines.who(engine, profile)}, {why}"
+		       for scenario, variant, engine, profile, why in told})
+
+
+def cut_off(res):
+	"""Who was asked for and has no figure of a scenario, without a word of why."""
+	profiles = res.machine.get("profiles", ["tuned"])
+	asked = [(e, p) for e in res.machine.get("engines", []) for p in profiles]
+	seen = {(*key[:2], *who) for key, step in res.steps.items() for who in step}
+	seen |= {(m["scenario"], m["variant"], m["engine"], m["profile"]) for m in res.missing}
+	return [(*part, *who, "cut off") for part in dict.fromkeys(s[:2] for s in seen)
+		for who in asked if (*part, *who) not in seen]
 
 
 def machine(res):
@@ -184,6 +196,7 @@ def facts(res):
 		("Commit", m["commit"]), ("Machine", machine(res)),
 		*([("File system", m["file_system"])] if m.get("file_system") else []),
 		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"),
+		*([("Cut off", f"during {'; '.join(res.cut)}")] if res.cut else []),
 		*([] if m.get("device") else
 		  [("Bytes written", "what became dirty, by whole folios: often too many")]),
 		*([("Load at the start", f"{m['load']:.1f}: the machine had other work")]
