@@ -84,8 +84,7 @@ def cell(res, key, who, measure):
 	f = res.figure(key, who, measure)
 	if f is None:
 		return "–"
-	compared = res.compare(key, who, measure)
-	text = results.ratio(compared, "×")
+	compared, text = res.compare(key, who, measure), res.ratio_text(key, who, measure)
 	if compared and compared[0] == "slower":
 		text = f"**{text}**"
 	return f"{results.text(res, key, who, measure)} {text}".strip()
@@ -94,39 +93,46 @@ def cell(res, key, who, measure):
 def measure_table(res, keys, measure=None):
 	"""Steps down, engines across; of each step its main measure, if none is given."""
 	who, several = columns(res), res.several_profiles()
-	rows = [[label(res, key)] + [cell(res, key, w, measure or results.main_measure(res, key))
+	rows = [[label(res, key, measure)] + [cell(res, key, w, measure or results.main_measure(res, key))
 				     for w in who] for key in keys]
 	# What nobody has a figure of is no row.
 	rows = [row for row in rows if any(c != "–" for c in row[1:])]
 	return table(["step"] + [engines.who(*w, several) for w in who], rows)
 
 
-def label(res, key):
+def label(res, key, measure=None):
+	"""A step, with what it is judged by, if that is what the table shows and no rate."""
 	first = next(iter(res.steps[key].values()))[0]
-	measure = results.main_measure(res, key)
+	main = results.main_measure(res, key)
 	name, _, rest = results.title(key).partition(" ")
 	name, comma, more = name.partition(",")
 	text = f"`{name}`" + comma + more + (f" {rest}" if rest else "")
 	if first["durability"] != "kill":
 		text += f", {engines.CLASSES[first['durability']]}"
-	return text + ("" if measure is results.SPEED else f" ({measure.name})")
+	return text + ("" if measure or main is results.SPEED else f" ({main.name})")
 
 
 LEGEND = ("×4.4 beside an engine: Shale's median is 4.4 times as good as its; **×0.50**: half as "
-	  "good; ~: the ranges of the rounds overlap, so neither is called ahead. Times below "
-	  "0.1 s are compared as 0.1 s.")
+	  "good; ~: the ranges of the rounds overlap, so neither is called ahead; (×0.50), in "
+	  "brackets: of a single round, which proves nothing. Times below 0.1 s are compared as "
+	  "0.1 s.")
 
 
 def not_ahead(res):
-	if summary.rounds(res) < 2:
-		return "One round has no ranges: nothing is called ahead or behind."
-	behind, even = summary.behind(res), summary.even(res)
-	lines = [f"- `{step}`: {text}" for step, text in behind] or \
-		["- Shale is behind no other engine in any step."]
+	behind, worse, even = summary.behind(res), summary.behind(res, "worse"), summary.even(res)
+	lines = [f"- `{step}`: {text}" for step, text in behind]
+	if not lines and summary.rounds(res) > 1:
+		lines = ["- Shale is proven to be behind no other engine in any step."]
 	if even:
 		lines.append("- Neither ahead nor behind: " + "; ".join(
 			f"`{step}` ({', '.join(names)})" for step, names in even) + ".")
-	return "\n".join(lines)
+	parts = ["\n".join(lines)] if lines else []
+	if worse:
+		parts.append(summary.SINGLE + "\n\n"
+			     + "\n".join(f"- `{step}`: {text}" for step, text in worse))
+	elif summary.rounds(res) < 2:
+		parts.append("A single round, which proves nothing; Shale is behind in no step of it.")
+	return "\n\n".join(parts)
 
 
 def beside_table(res):
@@ -137,11 +143,15 @@ def beside_table(res):
 
 
 def needs_more(res):
-	rows = [[measure, engines.who(*who, res.several_profiles()), f"{more} of {of}", f"`{step}`",
-		 mine, other]
-		for measure, who, more, of, step, mine, other in summary.behind_beside(res)]
-	return table(["of this", "more than", "in steps", "most so in", "Shale", "other"], rows) \
-		if rows else "Of nothing that was measured."
+	parts = []
+	for how, lead in (("slower", ""), ("worse", summary.SINGLE + "\n\n")):
+		rows = [[measure, engines.who(*who, res.several_profiles()), f"{more} of {of}",
+			 f"`{step}`", mine, other]
+			for measure, who, more, of, step, mine, other in summary.behind_beside(res, how)]
+		if rows:
+			parts.append(lead + table(["measure", "behind", "in steps", "most so in",
+						   "Shale", "other"], rows))
+	return "\n\n".join(parts) or "In none that was measured."
 
 
 # ---- what is generated -------------------------------------------------------------
@@ -197,25 +207,36 @@ def run_block(res):
 		 "Speed, operations a second unless said otherwise:", measure_table(res, res.order),
 		 "Where Shale is not ahead:", not_ahead(res)]
 	for name, measure, keys in (
+			("Latency, the median", results.P50, steps),
+			("Latency, 99 % of operations are quicker", results.P99, steps),
 			("Latency, 99.9 % of operations are quicker", results.P999, steps),
+			("Latency, 99.99 % of operations are quicker", results.P9999, steps),
 			("Longest latency", results.MAX, steps),
 			("Longest time without the end of an operation", results.GAP, steps),
 			("Processor time of all threads, an operation", results.CPU, steps),
 			("Speed to the end of settling, operations a second", results.SETTLED, written),
 			("Bytes to the device, until all is settled", results.WRITTEN, written),
 			("Write amplification, until all is settled", results.WRITE_AMP, written),
+			("Read amplification", results.READ_AMP, [k for k in steps if reads(res, k)]),
 			("Reads of the device, an operation", results.READS, steps),
 			("Space amplification, when all is settled", results.SPACE_AMP, written),
-			("Peak memory", results.PEAK, steps)):
+			("Peak memory", results.PEAK, steps),
+			("Operations a second of the thread beside", results.SIDE, steps)):
 		rows = measure_table(res, keys, measure)
 		parts += [f"{name}:", rows] if rows.count("\n") > 1 else []
 	if summary.beside(res):
 		parts += ["A step beside other work, over the same alone:", beside_table(res)]
-	parts += ["What Shale needs more of than others:", needs_more(res)]
+	parts += ["In which other measures Shale is behind:", needs_more(res)]
 	missing = summary.missing(res)
 	if missing:
 		parts.append(f"Missing: {'; '.join(missing)}.")
 	return "\n\n".join(parts)
+
+
+def reads(res, key):
+	"""Does anyone's reading from the device amount to anything?"""
+	found = [res.figure(key, who, results.READ_AMP) for who in res.rows(key)]
+	return any(f and f.median >= results.LEAST_READ for f in found)
 
 
 def results_block(runs, have):

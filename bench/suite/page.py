@@ -109,7 +109,8 @@ COLUMNS = [("settled", "ops/s", results.SETTLED), ("p50", "", results.P50), ("p9
 	   ("processor", "an operation", results.CPU), ("written", "settled", results.WRITTEN),
 	   ("write amp.", "settled", results.WRITE_AMP),
 	   ("read amp.", "", results.READ_AMP), ("device reads", "an operation", results.READS),
-	   ("space amp.", "settled", results.SPACE_AMP), ("peak memory", "", results.PEAK)]
+	   ("space amp.", "settled", results.SPACE_AMP), ("peak memory", "", results.PEAK),
+	   ("beside", "ops/s", results.SIDE)]
 
 
 def all_figures(res, keys):
@@ -126,7 +127,7 @@ def all_figures(res, keys):
 			row = ["" if i else f"<code>{esc(results.title(key))}</code>",
 			       (esc(engines.who(*who, several)), "left"),
 			       shown.text(f.median) if f else "–", span,
-			       (results.ratio(compared, "×"),
+			       (res.ratio_text(key, who, measure),
 				"behind" if compared and compared[0] == "slower" else "")]
 			for _, _, column in COLUMNS:
 				f = res.figure(key, who, column)
@@ -261,10 +262,12 @@ def short_answer(runs):
 			rows.append([esc(res.title) if i == 0 else "",
 				     (esc(engines.who(*who, res.several_profiles())), "left"),
 				     str(counted["faster"]), str(counted["even"]),
-				     (str(behind), "behind" if behind else "")])
+				     (str(behind), "behind" if behind else ""),
+				     str(counted["better"] or ""), str(counted["worse"] or "")])
 	classes = ["first" if r[0] else "" for r in rows]
-	return table(["measurement", ("Shale against", "left"), "ahead", "even", "behind"], rows,
-		     classes)
+	single = "<small>in a single round</small>"
+	return table(["measurement", ("Shale against", "left"), "ahead", "even", "behind",
+		      f"better{single}", f"worse{single}"], rows, classes)
 
 
 def words(pairs):
@@ -284,26 +287,33 @@ def needs_more(beside, profiles):
 			     (f"<code>{esc(step)}</code>", "left"), mine, other])
 		classes.append("" if measure == last else "first")
 		last = measure
-	return table(["measure", ("more than", "left"), "steps", ("most so in", "left"), "Shale",
+	return table(["measure", ("behind", "left"), "in steps", ("most so in", "left"), "Shale",
 		      "other"], rows, classes)
 
 
 def not_ahead(runs):
 	out = ""
 	for res in runs:
-		behind, even, beside = summary.behind(res), summary.even(res), summary.behind_beside(res)
+		behind, worse, even = summary.behind(res), summary.behind(res, "worse"), summary.even(res)
 		out += f"<h3>{esc(res.title)}</h3>"
-		if summary.rounds(res) < 2:
-			out += "<p>One round has no ranges: nothing is called ahead or behind.</p>"
-			continue
-		out += words(behind) if behind else "<p>Behind no other engine in any step.</p>"
+		if behind:
+			out += words(behind)
+		elif summary.rounds(res) > 1:
+			out += "<p>Proven to be behind no other engine in any step.</p>"
+		if worse:
+			out += f"<p>{summary.SINGLE}</p>" + words(worse)
+		elif summary.rounds(res) < 2:
+			out += "<p>One round, which proves nothing; behind in no step of it.</p>"
 		if even:
 			out += "<p>Neither ahead nor behind, since the ranges overlap: " + "; ".join(
 				f"<code>{esc(step)}</code> ({esc(', '.join(names))})" for step, names in even) \
 				+ ".</p>"
-		if beside:
-			out += (f"<details{' open' * (res is runs[0])}><summary>What Shale needs more of than others</summary>"
-				+ needs_more(beside, several(runs)) + "</details>")
+		for how, more in (("slower", ""), ("worse", " in a single round, which proves nothing")):
+			beside = summary.behind_beside(res, how)
+			if beside:
+				out += (f"<details{' open' * (res is runs[0])}><summary>In which other "
+					f"measures Shale is behind{more}</summary>"
+					+ needs_more(beside, several(runs)) + "</details>")
 	return out
 
 
@@ -336,7 +346,8 @@ def page(runs):
 {m['time'][:10]}, commit {esc(m['commit'])}, {esc(summary.machine(newest))}.</p>
 <p>A bar is the median over the rounds, the thin line across its end the range from the least to
 the most. ×4.4 beside an engine: Shale's median is 4.4 times as good; ×0.50, in red: half as good;
-~: the ranges overlap, so neither is called ahead. Times below 0.1 s are compared as 0.1 s.</p>
+~: the ranges overlap, so neither is called ahead; in brackets: of a single round, which proves
+nothing. Times below 0.1 s are compared as 0.1 s.</p>
 <section><h2>In short</h2>{short_answer(runs)}</section>
 <section><h2>Where Shale is not ahead</h2>{not_ahead(runs)}</section>
 {"".join(run(res) for res in runs)}

@@ -116,7 +116,7 @@ def bar_rows(res, key, measure):
 		if f is None:
 			continue
 		compared = res.compare(key, who, measure)
-		text = results.text(res, key, who, measure) + "  " + results.ratio(compared, "×")
+		text = results.text(res, key, who, measure, True) + "  " + res.ratio_text(key, who, measure)
 		rows.append((engines.who(*who, several), who[0] + "-plain" * (who[1] != "tuned"),
 			     f, text.strip(), compared[0] if compared else ""))
 	return rows

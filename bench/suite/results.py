@@ -5,10 +5,14 @@ import json
 import statistics
 
 import engines
+import plans
 
 KEY_SIZE = 16
+BESIDE_STEPS = [step for step, _ in plans.PAIRS]
 SHORTEST = 0.1 # seconds; shorter waits are not told apart
 SHORTEST_GAP = 1 # milliseconds; shorter ones are 0 in the file
+LEAST_READ = 0.01 # of read amplification; less is what the system reads for itself
+REACHED = 0.99 # of the rate of an open loop; who reaches less is told of
 
 # The median, least and most of a figure over `count` rounds.
 Figure = collections.namedtuple("Figure", "median least most count")
@@ -82,7 +86,7 @@ class Results:
 		mine, other = self.figure(key, shale, measure), self.figure(key, who, measure)
 		if mine is None or other is None:
 			return None
-		least = SHORTEST if measure is TIME else SHORTEST_GAP if measure is GAP else 0
+		least = {TIME: SHORTEST, GAP: SHORTEST_GAP, READ_AMP: LEAST_READ}.get(measure, 0)
 		mine, other = at_least(mine, least), at_least(other, least)
 		# What writes nothing has no ratio.
 		if min(mine.median, other.median) <= 0:
@@ -91,6 +95,19 @@ class Results:
 			return verdict(mine, other), mine.median / other.median
 		turned = {"faster": "slower", "slower": "faster", "even": "even"}
 		return turned[verdict(mine, other)], other.median / mine.median
+
+	def single(self, key, who, measure):
+		"""Was either of the two that compare() compares measured in one round only? Then
+		medians may differ, but nothing is proven."""
+		return any(self.figure(key, w, measure).count < 2
+			   for w in (self.reference(key, who), who))
+
+	def ratio_text(self, key, who, measure, sign="×"):
+		"""What stands beside a figure; in brackets if it is of a single round."""
+		compared = self.compare(key, who, measure)
+		if compared and compared[1] != 1 and self.single(key, who, measure):
+			return f"({ratio(('faster', compared[1]), sign)})"
+		return ratio(compared, sign)
 
 
 def load(path, title=None):
@@ -138,6 +155,14 @@ def latency(quantile):
 
 def gap(r, rest=None):
 	return r.get("gap_ms")
+
+
+def beside_rate(r, rest=None):
+	"""Operations, or merges, of the thread beside; it is not held back, so who reads fast
+	beside a slow writer has the easier part."""
+	if r["step"].partition("@")[0] not in BESIDE_STEPS or r["seconds"] <= 0:
+		return None
+	return r.get("side_ops", 0) / r["seconds"]
 
 
 def beside_ops(r):
@@ -213,6 +238,11 @@ def short(v):
 	return f"{v:.0f}" if v >= 10 or v == int(v) else f"{v:.1f}"
 
 
+def any_rate(v):
+	"""As short(), of what may be a few in a minute."""
+	return short(v) if v >= 1 or v == 0 else f"{v:.2g}"
+
+
 def round_text(v):
 	"""As short(), of a round number."""
 	for unit, size in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
@@ -271,6 +301,7 @@ TIME = Measure("time", seconds, False, elapsed)
 P50 = Measure("median latency", latency("p50"), False, duration)
 P99 = Measure("p99 latency", latency("p99"), False, duration)
 P999 = Measure("p99.9 latency", latency("p99.9"), False, duration)
+P9999 = Measure("p99.99 latency", latency("p99.99"), False, duration)
 MAX = Measure("longest latency", latency("max"), False, duration)
 GAP = Measure("longest gap", gap, False, lambda v: f"{v:.0f} ms" if v > 1 else "≤ 1 ms")
 CPU = Measure("processor time", cpu, False, duration)
@@ -281,18 +312,24 @@ READ_AMP = Measure("read amplification", read_amp, False, times)
 READS = Measure("reads of the device", device_reads, False, times)
 SPACE_AMP = Measure("space amplification", space_amp, False, times)
 PEAK = Measure("peak memory", peak, False, mebibytes)
+SIDE = Measure("speed of the thread beside", beside_rate, True, any_rate)
 
 
 def is_open_loop(key):
 	return "@" in key[2]
 
 
-def text(res, key, who, measure):
-	"""A median; of an open loop with the rate, which is a share of the engine's own."""
+def text(res, key, who, measure, brief=False):
+	"""A median; of an open loop with the rate, which is a share of the engine's own, and with
+	what was reached of it, if not all."""
 	out = measure.text(res.figure(key, who, measure).median)
-	if is_open_loop(key) and measure is P999:
-		rates = [r["rate"] for r in res.steps[key][who] if "rate" in r]
-		out += f" at {short(statistics.median(rates))}/s" if rates else ""
+	timed = [r for r in res.steps[key][who] if "rate" in r]
+	if is_open_loop(key) and measure is P999 and timed:
+		out += f" at {short(statistics.median(r['rate'] for r in timed))}/s"
+		reached = statistics.median(r["ops"] / r["seconds"] / r["rate"] for r in timed)
+		if reached < REACHED:
+			percent = f"{100 * reached:.0f} %"
+			out += f" ({percent})" if brief else f", of which {percent} were reached"
 	return out
 
 

@@ -64,7 +64,7 @@ class Group:
 			self.path = path
 		except OSError as error:
 			self.why = f"no control group: {error}"
-			if path.is_dir():
+			with contextlib.suppress(OSError):
 				path.rmdir()
 
 	def limit(self, mb):
@@ -98,6 +98,18 @@ class Ended(SystemExit):
 
 def end(*_):
 	raise Ended("ended")
+
+
+@contextlib.contextmanager
+def held_back():
+	"""Signals that end this wait, until a child that has been started is known: it would be
+	left behind."""
+	ending = {signal.SIGINT, signal.SIGTERM}
+	signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+	try:
+		yield lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, ending) # in the child
+	finally:
+		signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
 
 
 class Runner:
@@ -143,12 +155,14 @@ class Runner:
 			command += [f"--{name}", str(value)]
 		# A file, which never is full, for what it says when it fails.
 		with tempfile.TemporaryFile("w+", errors="replace") as said:
-			child = subprocess.Popen(command + steps, text=True, stdout=subprocess.PIPE,
-						 stderr=said, preexec_fn=self.group.enter)
-			late = threading.Event()
+			late, child = threading.Event(), None
 			clock = threading.Timer(max((until or 0) - time.monotonic(), 0),
 						lambda: (late.set(), child.kill()))
 			try:
+				with held_back() as heed:
+					child = subprocess.Popen(
+						command + steps, text=True, stdout=subprocess.PIPE,
+						stderr=said, preexec_fn=lambda: (self.group.enter(), heed()))
 				if until:
 					clock.start()
 				for line in child.stdout:
@@ -157,8 +171,9 @@ class Runner:
 				status = child.wait()
 			finally:
 				clock.cancel()
-				child.kill()
-				child.wait()
+				if child:
+					child.kill()
+					child.wait()
 			said.seek(0)
 			error = said.read().strip()
 		if late.is_set():
@@ -315,15 +330,19 @@ def kill_one(runner, engine, profile, durability, seconds, kills=3):
 def kill_writer(command, ack, seconds):
 	"""Kill it after about so long; its status, and what it said."""
 	with tempfile.TemporaryFile("w+", errors="replace") as said:
-		writer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+		writer = None
 		try:
+			with held_back() as heed:
+				writer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said,
+							  preexec_fn=heed)
 			# From the first put that returned; a slow machine takes its time to open a store.
 			while writer.poll() is None and not counted(ack):
 				time.sleep(0.01)
 			time.sleep(seconds * random.uniform(0.5, 1.5) if writer.poll() is None else 0)
 		finally:
-			writer.kill()
-			writer.wait()
+			if writer:
+				writer.kill()
+				writer.wait()
 		said.seek(0)
 		return writer.returncode, said.read().strip()[-2000:]
 

@@ -203,9 +203,57 @@ class Figures(unittest.TestCase):
 		self.assertIs(results.main_measure(res, res.order[0]), results.P999)
 
 	def test_beside_the_latency_of_an_open_loop_is_its_rate(self):
-		res = made([10, 10], [10, 10], "ycsba@95", rate=95000.0)
+		res = made([95000, 94500], [95000, 94500], "ycsba@95", rate=95000.0)
 		self.assertEqual(results.text(res, res.order[0], SHALE, results.P999),
 				 "1.0 µs at 95.0 k/s")
+
+	def test_an_open_loop_that_did_not_reach_its_rate_says_so(self):
+		res = made([86000, 87000, 95000], [95000] * 3, "ycsba@95", rate=95000.0)
+		key = res.order[0]
+		self.assertEqual(results.text(res, key, SHALE, results.P999),
+				 "1.0 µs at 95.0 k/s, of which 92 % were reached")
+		self.assertEqual(results.text(res, key, SHALE, results.P999, True),
+				 "1.0 µs at 95.0 k/s (92 %)")
+		self.assertEqual(results.text(res, key, SHALE, results.P99), "900 ns")
+
+	def test_the_rate_of_the_thread_beside_is_seen(self):
+		res = results.Results([MACHINE] + [
+			step(name, e, i, 1000, side_ops=ops) for i in range(2)
+			for name in ("readwhilewriting", "fillseq")
+			for e, ops in (("shale", 500), ("rocksdb", 2000))])
+		key, other = res.order
+		self.assertEqual(res.figure(key, SHALE, results.SIDE).median, 500)
+		self.assertEqual(res.compare(key, ROCKS, results.SIDE), ("slower", 0.25))
+		self.assertIsNone(res.figure(other, SHALE, results.SIDE))
+		self.assertEqual(results.beside_rate(step("readwhilewriting@70", "shale", 0, 1)), 0)
+		text = docs.run_block(res)
+		self.assertIn("Operations a second of the thread beside:\n\n| step | Shale | RocksDB |\n"
+			      "|---|---:|---:|\n| `readwhilewriting` | 500 | 2.00 k **×0.25** |", text)
+		out = io.StringIO()
+		terminal.print_tables(res, out)
+		self.assertRegex(out.getvalue(), r"beside\n  Shale .* 500\n")
+		self.assertIn("beside<small>ops/s</small>", page.all_figures(res, [key]))
+		self.assertEqual(results.any_rate(0.0213), "0.021") # merges
+
+	def test_speed_to_the_end_of_settling_is_better_when_there_is_more(self):
+		records = [MACHINE]
+		for i in range(2):
+			for e, seconds in (("shale", 3), ("rocksdb", 1)):
+				records += [step("overwrite", e, i, 1000), settle(e, i, seconds=seconds)]
+		lines = summary.behind_beside(results.Results(records))
+		self.assertIn(("speed to the end of settling", ROCKS, 1, 1, "overwrite", "250", "500"),
+			      lines)
+
+	def test_who_reads_more_from_the_device_is_behind_even_if_others_read_nothing(self):
+		read = lambda bytes_: results.Results([MACHINE] + [
+			step("readrandom", e, i, 1, user_written=0, device_read=b)
+			for i in range(2) for e, b in (("shale", bytes_), ("rocksdb", 0))])
+		self.assertIn(("read amplification", ROCKS, 1, 1, "readrandom", "1.00", "0.00"),
+			      summary.behind_beside(read(116000)))
+		res = read(100)
+		self.assertEqual(res.compare(res.order[0], ROCKS, results.READ_AMP), ("even", 1))
+		self.assertNotIn("Read amplification", docs.run_block(res))
+		self.assertIn("Read amplification", docs.run_block(read(116000)))
 
 
 class Text(unittest.TestCase):
@@ -261,6 +309,34 @@ class Words(unittest.TestCase):
 		res = made([10, 50, 12], [11, 12, 13])
 		self.assertEqual(summary.behind(res), [])
 		self.assertEqual(summary.even(res), [("fillrandom", ["RocksDB"])])
+
+	def test_what_is_worse_in_a_single_round_is_told_and_not_called_behind(self):
+		res = made([10], [20])
+		self.assertEqual(summary.behind(res), [])
+		self.assertEqual(summary.even(res), [])
+		self.assertEqual(summary.counts(res)[ROCKS], {"worse": 1})
+		self.assertEqual(summary.behind_short(res, "worse"), [("fillrandom", ["RocksDB ×2.00"])])
+		self.assertEqual(docs.not_ahead(res), summary.SINGLE + "\n\n- `fillrandom`: RocksDB 20 "
+				 "against 10 (×2.00), operations a second")
+		self.assertEqual(docs.cell(res, res.order[0], ROCKS, results.SPEED), "20 (×0.50)")
+		self.assertIn("behind in no step of it", docs.not_ahead(made([20], [10])))
+		self.assertIn(summary.SINGLE, page.not_ahead([res]))
+		self.assertIn("proven to be behind no other", docs.not_ahead(made([20, 21], [10, 11])))
+
+	def test_other_measures_of_a_single_round_are_told_too(self):
+		res = results.Results([MACHINE, step("fillseq", "shale", 0, 1, peak_bytes=8 << 20),
+				       step("fillseq", "rocksdb", 0, 1)])
+		self.assertEqual(docs.needs_more(res), summary.SINGLE + "\n\n" + docs.table(
+			["measure", "behind", "in steps", "most so in", "Shale", "other"],
+			[["peak memory", "RocksDB", "1 of 1", "`fillseq`", "8.0 MiB", "1.0 MiB"]]))
+		self.assertIn("In which other measures Shale is behind in a single round",
+			      page.not_ahead([res]))
+		self.assertEqual(docs.needs_more(made([10], [10])), "In none that was measured.")
+
+	def test_of_two_rounds_it_is_said_that_they_prove_little(self):
+		for rounds, said in ((1, False), (2, True), (3, False)):
+			res = made([10] * rounds, [10] * rounds)
+			self.assertEqual(summary.LITTLE in dict(summary.facts(res))["Rounds"], said)
 
 	def test_what_shale_needs_more_of_is_told_with_the_worst_step(self):
 		records = [MACHINE]

@@ -5,12 +5,21 @@ import engines
 import plans
 import results
 
-# Beside what a step is judged by. Lower is better in all of them.
-BESIDE = [results.P999, results.MAX, results.GAP, results.CPU, results.WRITE_AMP, results.SPACE_AMP,
-	  results.PEAK]
+# Beside what a step is judged by.
+BESIDE = [results.P99, results.P999, results.MAX, results.GAP, results.CPU, results.SETTLED,
+	  results.WRITE_AMP, results.READ_AMP, results.READS, results.SPACE_AMP, results.PEAK]
 
 # Whose checksums are CRC32C; LMDB has none, SQLite its own.
 CHECKSUMS = ("shale", "rocksdb", "leveldb", "wiredtiger")
+
+
+def judged(res, key, who, measure):
+	"""As Results.compare(), but from a single round, which proves nothing, the medians alone
+	are told of as `better` or `worse`."""
+	compared = res.compare(key, who, measure)
+	if compared and compared[1] != 1 and res.single(key, who, measure):
+		return "better" if compared[1] > 1 else "worse", compared[1]
+	return compared
 
 
 def verdicts(res):
@@ -18,7 +27,7 @@ def verdicts(res):
 	found = []
 	for key in res.order:
 		for who in others(res, key):
-			compared = res.compare(key, who, results.main_measure(res, key))
+			compared = judged(res, key, who, results.main_measure(res, key))
 			if compared:
 				found.append((key, who, *compared))
 	return found
@@ -65,11 +74,12 @@ def figures(res, key, who, measure):
 		results.text(res, key, who, measure))
 
 
-def behind(res):
-	"""[(step, text)]: each step where other engines are ahead, with the figures."""
+def behind(res, how="slower"):
+	"""[(step, text)]: each step where other engines are ahead, with the figures; `worse`: where
+	they are so in a single round."""
 	several, found = res.several_profiles(), {}
 	for key, who, verdict, ratio in verdicts(res):
-		if verdict == "slower":
+		if verdict == how:
 			mine, other = figures(res, key, who, results.main_measure(res, key))
 			found.setdefault(key, []).append(f"{engines.who(*who, several)} {other} against "
 							 f"{mine} (×{results.times(1 / ratio)})")
@@ -77,6 +87,21 @@ def behind(res):
 	return [(place(res, key), "; ".join(texts) + ", "
 		 + what.get(results.main_measure(res, key).name, results.main_measure(res, key).name))
 		for key, texts in found.items()]
+
+
+def behind_short(res, how="slower"):
+	"""[(step, [engine with how many times as good])], as short as it can be told."""
+	found = {}
+	for key, who, verdict, ratio in verdicts(res):
+		if verdict == how:
+			found.setdefault(place(res, key), []).append(
+				f"{engines.who(*who, res.several_profiles())} ×{results.times(1 / ratio)}")
+	return list(found.items())
+
+
+def behind_steps(res):
+	"""The names of the steps where others are proven to be ahead."""
+	return {key[2].partition("@")[0] for key, _, verdict, _ in verdicts(res) if verdict == "slower"}
 
 
 def even(res):
@@ -89,9 +114,9 @@ def even(res):
 	return list(found.items())
 
 
-def behind_beside(res):
-	"""Of each other measure and engine: in how many of the steps that tell Shale needs more,
-	in which most so, and the figures there: [(measure, who, more, of, step, mine, other)]."""
+def behind_beside(res, how="slower"):
+	"""Of each other measure and engine: in how many of the steps that tell Shale is behind, in
+	which most so, and the figures there: [(measure, who, more, of, step, mine, other)]."""
 	lines = []
 	for measure in BESIDE:
 		worst = {}
@@ -101,11 +126,11 @@ def behind_beside(res):
 			if measure is results.SPACE_AMP and not writes(res, key):
 				continue
 			for who in others(res, key):
-				compared = res.compare(key, who, measure)
+				compared = judged(res, key, who, measure)
 				if compared:
 					worst.setdefault(who, []).append((*compared, key))
 		for who, all_ in sorted(worst.items(), key=lambda item: engines.rank(item[0])):
-			more = [(ratio, key) for verdict, ratio, key in all_ if verdict == "slower"]
+			more = [(ratio, key) for verdict, ratio, key in all_ if verdict == how]
 			if not more:
 				continue
 			ratio, key = min(more, key=lambda m: m[0])
@@ -140,6 +165,10 @@ def machine(res):
 	m = res.machine
 	return (f"{m['processor']}, {m['processors']} processors, "
 		f"{m['memory_bytes'] / 2**30:.1f} GiB of memory, Linux {m['kernel']}")
+
+
+SINGLE = "Behind by the median of a single round, which proves nothing:"
+LITTLE = "ranges of two rounds that do not overlap prove little"
 
 
 def rounds(res):
@@ -195,7 +224,8 @@ def facts(res):
 	return [("Date", m["time"].replace("T", " ").replace("Z", " UTC")),
 		("Commit", m["commit"]), ("Machine", machine(res)),
 		*([("File system", m["file_system"])] if m.get("file_system") else []),
-		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"),
+		("Rounds", f"{rounds(res)}, engines interleaved; medians, ranges from least to most"
+		 + (f"; {LITTLE}" if rounds(res) == 2 else "")),
 		*([("Cut off", f"during {'; '.join(res.cut)}")] if res.cut else []),
 		*([] if m.get("device") else
 		  [("Bytes written", "what became dirty, by whole folios: often too many")]),

@@ -13,7 +13,7 @@ COLUMNS = [("p50", results.P50), ("p99", results.P99), ("p99.9", results.P999),
 	   ("settled", results.SETTLED), ("written", results.WRITTEN),
 	   ("W amp", results.WRITE_AMP), ("R amp", results.READ_AMP),
 	   ("reads/op", results.READS),
-	   ("S amp", results.SPACE_AMP), ("peak", results.PEAK)]
+	   ("S amp", results.SPACE_AMP), ("peak", results.PEAK), ("beside", results.SIDE)]
 
 
 def print_tables(res, out=sys.stdout):
@@ -27,14 +27,17 @@ def print_tables(res, out=sys.stdout):
 		columns = [(name, c) for name, c in COLUMNS
 			   if any(res.figure(key, who, c) for who in res.rows(key))]
 		print(f"\n{key[0]}: {results.title(key)}", file=out)
-		print(f"  {'':<23}{unit:>9}{'range':>19}{'Shale':>7}"
+		print(f"  {'':<23}{unit:>9}{'range':>19}{'Shale':>9}"
 		      + "".join(f"{name:>9}" for name, _ in columns), file=out)
 		for who in res.rows(key):
 			print(row(res, key, who, measure, several, columns), file=out)
 	print("\nShale: its median over this row's, where the ranges of the rounds do not "
-	      "overlap (of an\nopen loop: the p99.9's, turned round); ~ where they do. settled: "
-	      "ops/s with the wait for\nthe background; written, W amp, S amp: when all is "
-	      "settled.", file=out)
+	      "overlap (of an\nopen loop: the p99.9's, turned round); ~ where they do; in brackets: "
+	      "of a single round,\nwhich proves nothing. settled: ops/s with the wait for the "
+	      "background; written, W amp,\nS amp: when all is settled; beside: operations, or "
+	      "merges, a second of the thread beside.", file=out)
+	if summary.rounds(res) == 2:
+		print(f"{summary.LITTLE[0].upper()}{summary.LITTLE[1:]}.", file=out)
 	print_beside(res, out)
 	for text in summary.missing(res):
 		print(f"missing: {text}", file=out)
@@ -51,7 +54,7 @@ def row(res, key, who, measure, several, columns):
 	text = f"  {engines.who(*who, several):<23}"
 	text += f"{measure.text(f.median):>9}" if f else f"{'-':>9}"
 	span = f"{measure.text(f.least)} .. {measure.text(f.most)}" if f and f.count > 1 else ""
-	text += f"{span:>19}{results.ratio(res.compare(key, who, results.main_measure(res, key))):>7}"
+	text += f"{span:>19}{res.ratio_text(key, who, results.main_measure(res, key), 'x'):>9}"
 	for _, column in columns:
 		f = res.figure(key, who, column)
 		text += f"{column.text(f.median) if f else '-':>9}"
