@@ -6,7 +6,8 @@
     docs.py --check              is what is written what the kept files give?
 
 What is written stands between <!-- generated: NAME --> and <!-- end: NAME -->; the first
-of the files is the one that README.md shows.
+of the files is the one that README.md shows. A file of `kill` makes the table of classes.
+--check also wants a word, by hand, on every step where Shale is behind.
 """
 import argparse
 import gzip
@@ -27,6 +28,7 @@ README_STEPS = ["fillrandom", "fillseq", "fillbatch", "overwrite", "readrandom",
 		"readzipf", "multiget", "seek10", "seek100", "scan", "ycsba", "ycsbe",
 		"readwhilewriting"]
 LATENCY_STEPS = ["fillrandom", "readrandom", "seek10", "overwrite"]
+WHY = "## Why it is not ahead there"
 MOST_BYTES = 60 << 10 # of a plot
 
 
@@ -40,7 +42,7 @@ class Kept:
 
 	def replace(self, files):
 		"""files: [(title or None, path)]"""
-		runs, contents = [], []
+		runs, contents, some = [], [], False
 		for title, path in files:
 			res = results.load(path, title)
 			name = pathlib.Path(path).name.split(".")[0]
@@ -48,6 +50,9 @@ class Kept:
 			opener = gzip.open if str(path).endswith(".gz") else open
 			with opener(path, "rb") as f:
 				contents.append(f.read())
+			some = some or not res.is_kill()
+		if not some:
+			sys.exit("none of the files has results of steps, which the README shows")
 		if len({r["file"] for r in runs}) != len(runs):
 			sys.exit("two of the files are of the same name")
 		self.folder.mkdir(parents=True, exist_ok=True)
@@ -58,11 +63,20 @@ class Kept:
 		self.list.write_text(json.dumps(runs, indent="\t") + "\n")
 		self.runs = runs
 
-	def load(self):
+	def all(self):
 		return [results.load(self.folder / run["file"], run["title"]) for run in self.runs]
 
+	def load(self):
+		"""Those with steps; those of `kill` have a table of their own."""
+		return [res for res in self.all() if not res.is_kill()]
+
+	def kills(self):
+		return [res for res in self.all() if res.is_kill()]
+
 	def paths(self):
-		return [f"{run['title']}={self.folder / run['file']}" for run in self.runs]
+		"""For the page, which shows steps."""
+		return [f"{run['title']}={self.folder / run['file']}"
+			for run, res in zip(self.runs, self.all()) if not res.is_kill()]
 
 
 # ---- tables ----------------------------------------------------------------------
@@ -169,32 +183,83 @@ def usual(res, key):
 	return next(iter(res.steps[key].values()))[0]["durability"] == "kill"
 
 
+def counts_table(res):
+	"""How many steps of each verdict; those of a single round only where there are some."""
+	counted = summary.counts(res)
+	kinds = [("faster", "ahead"), ("even", "even"), ("slower", "behind")]
+	kinds += [(kind, f"{kind} in a single round") for kind in ("better", "worse")
+		  if any(c[kind] for c in counted.values())]
+	return table(["Shale against"] + [name for _, name in kinds],
+		     [[engines.who(*who, res.several_profiles())] + [str(c[kind]) for kind, _ in kinds]
+		      for who, c in counted.items()])
+
+
+def other_measures(res):
+	"""needs_more() in short: measures down, engines across, and where it is worst."""
+	parts = []
+	for how, lead in (("slower", ""), ("worse", summary.SINGLE + "\n\n")):
+		found, several = summary.beside_worst(res, how), res.several_profiles()
+		who = sorted({w for _, w, *_ in found}, key=engines.rank)
+		rows = []
+		for measure in summary.BESIDE:
+			mine = {w: more for m, w, *more in found if m is measure}
+			if not mine:
+				continue
+			worst = min(mine, key=lambda w: mine[w][3])
+			key = mine[worst][2]
+			shale, other = summary.figures(res, key, worst, measure)
+			rows.append([measure.name]
+				    + [f"{mine[w][0]} of {mine[w][1]}" if w in mine else "–" for w in who]
+				    + [f"`{summary.place(res, key)}`: {shale}; "
+				       f"{engines.who(*worst, several)} {other}"])
+		if rows:
+			parts.append(lead + table(["behind in this"] + [engines.who(*w, several) for w in who]
+						  + ["most so"], rows))
+	return "\n\n".join(parts) or "In none that was measured."
+
+
+def elsewhere(runs):
+	"""Of each file one line: the steps where others are ahead."""
+	lines = []
+	for res in runs:
+		listed = lambda how: "; ".join(f"`{step}` ({', '.join(who)})"
+					       for step, who in summary.behind_short(res, how))
+		proven, single = listed("slower"), listed("worse")
+		one = ", a single round" if summary.rounds(res) < 2 else ""
+		texts = [proven] if proven or not single else []
+		if single:
+			texts.append(single if one else f"{summary.SINGLE_ROUND}: {single}")
+		lines.append(f"- **{res.title}**{one}: " + ("; ".join(filter(None, texts)) or "none"))
+	return "\n".join(lines)
+
+
 def short_block(runs):
 	"""For README.md."""
 	res = runs[0]
 	keys = readme_keys(res)
-	counted = [[engines.who(*who, res.several_profiles()), str(c["faster"]), str(c["even"]),
-		    str(c["slower"])] for who, c in summary.counts(res).items()]
+	little = f"; {summary.LITTLE}" if summary.rounds(res) == 2 else ""
 	m = res.machine
-	return f"""{res.title}, operations a second: medians of {summary.rounds(res)} rounds, \
-{m['time'][:10]}, commit {m['commit']}, {summary.machine(res)}.
-
-{LEGEND}
-
-{measure_table(res, keys)}
-
-In how many of all steps, the waits for the background among them, Shale is ahead:
-
-{table(["Shale against", "ahead", "even", "behind"], counted)}
-
-Where it is not ahead:
-
-{not_ahead(res)}
-
-The other measures, latency, amplification and memory among them, are in
-[the results](docs/benchmarks.md#results).
-
-![Operations a second](docs/benchmarks/speed.svg)"""
+	known = "\n".join(f"- {name}: {text}" for name, text in summary.facts(res)
+			  if name in ("Cut off", "Load at the start", "Taken by the host", "Memory", "Builds"))
+	parts = [f"""{res.title}: medians of {summary.rounds(res)} rounds{little}. {m['time'][:10]}, \
+commit {m['commit']}, {summary.machine(res)}.""", known, LEGEND, "Operations a second:",
+		 measure_table(res, keys),
+		 "Latency that 99.9 % of the operations stay below (of `fillbatch` and `multiget`: "
+		 "of a whole batch):",
+		 measure_table(res, keys, results.P999),
+		 "In how many of all steps, the waits for the background among them, Shale is ahead:",
+		 counts_table(res), "Where it is not ahead:", not_ahead(res),
+		 "In which other measures it is behind, and in how many of the steps that have them:",
+		 other_measures(res)]
+	if len(runs) > 1:
+		parts += ["Elsewhere, in the other measurements that are kept, others are ahead in these "
+			  "steps (with how many times as good they are; a single round proves nothing):",
+			  elsewhere(runs[1:])]
+	parts += ["All measures of all steps are in [the results](docs/benchmarks.md#results), and "
+		  "[why it is not ahead there](docs/benchmarks.md#why-it-is-not-ahead-there), as far "
+		  "as that is known.",
+		  "![Operations a second](docs/benchmarks/speed.svg)"]
+	return "\n\n".join(parts)
 
 
 def run_block(res):
@@ -252,6 +317,41 @@ def settings_block():
 			 for e in engines.ORDER)
 
 
+def kill_cell(r):
+	"""What became of the puts that had returned; bold where the class was not kept."""
+	if "why" in r:
+		return r["why"]
+	lost, flushes = r["missing"], r["flushes_per_put"]
+	text = (f"{r['kills']} kills: {lost:,} of {r['acknowledged']:,} puts lost".replace(",", " ")
+		+ f"; {flushes:.2f} flushes a put")
+	wrong = r["durability"] != "nothing" and lost or r["durability"] == "power" and flushes < 1
+	return f"**{text}**" if wrong else text
+
+
+def kill_table(res):
+	several = len({r["profile"] for r in res.kills}) > 1
+	cells = {}
+	for r in res.kills:
+		cells.setdefault((r["engine"], r["profile"]), {})[r["durability"]] = kill_cell(r)
+	return table(["engine"] + [f"`{class_}`" for class_ in engines.CLASSES],
+		     [[engines.who(*who, several)] + [row.get(class_, "–") for class_ in engines.CLASSES]
+		      for who, row in sorted(cells.items(), key=lambda item: engines.rank(item[0]))])
+
+
+def classes_block(kills):
+	if not kills:
+		return ("What came of it is not kept here: `./dev bench kill` makes it, and `./dev bench "
+			"docs` takes the file among the others.")
+	parts = []
+	for res in kills:
+		m = res.machine
+		cut = f" Cut off during {'; '.join(res.cut)}." if res.cut else ""
+		parts += [f"{m['time'][:10]}, commit {m['commit']}, {summary.machine(res)}; puts that had "
+			  "returned and were there no more after the writer was killed, and calls of "
+			  f"`fsync` and the like. **Bold**: not of its class.{cut}", kill_table(res)]
+	return "\n\n".join(parts)
+
+
 def wrapped(text):
 	"""Long lines broken, but not those of tables, headings and pictures."""
 	out = []
@@ -276,10 +376,11 @@ def put(text, name, block):
 	return f"{head}{begin}\n\n{wrapped(block)}\n\n{end}{rest.split(end)[1]}"
 
 
-def documents(runs, have):
+def documents(runs, kills, have):
 	"""path -> [(mark, block)]"""
 	return {"README.md": [("benchmarks", short_block(runs))],
-		"docs/benchmarks.md": [("settings", settings_block()),
+		"docs/benchmarks.md": [("classes", classes_block(kills)),
+				       ("settings", settings_block()),
 				       ("results", results_block(runs, have))]}
 
 
@@ -311,7 +412,7 @@ def write(root, kept):
 		if len(svg.encode()) > MOST_BYTES:
 			sys.exit(f"{name}: {len(svg.encode())} bytes, too many for a committed plot")
 		(kept.folder / name).write_text(svg)
-	for path, blocks in documents(runs, set(drawn)).items():
+	for path, blocks in documents(runs, kept.kills(), set(drawn)).items():
 		text = (root / path).read_text()
 		for name, block in blocks:
 			text = put(text, name, block)
@@ -321,11 +422,25 @@ def write(root, kept):
 def check(root, kept):
 	"""Messages of what is not as the kept files give it."""
 	have = {p.name for p in kept.folder.glob("*.svg")}
-	for path, blocks in documents(kept.load(), have).items():
+	for path, blocks in documents(kept.load(), kept.kills(), have).items():
 		text = (root / path).read_text()
 		for name, block in blocks:
 			if put(text, name, block) != text:
 				yield f"{path}: `{name}` is not what the results files give: ./dev bench docs"
+	told = explained((root / "docs/benchmarks.md").read_text())
+	if told is None:
+		yield f"docs/benchmarks.md: no section `{WHY}` after the generated blocks"
+		return
+	for step in sorted(set().union(*map(summary.behind_steps, kept.load())) - told):
+		yield f"docs/benchmarks.md: `{WHY}` does not tell of `{step}`"
+
+
+def explained(text):
+	"""The steps that the section about what is not ahead names; None where it is not there, or
+	before a generated block."""
+	after = re.split(r"^<!-- end: .* -->$", text, flags=re.M)[-1]
+	section = re.search(rf"^{re.escape(WHY)}$(.*?)(?=^## |\Z)", after, re.M | re.S)
+	return section and {re.split("[@,]", name)[0] for name in re.findall(r"`([^`]+)`", section[1])}
 
 
 def named(argument):

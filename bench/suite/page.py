@@ -381,7 +381,10 @@ def main():
 	p.add_argument("--out", default="build/bench/index.html")
 	p.add_argument("results", nargs="+")
 	a = p.parse_args()
-	text = page([named(r) for r in a.results])
+	runs = [res for res in map(named, a.results) if not res.is_kill()]
+	if not runs:
+		sys.exit("none of the files has results of steps")
+	text = page(runs)
 	out = pathlib.Path(a.out)
 	out.parent.mkdir(parents=True, exist_ok=True)
 	out.write_text(text)

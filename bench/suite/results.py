@@ -28,6 +28,7 @@ class Results:
 		self.title = title or self.machine.get("title") or "Results"
 		self.steps, self.order = {}, []
 		self.missing = [r for r in records if r["type"] == "missing"]
+		self.kills = [r for r in records if r["type"] == "kill"]
 		self.cut = [r["at"] for r in records if r["type"] == "cut"]
 		self.steal = [r for r in records if r["type"] == "steal"]
 		for r in records:
@@ -40,6 +41,10 @@ class Results:
 			self.steps[key].setdefault((r["engine"], r["profile"]), []).append(r)
 		# The first opening of each store makes it: nothing to compare.
 		self.order = [k for k in self.order if k[2] != "open" or k[3] > 1]
+
+	def is_kill(self):
+		"""Is it a file of `kill`, which has no steps?"""
+		return self.machine.get("name") == "kill"
 
 	def rows(self, key):
 		"""Who took part, in the order of tables."""

@@ -28,6 +28,7 @@ sys.dont_write_bytecode = True # the tree stays clean
 import ballast
 import engines
 import machine
+import page
 import plans
 import results
 import terminal
@@ -275,11 +276,12 @@ def kill_test(runner, seconds):
 			for durability in ("nothing", "kill", "power"):
 				runner.at = f"{engine} {profile}, class {durability}"
 				r = kill_one(runner, engine, profile, durability, seconds)
+				runner.write({"type": "kill", "engine": engine, "profile": profile,
+					      "durability": durability,
+					      **(r or {"why": "not possible"})})
 				if r is None:
 					print(f"{engine:<12} {profile:<9} {durability:<8} not possible")
 					continue
-				runner.write({"type": "kill", "engine": engine, "profile": profile,
-					      "durability": durability, **r})
 				wrong = durability != "nothing" and r["missing"] or \
 					durability == "power" and r["flushes_per_put"] < 1
 				bad += 1 if wrong else 0
@@ -498,9 +500,24 @@ def main():
 	if a.name != "kill":
 		res = results.load(a.json)
 		terminal.print_tables(res)
+		if status == 0 and res.order:
+			write_page(res, pathlib.Path(a.json))
 		status = status or int(any(m["why"] == "failed" for m in res.missing))
 	print(f"written: {a.json}")
 	sys.exit(status)
+
+
+def write_page(res, file):
+	"""Beside the results; what is measured is not lost where that fails."""
+	if not shutil.which("gnuplot"):
+		print("no page of it: that needs gnuplot (Debian package gnuplot-nox)")
+		return
+	out = file.with_name(file.name.removesuffix(".jsonl") + ".html")
+	try:
+		out.write_text(page.page([res]))
+		print(f"page: {out}")
+	except (OSError, RuntimeError) as error:
+		print(f"no page of it: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -315,7 +315,7 @@ class Words(unittest.TestCase):
 		self.assertEqual(summary.behind(res), [])
 		self.assertEqual(summary.even(res), [])
 		self.assertEqual(summary.counts(res)[ROCKS], {"worse": 1})
-		self.assertEqual(summary.behind_short(res, "worse"), [("fillrandom", ["RocksDB ×2.00"])])
+		self.assertEqual(summary.behind_short(res, "worse"), [("fillrandom", ["RocksDB ×2.0"])])
 		self.assertEqual(docs.not_ahead(res), summary.SINGLE + "\n\n- `fillrandom`: RocksDB 20 "
 				 "against 10 (×2.00), operations a second")
 		self.assertEqual(docs.cell(res, res.order[0], ROCKS, results.SPEED), "20 (×0.50)")
@@ -366,7 +366,8 @@ class Words(unittest.TestCase):
 		self.assertEqual(summary.missing(results.Results(records)), [
 			"main: LMDB, cut off", "main: SQLite, failed", "mixed: LMDB, cut off",
 			"mixed: RocksDB, cut off", "mixed: SQLite, cut off"])
-		self.assertEqual(summary.missing(results.Results([MACHINE, *records[1:2]])), [])
+		old = results.Results([MACHINE, *records[1:2]]) # with versions alone
+		self.assertEqual(summary.missing(old), ["main: RocksDB, cut off"])
 
 	def test_a_run_that_was_cut_off_says_where(self):
 		res = made([10], [10])
@@ -486,7 +487,8 @@ class Documents(unittest.TestCase):
 				  "| `fillrandom` | 11 | 110 **×0.10** |"])
 
 	def test_what_is_missing_is_said(self):
-		res = results.Results([MACHINE, step("fillseq", "shale", 0, 1), step("fillseq", "shale", 1, 1),
+		res = results.Results([{**MACHINE, "versions": {}},
+				       step("fillseq", "shale", 0, 1), step("fillseq", "shale", 1, 1),
 				       {"type": "missing", "engine": "leveldb", "profile": "tuned",
 					"scenario": "no log", "variant": "", "why": "not possible"}])
 		self.assertIn("Missing: no log: LevelDB, not possible.", docs.run_block(res))
@@ -503,9 +505,11 @@ class Documents(unittest.TestCase):
 			root = pathlib.Path(folder)
 			(root / "docs").mkdir()
 			for path, names in (("README.md", ["benchmarks"]),
-					    ("docs/benchmarks.md", ["settings", "results"])):
+					    ("docs/benchmarks.md", ["classes", "settings", "results"])):
 				(root / path).write_text("".join(f"<!-- generated: {n} -->\n<!-- end: {n} -->\n"
 								 for n in names))
+			with open(root / "docs/benchmarks.md", "a") as f:
+				f.write(docs.WHY + "\n")
 			file = root / "r.jsonl"
 			records = [MACHINE] + [step("readrandom", e, i, v + i) for i in range(3)
 					       for e, v in (("shale", 900), ("rocksdb", 300))]
@@ -513,7 +517,7 @@ class Documents(unittest.TestCase):
 			docs.Kept(root).replace([("A title", file)])
 			kept = docs.Kept(root)
 			self.assertEqual(kept.runs, [{"file": "r.jsonl.gz", "title": "A title"}])
-			self.assertEqual(len(list(docs.check(root, kept))), 3)
+			self.assertEqual(len(list(docs.check(root, kept))), 4)
 			if shutil.which("gnuplot"):
 				docs.write(root, kept)
 				self.assertEqual(list(docs.check(root, kept)), [])
@@ -522,6 +526,102 @@ class Documents(unittest.TestCase):
 				(root / "README.md").write_text(readme.replace("301", "201"))
 				fault, = docs.check(root, kept)
 				self.assertIn("README.md", fault)
+
+	def test_a_step_that_is_behind_wants_a_word_on_it(self):
+		generated = "<!-- generated: x -->\n<!-- end: x -->\n"
+		section = docs.WHY + "\n\n`seek10@70` and `readrandom, 4 of memory`.\n\n## More\n\n`scan`\n"
+		self.assertEqual(docs.explained(generated + section), {"seek10", "readrandom"})
+		self.assertIsNone(docs.explained(section + generated))
+		self.assertIsNone(docs.explained(generated))
+		self.assertEqual(docs.explained(generated + docs.WHY), set())
+		behind = made([10, 11, 12], [100, 110, 120], "ycsba")
+		self.assertEqual(summary.behind_steps(behind), {"ycsba"})
+		self.assertEqual(summary.behind_steps(made([10], [100])), set())
+		with tempfile.TemporaryDirectory() as folder:
+			root = pathlib.Path(folder)
+			(root / "docs").mkdir()
+			(root / "docs/benchmarks.md").write_text(section)
+			kept = unittest.mock.Mock(folder=root, load=lambda: [behind], kills=lambda: [])
+			with unittest.mock.patch("docs.documents", return_value={}):
+				self.assertEqual(list(docs.check(root, kept)), [
+					f"docs/benchmarks.md: `{docs.WHY}` does not tell of `ycsba`"])
+				(root / "docs/benchmarks.md").write_text("")
+				fault, = docs.check(root, kept)
+				self.assertIn("no section", fault)
+
+	def kill_records(self):
+		put = {"type": "kill", "engine": "shale", "profile": "tuned", "kills": 3,
+		       "acknowledged": 1234567, "missing": 0, "flushes_per_put": 1.004}
+		return [{**MACHINE, "name": "kill", "title": "kill"},
+			{**put, "durability": "nothing", "missing": 7, "flushes_per_put": 0},
+			{**put, "durability": "power"},
+			{**put, "engine": "lmdb", "durability": "kill", "missing": 5},
+			{**put, "engine": "lmdb", "durability": "power", "flushes_per_put": 0.5},
+			{"type": "kill", "engine": "leveldb", "profile": "tuned", "durability": "nothing",
+			 "why": "not possible"}]
+
+	def test_kills_make_a_table_of_classes(self):
+		res = results.Results(self.kill_records())
+		self.assertTrue(res.is_kill())
+		self.assertEqual(docs.kill_table(res).splitlines(), [
+			"| engine | `nothing` | `kill` | `power` |", "|---|---:|---:|---:|",
+			"| Shale | 3 kills: 7 of 1 234 567 puts lost; 0.00 flushes a put | – "
+			"| 3 kills: 0 of 1 234 567 puts lost; 1.00 flushes a put |",
+			"| LevelDB | not possible | – | – |",
+			"| LMDB | – | **3 kills: 5 of 1 234 567 puts lost; 1.00 flushes a put** "
+			"| **3 kills: 0 of 1 234 567 puts lost; 0.50 flushes a put** |"])
+		self.assertIn("./dev bench kill", docs.classes_block([]))
+		self.assertIn("2026-01-02, commit abcdef0", docs.classes_block([res]))
+
+	def test_a_file_of_kill_is_never_among_the_results_of_steps(self):
+		with tempfile.TemporaryDirectory() as folder:
+			root = pathlib.Path(folder)
+			write = lambda name, records: (root / name).write_text(
+				"".join(json.dumps(r) + "\n" for r in records)) and root / name
+			kills = write("kill.jsonl", self.kill_records())
+			steps = write("quick.jsonl", [MACHINE, step("fillseq", "shale", 0, 1)])
+			kept = docs.Kept(root)
+			with self.assertRaises(SystemExit):
+				kept.replace([(None, kills)])
+			kept.replace([(None, kills), (None, steps)])
+			self.assertEqual([res.machine["name"] for res in kept.load()], ["quick"])
+			self.assertEqual([res.machine["name"] for res in kept.kills()], ["kill"])
+			self.assertEqual(len(kept.paths()), 1)
+			blocks = docs.documents(kept.load(), kept.kills(), set())
+			self.assertIn("1 234 567", dict(blocks["docs/benchmarks.md"])["classes"])
+			self.assertNotIn("kill", dict(blocks["docs/benchmarks.md"])["results"])
+			argv = ["page.py", "--out", str(root / "x.html"), str(kills)]
+			with unittest.mock.patch("sys.argv", argv), self.assertRaises(SystemExit):
+				page.main()
+
+	def test_the_readme_tells_where_others_are_ahead_in_every_file(self):
+		main = made([100, 110, 120], [10, 11, 12])
+		proven, single = made([10, 11, 12], [100, 110, 120]), made([10], [20], "readrandom")
+		good = made([20, 30], [10, 11])
+		proven.title, single.title, good.title = "A", "B", "C"
+		both = results.Results([MACHINE] + [step("fillseq", e, i, v) for e, v in (
+			("shale", 10), ("rocksdb", 20)) for i in range(2)] + [
+			step("scan", "shale", 0, 10), step("scan", "rocksdb", 0, 30)], "D")
+		self.assertEqual(docs.elsewhere([proven, single, good, both]).splitlines(), [
+			"- **A**: `fillrandom` (RocksDB ×10)",
+			"- **B**, a single round: `readrandom` (RocksDB ×2.0)", "- **C**: none",
+			"- **D**: `fillseq` (RocksDB ×2.0); by the median of a single round: `scan` "
+			"(RocksDB ×3.0)"])
+		text = docs.short_block([main, proven])
+		self.assertIn("- **A**: `fillrandom`", text)
+		self.assertIn("| `fillrandom` | 1.0 µs | 1.0 µs ~ |", text) # p99.9
+		self.assertIn("Memory: 768 MiB", text)
+		self.assertNotIn("Elsewhere", docs.short_block([main]))
+
+	def test_other_measures_are_one_row_each(self):
+		records = [MACHINE]
+		for i in range(2):
+			for name, peak in (("fillseq", 2 << 20), ("overwrite", 8 << 20)):
+				records += [step(name, e, i, 10, peak_bytes=peak if e == "shale" else 1 << 20)
+					    for e in ("shale", "rocksdb", "lmdb")]
+		self.assertEqual(docs.other_measures(results.Results(records)).splitlines(), [
+			"| behind in this | RocksDB | LMDB | most so |", "|---|---:|---:|---:|",
+			"| peak memory | 2 of 2 | 2 of 2 | `overwrite`: 8.0 MiB; RocksDB 1.0 MiB |"])
 
 
 @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
@@ -636,11 +736,13 @@ class Runs(unittest.TestCase):
 		for given, seen in ((None, machine.TUNABLES), ("glibc.malloc.check=3",) * 2):
 			with unittest.mock.patch.dict(os.environ, {"GLIBC_TUNABLES": given} if given else {}), \
 					unittest.mock.patch("terminal.print_tables"), \
+					unittest.mock.patch("run.write_page") as write_page, \
 					unittest.mock.patch("terminal.Progress"):
 				if not given:
 					os.environ.pop("GLIBC_TUNABLES", None)
 				self.main(program, "quick", "--only", "sync", "--rounds", "1")
 			records = self.records()
+			write_page.assert_called_once()
 			self.assertEqual(records[0]["tunables"], seen)
 			self.assertEqual([r["step"] for r in records if r["type"] == "step"], [seen])
 			steal, = [r for r in records if r["type"] == "steal"]
@@ -784,6 +886,30 @@ class Runs(unittest.TestCase):
 			status, _ = self.main(program, "quick", "--only", "sync", "--rounds", "1")
 		self.assertEqual(status, "ended")
 		self.assertEqual(self.records()[-1], {"type": "cut", "at": "round 1/1 sync: shale tuned"})
+
+	def test_a_finished_run_writes_its_page_where_it_can(self):
+		res, file = made([10, 20], [1, 2]), self.dir / "quick.jsonl"
+		out = io.StringIO()
+		with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+			with unittest.mock.patch("shutil.which", return_value=None):
+				run.write_page(res, file)
+			self.assertIn("gnuplot", out.getvalue())
+			with unittest.mock.patch("shutil.which", return_value="/usr/bin/gnuplot"):
+				with unittest.mock.patch("page.page", side_effect=RuntimeError("it fails")):
+					run.write_page(res, file)
+				self.assertIn("no page of it: it fails", out.getvalue())
+				with unittest.mock.patch("page.page", return_value="a page"):
+					run.write_page(res, file)
+		self.assertIn(f"page: {self.dir}/quick.html", out.getvalue())
+		self.assertEqual((self.dir / "quick.html").read_text(), "a page")
+
+	def test_a_class_that_is_not_possible_is_recorded(self):
+		r = unittest.mock.Mock(args=self.args(profiles=["tuned"]))
+		with unittest.mock.patch("run.kill_one", return_value=None), \
+				contextlib.redirect_stdout(io.StringIO()):
+			self.assertEqual(run.kill_test(r, 0), 0)
+		self.assertEqual([(c.args[0]["durability"], c.args[0]["why"]) for c in r.write.mock_calls],
+				 [(c, "not possible") for c in ("nothing", "kill", "power")])
 
 	def test_what_takes_longer_than_patience_is_ended(self):
 		program = self.program("""case $3 in --version) echo 1; exit ;; esac

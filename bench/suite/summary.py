@@ -95,7 +95,8 @@ def behind_short(res, how="slower"):
 	for key, who, verdict, ratio in verdicts(res):
 		if verdict == how:
 			found.setdefault(place(res, key), []).append(
-				f"{engines.who(*who, res.several_profiles())} ×{results.times(1 / ratio)}")
+				f"{engines.who(*who, res.several_profiles())} "
+				f"{results.ratio(('faster', 1 / ratio), '×')}")
 	return list(found.items())
 
 
@@ -114,12 +115,12 @@ def even(res):
 	return list(found.items())
 
 
-def behind_beside(res, how="slower"):
-	"""Of each other measure and engine: in how many of the steps that tell Shale is behind, in
-	which most so, and the figures there: [(measure, who, more, of, step, mine, other)]."""
+def beside_worst(res, how="slower"):
+	"""Of each other measure and engine: in how many of the steps that tell Shale is behind, and
+	in which most so: [(measure, who, more, of, key, ratio)]."""
 	lines = []
 	for measure in BESIDE:
-		worst = {}
+		told = {}
 		for key in res.order:
 			if key[2] in ("settle", "open") or results.main_measure(res, key) is measure:
 				continue
@@ -128,15 +129,19 @@ def behind_beside(res, how="slower"):
 			for who in others(res, key):
 				compared = judged(res, key, who, measure)
 				if compared:
-					worst.setdefault(who, []).append((*compared, key))
-		for who, all_ in sorted(worst.items(), key=lambda item: engines.rank(item[0])):
+					told.setdefault(who, []).append((*compared, key))
+		for who, all_ in sorted(told.items(), key=lambda item: engines.rank(item[0])):
 			more = [(ratio, key) for verdict, ratio, key in all_ if verdict == how]
-			if not more:
-				continue
-			ratio, key = min(more, key=lambda m: m[0])
-			lines.append((measure.name, who, len(more), len(all_), place(res, key),
-				      *figures(res, key, who, measure)))
+			if more:
+				ratio, key = min(more, key=lambda m: m[0])
+				lines.append((measure, who, len(more), len(all_), key, ratio))
 	return lines
+
+
+def behind_beside(res, how="slower"):
+	"""The same in words: [(measure, who, more, of, step, mine, other)]"""
+	return [(measure.name, who, more, of, place(res, key), *figures(res, key, who, measure))
+		for measure, who, more, of, key, _ in beside_worst(res, how)]
 
 
 def writes(res, key):
@@ -153,8 +158,9 @@ def missing(res):
 
 def cut_off(res):
 	"""Who was asked for and has no figure of a scenario, without a word of why."""
-	profiles = res.machine.get("profiles", ["tuned"])
-	asked = [(e, p) for e in res.machine.get("engines", []) for p in profiles]
+	m = res.machine # older files tell of engines by their versions only
+	profiles = m.get("profiles") or dict.fromkeys(p for step in res.steps.values() for _, p in step)
+	asked = [(e, p) for e in m.get("engines") or m.get("versions", ()) for p in profiles]
 	seen = {(*key[:2], *who) for key, step in res.steps.items() for who in step}
 	seen |= {(m["scenario"], m["variant"], m["engine"], m["profile"]) for m in res.missing}
 	return [(*part, *who, "cut off") for part in dict.fromkeys(s[:2] for s in seen)
@@ -168,6 +174,7 @@ def machine(res):
 
 
 SINGLE = "Behind by the median of a single round, which proves nothing:"
+SINGLE_ROUND = "by the median of a single round"
 LITTLE = "ranges of two rounds that do not overlap prove little"
 
 
