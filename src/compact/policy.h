@@ -186,6 +186,10 @@ bool leveled_pick(const struct policy_options *o, const struct version *v,
 /* The merge of level 0 alone, where policy_top_is_urgent(); so are the other ..._pick_top(). */
 bool leveled_pick_top(const struct policy_options *o, const struct version *v,
 		      const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+/* The same for the sake of old tombstones, however few runs there are; so is tiered's. */
+bool leveled_pick_top_late(const struct policy_options *o, const struct version *v,
+			   const struct policy_now *now, struct pick_input *inputs,
+			   struct pick *out);
 uint64_t leveled_debt(const struct policy_options *o, const struct version *v);
 
 /* ---- the others ---- */
@@ -194,6 +198,9 @@ bool tiered_pick(const struct policy_options *o, const struct version *v,
 		 const struct policy_now *now, struct pick_input *inputs, struct pick *out);
 bool tiered_pick_top(const struct policy_options *o, const struct version *v,
 		     const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+bool tiered_pick_top_late(const struct policy_options *o, const struct version *v,
+			  const struct policy_now *now, struct pick_input *inputs,
+			  struct pick *out);
 uint64_t tiered_debt(const struct policy_options *o, const struct version *v);
 uint32_t tiered_top_runs(const struct policy_options *o, const struct version *v);
 bool window_pick(const struct policy_options *o, const struct version *v,

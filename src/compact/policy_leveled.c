@@ -145,7 +145,7 @@ static uint32_t level_for_top(const struct policy_options *o, const struct versi
 }
 
 static bool pick_top(const struct version *v, uint32_t level, const struct policy_now *now,
-		     struct pick *p)
+		     bool may_move, struct pick *p)
 {
 	shale_slice lo, hi;
 	bool hi_excluded;
@@ -163,7 +163,7 @@ static bool pick_top(const struct version *v, uint32_t level, const struct polic
 		    !add_level(v, p, level, lo, hi, hi_excluded))
 			return false;
 	}
-	p->move = pick_is_disjoint(v, p);
+	p->move = may_move && pick_is_disjoint(v, p);
 	if (p->move) {
 		struct pick above = *p;
 
@@ -228,8 +228,24 @@ bool leveled_pick_top(const struct policy_options *o, const struct version *v,
 	uint32_t level = level_for_top(o, v, leveled_targets(o, v, target));
 
 	*out = (struct pick){ .score = top_score(o, v), .inputs = inputs };
-	return (now->top_alone || !takes_much(v, level)) && pick_top(v, level, now, out) &&
+	return (now->top_alone || !takes_much(v, level)) && pick_top(v, level, now, true, out) &&
 	       pick_is_free(v, now, out);
+}
+
+/*
+ * Nothing is moved: the tables of level 0 reach over all keys as a rule, and so would all that
+ * lies beneath what is moved.
+ */
+bool leveled_pick_top_late(const struct policy_options *o, const struct version *v,
+			   const struct policy_now *now, struct pick_input *inputs,
+			   struct pick *out)
+{
+	uint64_t target[SHALE_LEVELS_MAX];
+	uint32_t level = first_level_with_data(v, leveled_targets(o, v, target));
+
+	level -= level > 1 && takes_much(v, level);
+	*out = (struct pick){ .score = top_score(o, v), .inputs = inputs };
+	return pick_top(v, level, now, false, out) && pick_is_free(v, now, out);
 }
 
 bool leveled_pick(const struct policy_options *o, const struct version *v,
@@ -259,7 +275,7 @@ bool leveled_pick(const struct policy_options *o, const struct version *v,
 			return false;
 		*out = (struct pick){ .score = score[top], .inputs = inputs };
 		if (top == 0)
-			found = pick_top(v, level, now, out);
+			found = pick_top(v, level, now, true, out);
 		else if (v->level[top].runs > 1)
 			found = pick_runs(v, top, out);
 		else

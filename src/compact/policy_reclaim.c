@@ -4,7 +4,10 @@
  *   expired   all of a table's entries are, and nothing lies beneath it: the file
  *             is dropped without being read
  *   late      tombstones come to be delete_within_ms old: they and all beneath
- *             them are merged, down to the bottom, after three quarters of the time
+ *             them are merged, down to the bottom, after three quarters of the time.
+ *             Those in level 0 first go down with all of it, as its merge does it: its
+ *             tables know no guards, so beneath one lies most of the store, and while
+ *             that is merged writers would wait for level 0
  *   dense     a quarter of a table at the bottom is dead, or half of one higher up
  *             beneath which little lies, or little but what it may hide: it is written
  *             anew. A range tombstone at the bottom, beneath level 0, may delete all:
@@ -119,6 +122,25 @@ static bool column_of(const struct version *v, size_t run, size_t t, struct pick
 	return true;
 }
 
+/* What takes the tombstones of a table on their way down. */
+static bool pick_down(const struct policy_options *o, const struct version *v,
+		      const struct policy_now *now, size_t run, size_t t, struct pick_input *inputs,
+		      struct pick *out)
+{
+	if (v->runs[run]->level != 0)
+		return column_of(v, run, t, inputs, out);
+	switch (o->acting) {
+	case SHALE_TIERED:
+	case SHALE_HYBRID:
+		return tiered_pick_top_late(o, v, now, inputs, out);
+	case SHALE_TIME_WINDOW:
+	case SHALE_FIFO:
+		return column_of(v, run, t, inputs, out);
+	default:
+		return leveled_pick_top_late(o, v, now, inputs, out);
+	}
+}
+
 bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 		       const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
@@ -133,14 +155,14 @@ bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 
 			if (late_ms(o, p) > now->wall_ms || p->max_seq > now->oldest_snapshot ||
 			    (first != NULL && p->created_ms >= first->created_ms) ||
-			    !column_of(v, i, t, inputs, out))
+			    !pick_down(o, v, now, i, t, inputs, out))
 				continue;
 			first = p;
 			run = i;
 			table = t;
 		}
 	/* What was tried in between is in the inputs. */
-	if (first == NULL || !column_of(v, run, table, inputs, out))
+	if (first == NULL || !pick_down(o, v, now, run, table, inputs, out))
 		return false;
 	out->reason = PICK_LATE;
 	out->score = 2;

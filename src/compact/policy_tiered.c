@@ -238,6 +238,17 @@ bool tiered_pick_top(const struct policy_options *o, const struct version *v,
 	return pick_top(v, now, out) && pick_is_free(v, now, out);
 }
 
+/* Nothing is moved, as under leveled; but what is to be the last run may go there first. */
+bool tiered_pick_top_late(const struct policy_options *o, const struct version *v,
+			  const struct policy_now *now, struct pick_input *inputs, struct pick *out)
+{
+	bool found = tiered_pick_top(o, v, now, inputs, out);
+
+	if (found && out->reason == PICK_TOP_RUNS)
+		out->move = false;
+	return found;
+}
+
 static double tier_score(const struct policy_options *o, const struct version *v, uint32_t level)
 {
 	return (double)v->level[level].runs / o->max_runs;
