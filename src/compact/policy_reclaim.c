@@ -19,7 +19,8 @@
  * The age of tombstones is kept in created_ms: the output of a merge is as old as
  * the oldest of its inputs that has any (where there is a deadline), so that going
  * down does not make them young. With time windows it is as old as the newest,
- * which is what windows go by, and a window's length comes off the deadline.
+ * which is what windows go by, and a window's length comes off the deadline. Where the
+ * clock was set back, tombstones from the future are late now, in what they go down to, too.
  */
 #include "compact/policy.h"
 
@@ -90,20 +91,39 @@ bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 	return false;
 }
 
+static uint64_t due_after_ms(const struct policy_options *o)
+{
+	return o->delete_within_ms / 4 * 3;
+}
+
+/*
+ * When a table was made. Of one from the future, by more than there is time left behind
+ * due_after_ms(), the clock was set back since, nobody knows by how much: it is due now.
+ */
+static uint64_t made_ms(const struct policy_options *o, const struct table_props *p,
+			uint64_t wall_ms)
+{
+	if (p->created_ms <= wall_ms || p->created_ms - wall_ms <= o->delete_within_ms / 8)
+		return p->created_ms;
+	return wall_ms > due_after_ms(o) ? wall_ms - due_after_ms(o) : 0;
+}
+
 /* A time from the making of a table on, less what windows may hide of its age. */
-static uint64_t since_made(const struct policy_options *o, const struct table_props *p, uint64_t ms)
+static uint64_t since_made(const struct policy_options *o, const struct table_props *p,
+			   uint64_t wall_ms, uint64_t ms)
 {
 	if (o->acting == SHALE_TIME_WINDOW)
 		ms -= ms < o->window_ms ? ms : o->window_ms;
-	return p->created_ms + ms;
+	return made_ms(o, p, wall_ms) + ms;
 }
 
 /* When tombstones of a table must go down; UINT64_MAX: at no time. */
-static uint64_t late_ms(const struct policy_options *o, const struct table_props *p)
+static uint64_t late_ms(const struct policy_options *o, const struct table_props *p,
+			uint64_t wall_ms)
 {
 	if (o->delete_within_ms == 0 || dead_entries(p) == 0)
 		return UINT64_MAX;
-	return since_made(o, p, o->delete_within_ms / 4 * 3);
+	return since_made(o, p, wall_ms, due_after_ms(o));
 }
 
 /* The table and all beneath it, into the place of the lowest. */
@@ -153,8 +173,10 @@ bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 		for (size_t t = 0; t < v->runs[i]->count; t++) {
 			const struct table_props *p = &v->runs[i]->tables[t]->props;
 
-			if (late_ms(o, p) > now->wall_ms || p->max_seq > now->oldest_snapshot ||
-			    (first != NULL && p->created_ms >= first->created_ms) ||
+			if (late_ms(o, p, now->wall_ms) > now->wall_ms ||
+			    p->max_seq > now->oldest_snapshot ||
+			    (first != NULL &&
+			     made_ms(o, p, now->wall_ms) >= made_ms(o, first, now->wall_ms)) ||
 			    !pick_down(o, v, now, i, t, inputs, out))
 				continue;
 			first = p;
@@ -166,8 +188,8 @@ bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 		return false;
 	out->reason = PICK_LATE;
 	out->score = 2;
-	out->since_ms = late_ms(o, first);
-	out->until_ms = since_made(o, first, o->delete_within_ms);
+	out->since_ms = late_ms(o, first, now->wall_ms);
+	out->until_ms = since_made(o, first, now->wall_ms, o->delete_within_ms);
 	return true;
 }
 
@@ -245,7 +267,7 @@ uint64_t policy_wake_ms(const struct policy_options *o, const struct version *v,
 	for (size_t i = 0; i < v->run_count; i++)
 		for (size_t t = 0; t < v->runs[i]->count; t++) {
 			const struct table_props *p = &v->runs[i]->tables[t]->props;
-			uint64_t late = late_ms(o, p);
+			uint64_t late = late_ms(o, p, wall_ms);
 
 			if (p->expiring != 0 && p->max_expiry_ms > wall_ms && p->max_expiry_ms < at)
 				at = p->max_expiry_ms;
@@ -269,10 +291,10 @@ uint64_t policy_created_ms(const struct policy_options *o, const struct version 
 		for (size_t t = 0; t < p->inputs[i].count; t++) {
 			const struct table_props *props =
 				&v->runs[p->inputs[i].run]->tables[p->inputs[i].first + t]->props;
+			uint64_t made = newest ? props->created_ms : made_ms(o, props, wall_ms);
 
-			if (newest ? props->created_ms > at
-				   : dead_entries(props) != 0 && props->created_ms < at)
-				at = props->created_ms;
+			if (newest ? made > at : dead_entries(props) != 0 && made < at)
+				at = made;
 		}
 	return at;
 }

@@ -572,6 +572,16 @@ static const struct policy_case cases[] = {
 	  .snapshot = UINT64_MAX,
 	  .shape = "L0#3 x-y; L0#2 a-c~@700; L0#1 a-b*",
 	  .want = "nothing" },
+	{ .name = "deadline: what is from the future is late now: the clock was set back",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L6#2 a-c~@1051; L7#1 a-b:10000 x-y",
+	  .want = "late: L6#2 a-c + L7#1 a-b -> L7#1" },
+	{ .name = "deadline: by no more than there is time left it may be",
+	  .o = &deadline,
+	  .snapshot = UINT64_MAX,
+	  .shape = "L6#2 a-c~@1050; L7#1 a-b:10000 x-y",
+	  .want = "nothing" },
 	{ .name = "deadline: tiered merges level 0 alone",
 	  .o = &tiered_deadline,
 	  .snapshot = UINT64_MAX,
@@ -817,6 +827,23 @@ static void tables_are_written_anew_alone_where_runs_do_not_mix(void **state)
 	version_unref(v);
 }
 
+/* From level 0 on the way down it stays late, or it would have all the time once more. */
+static void what_is_from_the_future_stays_late_on_its_way_down(void **state)
+{
+	struct version *v = shape_parse("L0#3 a-b@999; L0#2 a-c~@5000; L7#1 a-b:4000 x-y");
+	struct pick_input inputs[3];
+	struct policy_now at = now;
+	struct pick p;
+
+	(void)state;
+	at.oldest_snapshot = UINT64_MAX;
+	assert_true(policy_pick(&deadline, v, &at, inputs, &p));
+	assert_int_equal(p.reason, PICK_LATE);
+	assert_int_equal(policy_created_ms(&deadline, v, &p, at.wall_ms), 700);
+	assert_int_equal(policy_wake_ms(&deadline, v, at.wall_ms), 2000);
+	version_unref(v);
+}
+
 static void defaults_follow_the_memtable(void **state)
 {
 	shale_compaction c = { .policy = SHALE_LEVELED };
@@ -926,7 +953,7 @@ static void guards_are_few_and_those_of_a_longer_run_were_there_before(void **st
 int main(void)
 {
 	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
-	struct CMUnitTest tests[CASES + 8];
+	struct CMUnitTest tests[CASES + 9];
 
 	for (size_t i = 0; i < CASES; i++)
 		tests[i] = (struct CMUnitTest){ cases[i].name, picks_as_it_should, NULL, NULL,
@@ -943,5 +970,7 @@ int main(void)
 	tests[CASES + 6] = (struct CMUnitTest)cmocka_unit_test(what_fits_is_found_wherever_it_lies);
 	tests[CASES + 7] = (struct CMUnitTest)cmocka_unit_test(
 		tables_are_written_anew_alone_where_runs_do_not_mix);
+	tests[CASES + 8] = (struct CMUnitTest)cmocka_unit_test(
+		what_is_from_the_future_stays_late_on_its_way_down);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
