@@ -7,6 +7,7 @@
 #include "db/merge.h"
 
 #define AGAIN_LEAST_NS UINT64_C(10000000)
+#define CLOCK_LOOK_MS UINT64_C(60000)
 
 struct policy_now merge_now(shale_db *db, uint64_t oldest_snapshot)
 {
@@ -187,6 +188,9 @@ void merge_wake(shale_db *db, uint64_t looked_ns, uint64_t *wait_ns)
 	if (at == UINT64_MAX)
 		return;
 	at = at > now_ms ? at - now_ms : 1;
+	/* The clock may be set, and does not stand still while the machine sleeps. */
+	if (at > CLOCK_LOOK_MS)
+		at = CLOCK_LOOK_MS;
 	if (at < *wait_ns / 1000000)
 		*wait_ns = at * 1000000;
 }

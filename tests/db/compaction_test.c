@@ -170,6 +170,33 @@ static void deleted_data_is_gone_within_the_time_that_was_set(void **state)
 		run_sim(seed, forget_in_time);
 }
 
+/* The clock jumps ahead while all sleep: nobody wakes them, they look at it by themselves. */
+static void jump_ahead(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = options_with(sim, SHALE_HYBRID);
+	uint64_t wall_ms;
+	shale_db *db;
+
+	o.default_cf.ttl_ms = 24 * HOUR_MS;
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 1000);
+	settle(db);
+	env_sleep_ns(o.env, UINT64_C(5000000000));
+	wall_ms = env_wall_ms(o.env);
+	sim_set_wall_ms(sim, wall_ms + 48 * HOUR_MS);
+	env_sleep_ns(o.env, UINT64_C(300000000000));
+	need(table_bytes(db) == 0);
+	need_ok(shale_close(db));
+}
+
+static void a_clock_that_jumps_ahead_is_noticed_while_nothing_is_done(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, jump_ahead);
+}
+
 /* ---- options of a live store ---- */
 
 static void change(void *arg)
@@ -342,6 +369,7 @@ int main(void)
 		cmocka_unit_test(windows_that_have_expired_are_dropped_unread),
 		cmocka_unit_test(fifo_keeps_to_its_size_by_dropping_the_oldest),
 		cmocka_unit_test(deleted_data_is_gone_within_the_time_that_was_set),
+		cmocka_unit_test(a_clock_that_jumps_ahead_is_noticed_while_nothing_is_done),
 		cmocka_unit_test(a_policy_set_on_a_live_store_takes_the_stack_over_and_stays),
 		cmocka_unit_test(hybrid_merges_down_what_hides_older_entries),
 		cmocka_unit_test(a_flush_writes_of_a_hot_key_its_last_value),
