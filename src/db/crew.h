@@ -21,12 +21,10 @@ struct crew {
 };
 
 /* One merge, if one is owed and not too many run, or it cannot wait (merge_yield.c). No lock
-   held, as in the next three. */
+   held, as in the next two. */
 bool merge_some(shale_db *db);
 /* A part of one that others have begun, if there is any. */
 bool merge_help(shale_db *db);
-/* One that cannot wait, however many run; for a thread that stands still for it. */
-bool merge_urgent(shale_db *db);
 /* Bound the wait by when a merge may come due though nothing is written; merges were last looked
    for behind looked_ns. */
 void merge_wake(shale_db *db, uint64_t looked_ns, uint64_t *wait_ns);

@@ -25,6 +25,7 @@ struct merge {
 	struct history_job history;
 	unsigned threads; /* that were free for it when it began, with its own */
 	bool urgent;      /* one more than there are threads for: makes way for flushes only */
+	uint64_t lent;    /* bytes of merges for a deadline that it made way for */
 
 	/* Who is told how far it is (data of shale_compact()); NULL: nobody. */
 	const shale_compact_options *asked;
@@ -96,8 +97,13 @@ bool merge_is_needed(const shale_db *db, bool foreign);
 void merge_yield_to_flush(shale_db *db, bool foreign);
 /* The same, and a merge that cannot wait. */
 void merge_yield(const struct merge_part *p);
+/* One that cannot wait, however many run; for a thread that stands still for it within
+   another. No lock held. */
+bool merge_urgent(shale_db *db, struct merge *within);
 /* Whether a pick is of that kind; under mu. */
 bool merge_is_urgent(const struct merge *t, const struct claim *c);
+/* Whether a merge (NULL: none is in its way) may stand still for this one; under mu. */
+bool merge_may_lend(const struct merge *within, const struct merge *t);
 
 /* ---- the work ---- */
 

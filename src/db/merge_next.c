@@ -63,9 +63,11 @@ static bool passes(const struct merge *t)
 
 /*
  * The pick of the family whose turn it is, of those that have one that is not held up; with
- * `urgent`, that cannot wait. SHALE_END: none has. Under mu.
+ * `urgent`, that cannot wait, not for `within` either (NULL: no merge). SHALE_END: none has.
+ * Under mu.
  */
-static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, struct merge *best)
+static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent,
+			   struct merge *within, struct merge *best)
 {
 	struct policy_now now = merge_now(db, oldest_snapshot);
 	uint64_t now_ns = env_now_ns(db->env);
@@ -100,7 +102,8 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 			claim = claim_of(&t, &now);
 			place = turn_wait(&db->crew.turns, &cf->turn, &claim);
 			due = (best->inputs == NULL || is_better(&t, place, best, least)) &&
-			      (!urgent || merge_is_urgent(&t, &claim));
+			      (!urgent || merge_is_urgent(&t, &claim)) &&
+			      merge_may_lend(within, &t);
 		}
 		if (due) {
 			mem_free(db->env, best->inputs);
@@ -122,6 +125,8 @@ static shale_status choose(shale_db *db, uint64_t oldest_snapshot, bool urgent, 
 	turn_take(&db->crew.turns, &best->cf->turn, &taken);
 	atomic_fetch_add(&db->next_run, 1);
 	merge_begin(best);
+	if (within != NULL && best->pick.reason == PICK_LATE)
+		within->lent += best->promised;
 	return SHALE_OK;
 }
 
@@ -140,7 +145,7 @@ bool merge_some(shale_db *db)
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	rc = choose(db, oldest_snapshot, merge_threads_left(db) == 0, &t);
+	rc = choose(db, oldest_snapshot, merge_threads_left(db) == 0, NULL, &t);
 	if (rc >= 0)
 		work_look_succeeded(db);
 	mutex_unlock(&db->mu);
@@ -149,14 +154,14 @@ bool merge_some(shale_db *db)
 	return rc == SHALE_OK && carry_out(&t);
 }
 
-bool merge_urgent(shale_db *db)
+bool merge_urgent(shale_db *db, struct merge *within)
 {
 	struct merge t = { .inputs = NULL };
 	uint64_t oldest_snapshot = snapshots_oldest(db);
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	rc = choose(db, oldest_snapshot, true, &t);
+	rc = choose(db, oldest_snapshot, true, within, &t);
 	mutex_unlock(&db->mu);
 	/* Without memory for a look nothing is owed: it is looked for again. */
 	return rc == SHALE_OK && carry_out(&t);

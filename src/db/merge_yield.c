@@ -9,6 +9,8 @@
  * A merge that cannot wait is one of the top level when that has twice the runs that make a
  * merge due, which is before writers are delayed, and one of which half the time to its
  * deadline is over. Of a family, only the merge that its policy puts first is looked at.
+ * A merge that holds tables of level 0, for which writers may have to wait, does not become
+ * much longer by that: what it stands still for on account of deadlines is little beside it.
  *
  * What is done meanwhile tells of its own failures (work.h); the merge may have
  * failed already and have a sentence of its own, which stays.
@@ -18,6 +20,8 @@
 #define LOOK_NS UINT64_C(10000000)
 
 #define URGENT_LATENESS 0.5
+
+enum { LENDS = 4 }; /* of its bytes, a merge of level 0 makes way for such a part at most */
 
 bool merge_is_needed(const shale_db *db, bool foreign)
 {
@@ -45,6 +49,14 @@ bool merge_is_urgent(const struct merge *t, const struct claim *c)
 	       c->lateness >= URGENT_LATENESS;
 }
 
+bool merge_may_lend(const struct merge *within, const struct merge *t)
+{
+	if (within == NULL || t->pick.reason != PICK_LATE ||
+	    within->base->runs[within->pick.inputs[0].run]->level != 0)
+		return true;
+	return within->lent + pick_bytes(t->cf->version, &t->pick) <= within->bytes / LENDS;
+}
+
 bool merge_may_be_urgent(const shale_cf *cf)
 {
 	return policy_top_is_urgent(&cf->policy, cf->version) || cf->policy.delete_within_ms != 0;
@@ -67,7 +79,7 @@ void merge_yield(const struct merge_part *p)
 	if (!work_must_wait(db, &any)) {
 		shale_error before = *err_last();
 
-		(void)merge_urgent(db);
+		(void)merge_urgent(db, p->work->merge);
 		*err_last() = before;
 	}
 }

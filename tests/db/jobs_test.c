@@ -381,6 +381,62 @@ static void a_deadline_is_met_though_all_threads_are_in_long_merges(void **state
 	run_with_threads(4, 2, with_what_is_opened);
 }
 
+/*
+ * A merge of level 0 of half a minute is under way, and the merge that a deadline asks for in
+ * another family takes minutes: writers of the first do not wait for both.
+ */
+static void not_for_a_large_one(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = with_threads(sim, 1);
+	shale_cf_options hurry = o.default_cf;
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
+	uint64_t first;
+	shale_cf *cf;
+	struct seen s;
+	shale_db *db;
+
+	hurry.compaction.policy = SHALE_LEVELED;
+	hurry.compaction.delete_within_ms = HOUR_MS;
+	o.memory_budget = 128 << 20;
+	o.memtable_bytes = 16 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "hurry", &hurry, &cf));
+	add_runs(db, cf, 1, 40 * KEYS);
+	co.cf = cf;
+	need_ok(shale_compact(db, &co));
+	w.cf = cf;
+	need_ok(shale_delete(db, &w, shale_str("key00000000")));
+	need_ok(shale_delete(db, &w, shale_str("key00007999")));
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_pause_compaction(db));
+	add_runs(db, NULL, 4, 3 * KEYS); /* 2.4 MB in, 0.6 out */
+	limit(db, 100 << 10);
+	first = next_id(db);
+	need_ok(shale_resume_compaction(db));
+	env_sleep_ns(sim_env(sim), SECOND);
+	sim_set_wall_ms(sim, env_wall_ms(o.env) + HOUR_MS * UINT64_C(9) / 10);
+	env_sleep_ns(sim_env(sim), 60 * SECOND);
+	need(look_for(db, NULL, SHALE_JOB_MERGE, SHALE_MERGE_TOP_RUNS, first).id != 0);
+	limit(db, 0);
+	env_sleep_ns(sim_env(sim), 60 * SECOND);
+	need_ok(shale_wait_idle(db));
+	s = look_for(db, cf, SHALE_JOB_MERGE, SHALE_MERGE_DEADLINE, first);
+	need(s.id != 0);
+	need(look_for(db, cf, SHALE_JOB_MERGE, SHALE_MERGE_DEADLINE, s.id + 1).job.bytes_in >
+	     30 * KEYS * VALUE);
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_merge_of_level_0_stands_still_for_no_large_merge_that_is_late(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, not_for_a_large_one);
+}
+
 /* ---- several threads ---- */
 
 enum { TASKS = 16 };
@@ -527,6 +583,7 @@ int main(void)
 		cmocka_unit_test(a_long_merge_makes_way_for_what_holds_writers_up),
 		cmocka_unit_test(a_merge_that_was_asked_for_takes_no_thread_from_others_for_good),
 		cmocka_unit_test(a_deadline_is_met_though_all_threads_are_in_long_merges),
+		cmocka_unit_test(a_merge_of_level_0_stands_still_for_no_large_merge_that_is_late),
 		cmocka_unit_test(one_merge_is_done_by_several_threads_and_comes_out_the_same),
 		cmocka_unit_test(when_a_part_fails_the_merge_has_not_been),
 	};
