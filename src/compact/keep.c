@@ -60,6 +60,7 @@ static shale_status begin_key(struct keep *k, shale_slice key)
 		memcpy(k->last_key.data, key.data, key.size);
 	k->last_key.size = key.size;
 	k->has_last = true;
+	k->deleted = !k->config.deadline;
 
 	k->over = NULL;
 	if (likely(ranges == NULL))
@@ -111,11 +112,27 @@ static inline enum keep_verdict judge(const struct keep *k, shale_slice key, uin
 	return KEEP;
 }
 
+/*
+ * The verdict on what a newer version hides from all. A put on top of a tombstone does not
+ * delete what lies further down; where that can be nothing, the put may have become the oldest.
+ */
+static enum keep_verdict judge_shadowed(struct keep *k, shale_slice key, enum op_type type,
+					size_t stripe)
+{
+	const struct keep_config *c = &k->config;
+
+	if (likely(k->deleted) || type != OP_DELETE)
+		return DROP_SHADOWED;
+	k->deleted = true;
+	return stripe == 0 && c->bottom_key(c->arg, key) ? DROP_SHADOWED : KEEP;
+}
+
 shale_status keep_decide(struct keep *k, shale_slice key, uint64_t st, shale_slice value,
 			 enum keep_verdict *verdict, bool *new_key)
 {
 	uint64_t seq = seqtype_seq(st);
 	size_t stripe = stripe_of(&k->config, seq);
+	enum op_type type = seqtype_type(st);
 	shale_status rc;
 
 	*new_key = !is_last_key(k, key);
@@ -124,11 +141,13 @@ shale_status keep_decide(struct keep *k, shale_slice key, uint64_t st, shale_sli
 		if (unlikely(rc < 0))
 			return rc;
 	} else if (stripe == k->last_stripe) {
-		k->counts[ *verdict = DROP_SHADOWED]++;
+		*verdict = judge_shadowed(k, key, type, stripe);
+		k->counts[*verdict]++;
 		return SHALE_OK;
 	}
 	k->last_stripe = stripe;
-	*verdict = judge(k, key, seq, seqtype_type(st), value, stripe);
+	*verdict = judge(k, key, seq, type, value, stripe);
+	k->deleted |= *verdict != KEEP || type == OP_DELETE;
 	k->counts[*verdict]++;
 	return SHALE_OK;
 }

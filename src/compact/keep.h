@@ -7,7 +7,9 @@
  * Two versions in one stripe cannot be told apart by any reader, now or later,
  * so only the newest of them counts.
  *
- *   shadowed   a newer version of the key lies in the same stripe
+ *   shadowed   a newer version of the key lies in the same stripe. Where deleted data
+ *              must be gone in time, not the newest tombstone beneath what was put anew:
+ *              it tells of older versions elsewhere, which nothing else would look for
  *   range      a newer range tombstone over the key lies in the same stripe
  *   tombstone  in the oldest stripe, where nothing older than this merge can
  *              hold the key: there is nothing left for it to hide
@@ -35,6 +37,7 @@ struct keep_config {
 	/* The same of any key in [lo, hi); asked in any order. */
 	bool (*bottom_range)(void *arg, shale_slice lo, shale_slice hi);
 	void *arg;
+	bool deadline; /* what was deleted must be gone in time: shadowed tombstones stay */
 };
 
 enum keep_verdict {
@@ -52,6 +55,7 @@ struct keep {
 	struct keep_config config;
 	struct buf last_key;
 	bool has_last;
+	bool deleted;       /* nothing more of last_key is needed to tell of what was deleted */
 	size_t last_stripe; /* of the newest version of last_key seen so far in it */
 	size_t next_range;  /* the first fragment of config.ranges that ends behind last_key */
 	const struct rangedel_fragment *over; /* the one over last_key; may be NULL */

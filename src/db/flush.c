@@ -55,7 +55,8 @@ static shale_status build(shale_db *db, struct mem *m)
 		.progress = &m->history.progress,
 		.keep = { .now_ms = env_wall_ms(db->env),
 			  .bottom_key = never_bottom_key,
-			  .bottom_range = never_bottom_range },
+			  .bottom_range = never_bottom_range,
+			  .deadline = policy.delete_within_ms != 0 },
 	};
 	rc = memtable_ranges(m->table, SEQ_MAX, none, none, &list, &count, &capacity);
 	if (rc >= 0)

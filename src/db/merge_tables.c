@@ -213,7 +213,8 @@ shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 			  .now_ms = w->now_ms,
 			  .bottom_key = bottom_key,
 			  .bottom_range = bottom_range,
-			  .arg = &bottom },
+			  .arg = &bottom,
+			  .deadline = t->policy.delete_within_ms != 0 },
 	};
 	p->job.build.rate = &p->rate;
 	if (i > 0)

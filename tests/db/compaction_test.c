@@ -170,6 +170,103 @@ static void deleted_data_is_gone_within_the_time_that_was_set(void **state)
 		run_sim(seed, forget_in_time);
 }
 
+/* ---- deleted, and put again ---- */
+
+#define SECRET "what nobody may read any more"
+
+static int look_for_secret(void *arg, const char *name, uint64_t size, bool is_dir)
+{
+	char path[512];
+	size_t bytes;
+	void *data;
+	int found;
+
+	(void)size;
+	if (is_dir || !ends(name, ".sst"))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", DIR, name);
+	need(sim_fs_read_file(sim_get_fs(arg), path, &data, &bytes) == 0);
+	found = memmem(data, bytes, SECRET, strlen(SECRET)) != NULL;
+	free(data);
+	return found;
+}
+
+static bool has_secret(struct sim *sim)
+{
+	return sim_fs_list(sim_get_fs(sim), DIR, look_for_secret, sim) != 0;
+}
+
+static void put_secret(shale_db *db, unsigned key, const char *value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "key%08u", key);
+	need_ok(shale_put(db, NULL, shale_str(text), shale_str(value)));
+}
+
+enum { IN_ONE_MEMTABLE, IN_TWO, WITH_A_RANGE, WITH_A_SNAPSHOT, HOWS };
+
+/* The old value lies at the bottom; then the key is deleted, and put anew. */
+static void forget_what_was_put_again(struct sim *sim, shale_policy policy, unsigned how)
+{
+	shale_options o = options_with(sim, policy);
+	shale_snapshot *snapshot = NULL;
+	shale_db *db;
+
+	o.default_cf.compression = SHALE_NO_COMPRESSION;
+	o.default_cf.compaction.delete_within_ms = HOUR_MS;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned k = 0; k < 200; k++)
+		put(db, NULL, k, 1000);
+	put_secret(db, 100, SECRET);
+	settle(db);
+	need_ok(shale_compact(db, NULL));
+	need(has_secret(sim));
+	if (how == WITH_A_SNAPSHOT)
+		need_ok(shale_snapshot_new(db, &snapshot));
+	if (how == WITH_A_RANGE)
+		need_ok(shale_delete_range(db, NULL, shale_str("key00000100"),
+					   shale_str("key00000101")));
+	else
+		need_ok(shale_delete(db, NULL, shale_str("key00000100")));
+	if (how != IN_ONE_MEMTABLE)
+		settle(db);
+	put_secret(db, 100, "new");
+	settle(db);
+	if (how == WITH_A_SNAPSHOT) {
+		need_ok(shale_compact(db, NULL));
+		shale_snapshot_free(snapshot);
+	}
+	sim_advance_ns(sim, UINT64_C(1000000) * (HOUR_MS - 1));
+	env_sleep_ns(o.env, UINT64_C(5000000000));
+	need_ok(shale_wait_idle(db));
+	need(!has_secret(sim));
+	need(has(db, NULL, 100) == SHALE_OK && has(db, NULL, 99) == SHALE_OK);
+	for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+		need(stats_of(db).level[l].tombstones == 0);
+	need_ok(shale_check(db, NULL, NULL, NULL));
+	need_ok(shale_close(db));
+	need_ok(shale_destroy(DIR, &o));
+}
+
+static void forget_under_each(void *sim)
+{
+	static const shale_policy each[] = { SHALE_LEVELED, SHALE_TIERED, SHALE_HYBRID };
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
+		for (unsigned how = 0; how < HOWS; how++)
+			forget_what_was_put_again(sim, each[i], how);
+}
+
+static void deleted_data_is_gone_in_time_though_its_key_was_put_again(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_sim(seed, forget_under_each);
+}
+
+/* ---- the clock ---- */
+
 /* The clock jumps ahead while all sleep: nobody wakes them, they look at it by themselves. */
 static void jump_ahead(void *arg)
 {
@@ -369,6 +466,7 @@ int main(void)
 		cmocka_unit_test(windows_that_have_expired_are_dropped_unread),
 		cmocka_unit_test(fifo_keeps_to_its_size_by_dropping_the_oldest),
 		cmocka_unit_test(deleted_data_is_gone_within_the_time_that_was_set),
+		cmocka_unit_test(deleted_data_is_gone_in_time_though_its_key_was_put_again),
 		cmocka_unit_test(a_clock_that_jumps_ahead_is_noticed_while_nothing_is_done),
 		cmocka_unit_test(a_policy_set_on_a_live_store_takes_the_stack_over_and_stays),
 		cmocka_unit_test(hybrid_merges_down_what_hides_older_entries),

@@ -30,6 +30,7 @@ struct keep_case {
 	const char *name, *entries, *snapshots, *ranges, *older;
 	const char *want;        /* a verdict for each entry */
 	const char *want_ranges; /* the tombstones that stay, fragment by fragment */
+	bool deadline;
 };
 
 static const struct keep_case cases[] = {
@@ -145,6 +146,34 @@ static const struct keep_case cases[] = {
 	  .entries = "b@3 d@3 e@3 f@3 x@3",
 	  .want = "oldest oldest range oldest oldest",
 	  .want_ranges = "" },
+
+	{ .name = "with a deadline the newest tombstone beneath a put stays",
+	  .deadline = true,
+	  .older = "abc",
+	  .entries = "a@9 a@8 -a@7 a@6 -a@5 b@4 b@3",
+	  .want = "keep shadowed keep shadowed shadowed keep shadowed" },
+	{ .name = "one is enough",
+	  .deadline = true,
+	  .older = "abc",
+	  .snapshots = "4",
+	  .entries = "-a@9 -a@8 b@9 -b@4 -b@3 !c@9 -c@8",
+	  .want = "keep shadowed keep keep shadowed as-delete shadowed" },
+	{ .name = "at the bottom it goes under a put, too",
+	  .deadline = true,
+	  .entries = "a@9 -a@7 a@6",
+	  .want = "oldest shadowed shadowed" },
+	{ .name = "it stays as long as a snapshot sees what it hid",
+	  .deadline = true,
+	  .snapshots = "6",
+	  .entries = "a@9 -a@7 a@6",
+	  .want = "keep keep oldest" },
+	{ .name = "a range tombstone under a put tells of what was deleted as well",
+	  .deadline = true,
+	  .older = "b",
+	  .ranges = "b-d@6",
+	  .entries = "b@7 b@5 b@4",
+	  .want = "keep shadowed shadowed",
+	  .want_ranges = "b-d@6" },
 };
 
 static bool older_key(void *arg, shale_slice key)
@@ -220,7 +249,8 @@ static void keeps_what_it_must(void **state)
 				      .now_ms = NOW_MS,
 				      .bottom_key = older_key,
 				      .bottom_range = older_range,
-				      .arg = (void *)(uintptr_t)c->older };
+				      .arg = (void *)(uintptr_t)c->older,
+				      .deadline = c->deadline };
 	struct rangedel_set *set = ranges != NULL ? parse_ranges(ranges) : NULL;
 	struct keep k;
 
@@ -280,6 +310,7 @@ struct stack {
 	uint64_t now_ms;
 	size_t merged_to; /* layers from here on are older than the merge */
 	bool shy;         /* says "not the bottom" more often than needed */
+	bool deadline;
 	struct rand *r;
 };
 
@@ -406,7 +437,8 @@ static void merge_layers(struct stack *s, size_t from, size_t to, const uint64_t
 				      .now_ms = s->now_ms,
 				      .bottom_key = stack_bottom_key,
 				      .bottom_range = stack_bottom_range,
-				      .arg = s };
+				      .arg = s,
+				      .deadline = s->deadline };
 	struct keep k;
 
 	s->merged_to = to;
@@ -479,6 +511,7 @@ static void every_reader_sees_what_it_saw(void **state)
 		uint64_t snapshots[SNAPSHOTS], seq = 0;
 		size_t n = 0;
 
+		s.deadline = rand_below(&r, 2) == 0;
 		for (size_t l = LAYERS; l > 0; l--)
 			layer_fill(&s.layer[l - 1], &r, &seq, s.now_ms);
 		for (uint64_t at = 0; n < SNAPSHOTS; n++) {
@@ -520,7 +553,7 @@ static void a_merge_of_all_leaves_only_what_is_seen(void **state)
 	(void)state;
 	rand_seed(&r, test_seed());
 	for (uint64_t round = 0; round < test_scale(3000); round++) {
-		struct stack s = { .now_ms = 100, .r = &r };
+		struct stack s = { .now_ms = 100, .r = &r, .deadline = round % 2 != 0 };
 		uint64_t seq = 0;
 		size_t seen = 0;
 
