@@ -36,7 +36,7 @@ static bool do_some(shale_db *db, uint64_t *wait_ns)
 	/* A time that comes after this was not seen by who looked for a merge. */
 	looked_ns = env_now_ns(db->env);
 	/* What was begun is ended first. The thread kept for flushes is there in need, too. */
-	if (!work_must_wait(db, wait_ns) && (merge_help(db) || merge_some(db)))
+	if (!work_merges_must_wait(db, wait_ns) && (merge_help(db) || merge_some(db)))
 		return true;
 	merge_wake(db, looked_ns, wait_ns);
 	return false;

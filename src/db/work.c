@@ -127,12 +127,12 @@ bool work_is_left(const shale_db *db)
 	return db->flushing != 0 || (db->merging != 0 && !merges_are_paused(db)) || has_sealed(db);
 }
 
-bool work_must_wait(shale_db *db, uint64_t *wait_ns)
+static bool must_wait(shale_db *db, shale_status but_for, uint64_t *wait_ns)
 {
 	uint64_t now, left = 0;
 
 	mutex_lock(&db->mu);
-	if (db->failed.status < 0) {
+	if (db->failed.status < 0 && db->failed.status != but_for) {
 		now = env_now_ns(db->env);
 		left = now < db->failed.retry_ns ? db->failed.retry_ns - now : 0;
 	}
@@ -140,6 +140,17 @@ bool work_must_wait(shale_db *db, uint64_t *wait_ns)
 	if (left != 0 && left < *wait_ns)
 		*wait_ns = left;
 	return left != 0;
+}
+
+bool work_must_wait(shale_db *db, uint64_t *wait_ns)
+{
+	return must_wait(db, SHALE_OK, wait_ns);
+}
+
+/* What fits in is known of each (merge_room.c), and some make the room that a flush waits for. */
+bool work_merges_must_wait(shale_db *db, uint64_t *wait_ns)
+{
+	return must_wait(db, SHALE_NO_SPACE, wait_ns);
 }
 
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level)

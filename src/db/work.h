@@ -25,6 +25,8 @@ shale_status work_failure(const shale_db *db);
 bool work_is_left(const shale_db *db);
 /* Whether the time to try again after a failed flush has not come; bounds *wait_ns. */
 bool work_must_wait(shale_db *db, uint64_t *wait_ns);
+/* The same for merges, which do not wait where it failed for want of room. */
+bool work_merges_must_wait(shale_db *db, uint64_t *wait_ns);
 struct table_build_options work_build_options(shale_db *db, const shale_cf *cf, uint32_t level);
 /*
  * The version for job.older: v itself where what the outputs hide should be found out, which is

@@ -314,6 +314,49 @@ static void where_no_file_can_be_written_a_merge_that_writes_none_frees_room(voi
 	run_schedules(write_no_file);
 }
 
+/* One thread, whose flush fails each time it is tried; what has expired goes meanwhile. */
+static void expire_beside_a_flush(void *arg)
+{
+	const struct sim_fault rule = {
+		.op = SIM_WRITE, .name_ends = ".sst", .nth = 1, .err = ENOSPC, .sticky = true
+	};
+	struct sim *sim = arg;
+	shale_options o = space_options(sim);
+	uint64_t tables = 0;
+	struct rand r;
+	shale_db *db;
+
+	rand_seed(&r, 16);
+	o.durability = SHALE_PROCESS;
+	o.background_threads = 1;
+	o.default_cf.ttl_ms = 3600000;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 100; i++)
+		need_ok(put_random(db, i, &r));
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_wait_idle(db));
+	sim_fs_fault(sim_get_fs(sim), &rule);
+	for (unsigned i = 100; i < 200; i++)
+		need_ok(put_random(db, i, &r));
+	sleep_ms(sim, 3000);
+	need(stats_of(db).flushes < 3);
+	sim_advance_ns(sim, UINT64_C(3600000000000));
+	sleep_ms(sim, 10000);
+	for (size_t l = 0; l < SHALE_LEVELS_MAX; l++)
+		tables += stats_of(db).level[l].tables;
+	need(tables == 0);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	sleep_ms(sim, 3000);
+	need_ok(shale_wait_idle(db));
+	need_ok(shale_close(db));
+}
+
+static void what_has_expired_goes_while_a_flush_finds_no_room(void **state)
+{
+	(void)state;
+	run_schedules(expire_beside_a_flush);
+}
+
 /* Every second stretch of 20 keys: ranges alone, all in one table, and half of what they
    lie over stays. */
 static void delete_stretches(void *arg)
@@ -496,6 +539,7 @@ int main(void)
 		cmocka_unit_test(a_store_that_filled_its_disk_is_opened_and_deletes_make_room),
 		cmocka_unit_test(a_merge_that_frees_room_is_tried_again),
 		cmocka_unit_test(where_no_file_can_be_written_a_merge_that_writes_none_frees_room),
+		cmocka_unit_test(what_has_expired_goes_while_a_flush_finds_no_room),
 		cmocka_unit_test(tombstones_of_ranges_are_cut_to_what_fits_in),
 		cmocka_unit_test(what_a_snapshot_kept_makes_room_when_it_goes),
 		cmocka_unit_test(a_manifest_that_tells_of_much_that_is_gone_gives_its_room_back),
