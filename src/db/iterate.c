@@ -419,12 +419,31 @@ static shale_status begin(struct shale_iter *it)
 	return db_enter(it->db);
 }
 
-/* To more than a key can be, too: to what comes behind the largest. */
+static inline bool begins_within(shale_slice a, shale_slice b)
+{
+	return (uintptr_t)a.data - (uintptr_t)b.data < b.size && a.size != 0;
+}
+
+/*
+ * To more than a key can be, too: to what comes behind the largest. A key that is part of
+ * what is shown is copied: the first source to move takes the bytes along. Backwards what is
+ * shown is a copy.
+ */
 static shale_status begin_seek(struct shale_iter *it, shale_slice *key)
 {
 	shale_status rc = begin(it);
 
-	return rc < 0 ? rc : key_given(key);
+	if (rc >= 0)
+		rc = key_given(key);
+	if (rc < 0 || it->backward ||
+	    likely(!begins_within(*key, it->shown_key) && !begins_within(*key, it->shown_value)))
+		return rc;
+	if (key->size > SHALE_KEY_MAX + 1)
+		key->size = SHALE_KEY_MAX + 1; /* no key is that long: none lies between the two */
+	if (!remember(&it->key, *key))
+		return err_memory("the key of a seek");
+	*key = buf_view(&it->key);
+	return SHALE_OK;
 }
 
 shale_status shale_iter_seek(shale_iter *it, shale_slice key)

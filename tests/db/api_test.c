@@ -173,6 +173,74 @@ static void iterators_keep_to_bounds_prefix_and_work_budget(void **state)
 	shale_iter_free(it);
 }
 
+/* Two runs of many small tables: every key belongs to one of them, its value to either. */
+static void fill_two_runs(struct fixture *f)
+{
+	char key[32];
+
+	fixture_close(f);
+	f->options.default_cf.compaction.table_bytes = 4096;
+	f->options.default_cf.compaction.top_runs = 8;
+	fixture_open(f);
+	for (unsigned run = 0; run < 2; run++) {
+		for (unsigned i = run; i < 3000; i += 2) {
+			sprintf(key, "%c-key%06u", 'a' + i * 7 / 3000, i);
+			put_text(f, NULL, key, i % 3 != 0 ? "c-key001500" : "b-key");
+		}
+		assert_ok(shale_flush(f->db, NULL));
+	}
+}
+
+/* Moves of two iterators that stand at the same entry, to a part of what one of them shows;
+   the other is given a copy. */
+static void seek_both(shale_iter *it, shale_iter *other, shale_slice part, bool back)
+{
+	char copy[64];
+	shale_status rc, want;
+
+	assert_true(part.size <= sizeof(copy));
+	memcpy(copy, part.data, part.size);
+	rc = (back ? shale_iter_seek_prev : shale_iter_seek)(it, part);
+	part.data = copy;
+	want = (back ? shale_iter_seek_prev : shale_iter_seek)(other, part);
+	assert_status(rc, want);
+	for (unsigned n = 0; n < 2 && want == SHALE_OK; n++) {
+		assert_true(slice_eq(shale_iter_key(it), shale_iter_key(other)));
+		want = (back ? shale_iter_prev : shale_iter_next)(other);
+		assert_status((back ? shale_iter_prev : shale_iter_next)(it), want);
+	}
+}
+
+static void an_iterator_seeks_to_what_it_shows_itself(void **state)
+{
+	struct fixture *f = *state;
+	shale_iter *it, *other;
+	char key[32];
+
+	fill_two_runs(f);
+	assert_ok(shale_iter_new(f->db, NULL, &it));
+	assert_ok(shale_iter_new(f->db, NULL, &other));
+	for (unsigned i = 0; i < 3000; i += 37)
+		for (unsigned how = 0; how < 16; how++) {
+			bool from_back = how & 1, back = how & 2;
+			shale_slice part;
+
+			sprintf(key, "%c-key%06u", 'a' + i * 7 / 3000, i);
+			assert_ok((from_back ? shale_iter_seek_prev
+					     : shale_iter_seek)(it, shale_str(key)));
+			assert_ok((from_back ? shale_iter_seek_prev
+					     : shale_iter_seek)(other, shale_str(key)));
+			part = shale_iter_key(it);
+			if (how & 4)
+				assert_ok(shale_iter_value(it, &part));
+			else if (how & 8)
+				part.size = 1;
+			seek_both(it, other, part, back);
+		}
+	shale_iter_free(it);
+	shale_iter_free(other);
+}
+
 static void expired_entries_are_invisible_and_go(void **state)
 {
 	struct fixture *f = *state;
@@ -334,6 +402,7 @@ int main(void)
 		TEST(a_batch_can_be_used_again),
 		TEST(a_pinned_value_outlives_flush_merge_and_delete),
 		TEST(iterators_keep_to_bounds_prefix_and_work_budget),
+		TEST(an_iterator_seeks_to_what_it_shows_itself),
 		TEST(expired_entries_are_invisible_and_go),
 		TEST(a_snapshot_keeps_what_it_saw),
 		TEST(durable_writes_can_be_waited_for),
