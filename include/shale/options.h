@@ -61,8 +61,14 @@ typedef struct shale_compaction {
 				      kept by merging: 105..1000; 0: as the rest gives it */
 	uint64_t window_ms;     /* of SHALE_TIME_WINDOW: 1.., default an hour */
 	uint64_t max_bytes;     /* of SHALE_FIFO: tables over this are dropped; 0: none */
-	uint64_t delete_within_ms; /* deleted data is gone from the disk after this, unless a
-				      snapshot sees it; 0: when merges come to it */
+	/*
+	 * Deleted data is gone from the disk so long after the flush of the delete; 0: when
+	 * merges come to it. A snapshot holds that up, whether it sees the data or not, while it
+	 * is older than anything in the table that the delete is in by then: any that was taken
+	 * before the flush, and one taken later if a merge has put the delete together with what
+	 * was written since. So does who still reads the old tables, such as an iterator.
+	 */
+	uint64_t delete_within_ms;
 } shale_compaction;
 
 /* What belongs to one column family; kept in the store. */
