@@ -147,7 +147,11 @@ SHALE_API shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf
  * merged that it does not owe. Durable on success, else nothing changed.
  */
 SHALE_API shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const shale_cf_options *o);
-/* Gone at once for new reads and writes; iterators that are open stay valid. */
+/*
+ * Gone at once for new reads and writes; iterators that are open stay valid. After a failure it
+ * is still there; only where the manifest cannot be written at all have writes stopped, until
+ * shale_resume(), and a power cut before that may leave it dropped.
+ */
 SHALE_API shale_status shale_cf_drop(shale_db *db, const char *name);
 
 /* ---- maintenance -------------------------------------------------------- */
@@ -179,8 +183,8 @@ SHALE_API shale_status shale_rate_get(shale_db *db, shale_rate *out);
 /* Wait until the commit `seq` and all before it survive power loss. */
 SHALE_API shale_status shale_wait_durable(shale_db *db, shale_seq seq);
 /*
- * After a failure stopped the writes (a full disk, a failed sync): try again
- * with a fresh log. OK when writes work again.
+ * After a failure stopped the writes (a full disk, a failed sync): try again, where the log
+ * failed with a fresh one. OK when writes work again.
  */
 SHALE_API shale_status shale_resume(shale_db *db);
 

@@ -594,6 +594,12 @@ shale_status install_run(shale_db *db, const struct install *in);
 void install_give_up(shale_db *db, struct job *job);
 /* Append an edit to the manifest, or write a new manifest when it has grown. Under install_mu. */
 shale_status install_edit(shale_db *db, struct buf *payload);
+/*
+ * The same; where it fails, a new manifest without the edit is written at once, as the bytes of
+ * a failed append may be on the disk all the same. *undone false: that failed too, and the edit
+ * may hold after a power cut.
+ */
+shale_status install_edit_or_undo(shale_db *db, struct buf *payload, bool *undone);
 /* After a failed append: a new manifest, so that what is made next can be noted. No lock held. */
 shale_status install_heal(shale_db *db);
 /* A new manifest with all that is known. Under install_mu. */

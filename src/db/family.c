@@ -323,6 +323,7 @@ shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const shale_cf_opt
 {
 	struct edit_field change = { .tag = EDIT_CF_OPTIONS };
 	struct buf payload;
+	bool undone; /* or not: any options will do for what is there */
 	shale_status rc = db_enter(db);
 
 	if (rc >= 0)
@@ -342,7 +343,7 @@ shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const shale_cf_opt
 	if (atomic_load(&cf->dropped))
 		rc = SHALE_NOT_FOUND;
 	else
-		rc = install_edit(db, &payload);
+		rc = install_edit_or_undo(db, &payload, &undone);
 	if (rc == SHALE_OK)
 		set_options(cf, &change.options);
 	mutex_unlock(&db->install_mu);
@@ -379,10 +380,31 @@ static void forget(shale_db *db, shale_cf *cf)
 	mutex_unlock(&db->commit_mu);
 }
 
+/*
+ * A drop that failed may hold after a power cut all the same, and would take along what the
+ * family is given from now on: nothing is, until a new manifest says that it is still there.
+ */
+static shale_status write_drop(shale_db *db, const shale_cf *cf)
+{
+	struct edit_field drop = { .tag = EDIT_CF_DROP, .cf = cf->id };
+	struct buf payload;
+	shale_status rc;
+	bool undone;
+
+	buf_init(&payload, db->env);
+	edit_field_encode(&payload, &drop);
+	rc = install_edit_or_undo(db, &payload, &undone);
+	if (!undone) {
+		db_stop_writes(db);
+		scheduler_kick(
+			db->keeper); /* to go on when there is room, where that was missing */
+	}
+	buf_fini(&payload);
+	return rc;
+}
+
 shale_status shale_cf_drop(shale_db *db, const char *name)
 {
-	struct edit_field drop = { .tag = EDIT_CF_DROP };
-	struct buf payload;
 	shale_cf *cf = NULL;
 	shale_status rc = db_enter(db);
 
@@ -392,7 +414,6 @@ shale_status shale_cf_drop(shale_db *db, const char *name)
 		rc = err_new(SHALE_READ_ONLY, "the store was opened read-only");
 	if (rc < 0)
 		return rc;
-	buf_init(&payload, db->env);
 	mutex_lock(&db->install_mu);
 	mutex_lock(&db->mu);
 	cf = find_by_name(db, name);
@@ -402,14 +423,11 @@ shale_status shale_cf_drop(shale_db *db, const char *name)
 	} else if (cf == db->default_cf) {
 		rc = err_new(SHALE_INVALID, "the default column family cannot be dropped");
 	} else {
-		drop.cf = cf->id;
-		edit_field_encode(&payload, &drop);
-		rc = install_edit(db, &payload);
+		rc = write_drop(db, cf);
 	}
 	if (rc == SHALE_OK)
 		forget(db, cf);
 	mutex_unlock(&db->install_mu);
-	buf_fini(&payload);
 	if (rc == SHALE_OK) {
 		family_unref(cf);
 		scheduler_kick(db->scheduler);

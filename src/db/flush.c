@@ -120,7 +120,7 @@ static void sync_log(shale_db *db)
 	families = db->family_count;
 	mutex_unlock(&db->mu);
 	if (wal == NULL || families < 2 || db->options.durability == SHALE_EPHEMERAL ||
-	    atomic_load(&db->write_stopped))
+	    wal_has_failed(wal))
 		return;
 	/* A log that failed cannot be synced; then the tables are what saves the data. */
 	if (wal_sync(wal, wal_completed_lsn(wal)) < 0)

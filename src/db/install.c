@@ -211,13 +211,18 @@ void install_give_up(shale_db *db, struct job *job)
 	job_fini(job, !may_be_named);
 }
 
+/* Under install_mu. */
+static shale_status heal(shale_db *db)
+{
+	return atomic_load(&db->manifest_failed) ? install_new_manifest(db) : SHALE_OK;
+}
+
 shale_status install_heal(shale_db *db)
 {
-	shale_status rc = SHALE_OK;
+	shale_status rc;
 
 	mutex_lock(&db->install_mu);
-	if (atomic_load(&db->manifest_failed))
-		rc = install_new_manifest(db);
+	rc = heal(db);
 	mutex_unlock(&db->install_mu);
 	return rc;
 }
@@ -274,6 +279,24 @@ shale_status install_edit(shale_db *db, struct buf *payload)
 		db->manifest_failed = rc < 0;
 		if (rc >= 0)
 			atomic_store(&db->last_edit, manifest_edit(db->manifest));
+	}
+	return rc;
+}
+
+shale_status install_edit_or_undo(shale_db *db, struct buf *payload, bool *undone)
+{
+	/* First, so that the manifest may hold this edit and no other that failed. */
+	shale_status rc = heal(db);
+
+	*undone = true;
+	if (rc < 0)
+		return rc;
+	rc = install_edit(db, payload);
+	if (rc < 0) {
+		shale_error why = *err_last();
+
+		*undone = heal(db) >= 0;
+		*err_last() = why;
 	}
 	return rc;
 }

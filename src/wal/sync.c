@@ -49,6 +49,11 @@ shale_status wal_poison_status(struct wal *w)
 	return rc;
 }
 
+bool wal_has_failed(const struct wal *w)
+{
+	return wal_is_poisoned(w);
+}
+
 /* ---- leadership ---- */
 
 /* sync_mu is held. Whether all who are expected are there, the leader among them. */

@@ -147,6 +147,8 @@ uint64_t wal_live_bytes(const struct wal *w);
  * Seal the tail with an END record, make all durable; *last tells of the active
  * segment (number 0: none). Nothing may be under way. */
 shale_status wal_close(struct wal *w, struct wal_sealed *last);
+/* Whether it failed and takes no more. Any. */
+bool wal_has_failed(const struct wal *w);
 /*
  * A log that failed has been replaced, and all that was reserved is completed: close its files
  * and free their memory; the objects are the caller's to delete, but for those kept for reuse.

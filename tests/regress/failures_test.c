@@ -907,6 +907,49 @@ static void no_commit_to_a_dropped_family_outlives_the_log_it_is_in(void **state
 	assert_true(late_commits >= 3);
 }
 
+/* ---- a drop fails, but its bytes are on the disk ---- */
+
+static bool long_failure; /* so that no new manifest can be written either */
+
+static void drop_fails_behind_its_bytes(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &w.cf));
+	put(db, w.cf, 1, 1000);
+	fault(sim, SIM_SYNC, ".man", long_failure, true);
+	need_status(shale_cf_drop(db, "second"), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	if (long_failure) {
+		need_status(shale_put(db, &w, shale_str("a"), shale_str("b")), SHALE_READ_ONLY);
+		need_ok(shale_resume(db));
+	}
+	put(db, w.cf, 2, 1000);
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_open(db, "second", &w.cf));
+	need_ok(has(db, w.cf, 1));
+	need_ok(has(db, w.cf, 2));
+	shale_cf_release(w.cf);
+	need_ok(shale_close(db));
+}
+
+static void a_family_whose_drop_failed_keeps_what_is_acknowledged(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		long_failure = seed % 2 == 0;
+		run_sim(seed, drop_fails_behind_its_bytes);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -929,6 +972,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_merge_that_fails_holds_up_no_flush_and_no_other_family),
 		cmocka_unit_test(what_a_merge_wrote_in_vain_does_not_stay),
 		cmocka_unit_test(no_commit_to_a_dropped_family_outlives_the_log_it_is_in),
+		cmocka_unit_test(a_family_whose_drop_failed_keeps_what_is_acknowledged),
 	};
 
 	if (argc > 1)
