@@ -58,7 +58,7 @@ typedef struct shale_fs_ops {
 	int64_t (*pwrite)(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset);
 	/* Data and the size needed to read it are durable (fdatasync). */
 	int (*sync)(void *self, shale_file *f);
-	/* Start writing a range back; a hint. */
+	/* Start writing a range back; a hint, but for errors, which are as writeback_wait()'s. */
 	int (*writeback)(void *self, shale_file *f, uint64_t offset, uint64_t n);
 	/* Reserve space and extend the file to at least offset + n, zero-filled. */
 	int (*allocate)(void *self, shale_file *f, uint64_t offset, uint64_t n);

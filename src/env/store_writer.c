@@ -102,9 +102,10 @@ static shale_status writer_sync(struct store_writer *w)
 }
 
 /*
- * Whether a wait tells of lost bytes: with any error but those of a file system that has no
- * such call. A device that fails gives the errno of its kind of failure, not only EIO, and
- * the sync that comes later does not repeat what was told here.
+ * Whether the beginning of a write-back, or a wait for it, tells of lost bytes: with any error
+ * but those of a file system that has no such call. A device that fails gives the errno of its
+ * kind of failure, not only EIO, and the sync that comes later does not repeat what was told
+ * here.
  */
 static bool lost(int err)
 {
@@ -118,6 +119,11 @@ static bool beside_commits(const struct store_writer *w)
 	return last != 0 && env_now_ns(w->store->env) < last + BESIDE_NS;
 }
 
+static shale_status write_back_failed(struct store_writer *w, int err)
+{
+	return writer_failed(w, err_sys(-err, w->name.text, "cannot write back %s", w->name.text));
+}
+
 static shale_status writer_push(struct store_writer *w)
 {
 	const shale_env *env = w->store->env;
@@ -127,11 +133,12 @@ static shale_status writer_push(struct store_writer *w)
 		err = env->fs.ops->writeback_wait(env->fs.self, w->file, w->arrived,
 						  w->started - w->arrived);
 	if (lost(err))
-		return writer_failed(w, err_sys(-err, w->name.text, "cannot write back %s",
-						w->name.text));
+		return write_back_failed(w, err);
 	w->arrived = w->started;
-	/* A hint: a failure of the device shows in the wait, or in the sync. */
-	(void)env->fs.ops->writeback(env->fs.self, w->file, w->started, w->written - w->started);
+	/* Where room is found for the bytes only now, there may be none: they are gone, told here. */
+	err = env->fs.ops->writeback(env->fs.self, w->file, w->started, w->written - w->started);
+	if (lost(err))
+		return write_back_failed(w, err);
 	w->started = w->written;
 	return SHALE_OK;
 }

@@ -160,13 +160,18 @@ static void bytes_that_do_not_arrive_are_told_of(void **state)
 {
 	/* The last two: what a device that cannot read a sector gives, or that is gone. */
 	static const int each[] = { EIO, ENOSPC, EDQUOT, ENODATA, ENOLINK };
+	static const int calls[] = { SHIM_WRITEBACK, SHIM_WRITEBACK_WAIT };
+	const size_t n = sizeof(each) / sizeof(each[0]);
 	struct store_writer *w;
 	shale_status rc;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+	for (size_t k = 0; k < 2 * n; k++) {
+		size_t i = k % n;
+
 		w = create(1);
-		shim_fail(&shim, SHIM_WRITEBACK_WAIT, 2, each[i]);
+		/* The third piece begins behind the first append, which waits for one alone. */
+		shim_fail(&shim, calls[k / n], k < n ? 3 : 2, each[i]);
 		assert_ok(store_writer_append(w, pattern, 2 << 20));
 		rc = store_writer_append(w, pattern, 4 << 20);
 		assert_status(rc,
@@ -177,7 +182,12 @@ static void bytes_that_do_not_arrive_are_told_of(void **state)
 		assert_status(store_writer_append(w, "x", 1), rc);
 		assert_status(store_writer_seal(w), rc);
 	}
-	/* A file system that cannot wait, or an environment. */
+	/* A file system that can do neither, or an environment. */
+	w = create(3);
+	shim_fail(&shim, SHIM_WRITEBACK, 1, ENOSYS);
+	assert_ok(store_writer_append(w, pattern, 4 << 20));
+	assert_ok(store_writer_seal(w));
+	shim_heal(&shim);
 	w = create(1);
 	shim_fail(&shim, SHIM_WRITEBACK_WAIT, 1, EINVAL);
 	assert_ok(store_writer_append(w, pattern, 4 << 20));
