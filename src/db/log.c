@@ -120,16 +120,20 @@ shale_status log_prepare(shale_db *db, uint64_t payload)
 	return rc;
 }
 
-/* Let the manifest forget a segment that was never used. */
+/*
+ * Let the manifest forget a segment that was never used. A flush may have had it forgotten
+ * since it was withdrawn, and an edit that removes it once more would damage the manifest.
+ */
 static shale_status forget_log(shale_db *db, uint64_t number)
 {
 	struct edit_field remove = { .tag = EDIT_LOG_REMOVE, .number = number };
-	shale_status rc;
+	shale_status rc = SHALE_OK;
 	size_t i;
 
 	mutex_lock(&db->install_mu);
-	rc = install_field(db, &remove);
 	i = logs_find(db, number);
+	if (i < db->log_count)
+		rc = install_field(db, &remove);
 	if (rc >= 0 && i < db->log_count) {
 		db->log_count--;
 		memmove(db->logs + i, db->logs + i + 1, (db->log_count - i) * sizeof(db->logs[0]));

@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "base/rand.h"
+#include "db/db.h"
 
 static uint64_t seed_of_run;
 
@@ -102,11 +103,67 @@ static void a_memtable_that_cannot_be_flushed_keeps_its_log(void **state)
 		run_sim(seed, one_cannot_flush);
 }
 
+/*
+ * Between the withdrawal of a segment for want of room and the edit that removes it, a flush
+ * has removed it; here that comes right before, as nobody else looks at the list.
+ */
+static void removed_by_a_flush(shale_db *db)
+{
+	struct edit_field remove = { .tag = EDIT_LOG_REMOVE };
+	struct buf payload;
+
+	mutex_lock(&db->install_mu);
+	remove.number = db->logs[db->log_count - 1].number;
+	buf_init(&payload, db->env);
+	edit_field_encode(&payload, &remove);
+	need_ok(install_edit(db, &payload));
+	buf_fini(&payload);
+	db->log_count--;
+	mutex_unlock(&db->install_mu);
+}
+
+static void room_is_given_beside_a_flush(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_db *db;
+	size_t before;
+
+	o.durability = SHALE_PROCESS;
+	o.memory_budget = 8 << 20; /* a memtable takes four segments, which are made ahead */
+	o.memtable_bytes = 1 << 20;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 12000; i++)
+		put(db, NULL, i, 500);
+	need_ok(shale_flush(db, NULL));
+	env_sleep_ns(o.env, 500000000);
+	removed_by_a_flush(db);
+	before = db->log_count;
+	log_give_room(db);
+	need(db->log_count < before); /* so some were withdrawn, the last one among them */
+	put(db, NULL, 1, 500);
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(has(db, NULL, 11999));
+	need_ok(shale_close(db));
+}
+
+static void a_log_is_removed_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, room_is_given_beside_a_flush);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flush_takes_no_log_that_other_memtables_need),
 		cmocka_unit_test(a_memtable_that_cannot_be_flushed_keeps_its_log),
+		cmocka_unit_test(a_log_is_removed_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
