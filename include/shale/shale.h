@@ -98,7 +98,10 @@ SHALE_API shale_status shale_batch_delete_range(shale_batch *b, const shale_writ
 
 /*
  * Commit; the batch stays as it was and can be cleared and used again. Its column families
- * are of this store (SHALE_INVALID); one that names none can be written to any.
+ * are of this store (SHALE_INVALID); one that names none can be written to any. A crash keeps
+ * all of it or nothing, with two exceptions for several families: in a SHALE_EPHEMERAL store
+ * they are flushed one by one; and so they are after a failed sync of the log, until
+ * shale_resume() has returned, where the batch was not durable before.
  */
 SHALE_API shale_status shale_write(shale_db *db, const shale_write_options *o, shale_batch *b);
 

@@ -122,7 +122,10 @@ static void sync_log(shale_db *db)
 	if (wal == NULL || families < 2 || db->options.durability == SHALE_EPHEMERAL ||
 	    wal_has_failed(wal))
 		return;
-	/* A log that failed cannot be synced; then the tables are what saves the data. */
+	/*
+	 * A log that failed cannot be synced; then the tables are what saves the data. They come
+	 * family by family, and shale_write() tells what that means for batches.
+	 */
 	if (wal_sync(wal, wal_completed_lsn(wal)) < 0)
 		db_log_failed(db, wal);
 }
