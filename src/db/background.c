@@ -28,7 +28,7 @@ static bool do_some(shale_db *db, uint64_t *wait_ns)
 {
 	uint64_t looked_ns;
 
-	/* Without a log there is no thread for that. */
+	/* Without a log its thread rests. */
 	if (db->options.durability == SHALE_EPHEMERAL && page_pool_prepare(&db->pages))
 		return true;
 	if (background_tidy(db, wait_ns))
@@ -84,7 +84,8 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 	(void)worker;
 	if (atomic_load_explicit(&db->write_stopped, memory_order_relaxed))
 		return resume_some(db, wait_ns);
-	if (atomic_load(&db->log_segment) == 0)
+	/* Writes that ask for more than their store make what they need themselves. */
+	if (db->options.durability == SHALE_EPHEMERAL || atomic_load(&db->log_segment) == 0)
 		return false;
 	if (db->options.durability == SHALE_INTERVAL)
 		sync_interval(db, wal, wait_ns);

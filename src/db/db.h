@@ -198,7 +198,7 @@ struct shale_db {
 	struct codec_pool codecs;
 	struct table_env table_env;
 	struct scheduler *scheduler; /* flushes and merges; NULL when read-only */
-	struct scheduler *keeper;    /* of the log: one thread; NULL without a log */
+	struct scheduler *keeper;    /* of the log: one thread; NULL when read-only */
 	uint64_t synced_ns;          /* when that thread synced the log last, for the interval */
 	uint32_t epoch;              /* of the store's owner */
 	uint64_t store_id;

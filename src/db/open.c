@@ -99,7 +99,7 @@ static shale_status start(shale_db *db)
 	mutex_unlock(&db->mu);
 	rc = scheduler_start(db->env, db->options.background_threads, background_step, db,
 			     &db->scheduler);
-	if (rc >= 0 && db->options.durability != SHALE_EPHEMERAL)
+	if (rc >= 0) /* without a log, too: a single write may ask for one, which may fail */
 		rc = scheduler_start(db->env, 1, background_log_step, db, &db->keeper);
 	if (rc >= 0)
 		memory_ask(db);

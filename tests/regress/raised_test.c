@@ -2,6 +2,7 @@
 #include "regress/sim_store.h"
 
 #include "base/rand.h"
+#include "db/db.h"
 
 enum { RAISED = 300, FAMILIES = 3 };
 
@@ -70,10 +71,45 @@ static void durable_writes_in_a_store_without_log_survive_power_loss(void **stat
 		run_sim(seed_of_run, mix);
 }
 
+/* The log of such a write fails for want of room; when there is some, writes go on by themselves. */
+static void room_comes_back(void *arg)
+{
+	struct sim *sim = arg;
+	struct sim_fault rule = {
+		.op = SIM_SYNC, .name_ends = ".log", .nth = 1, .err = ENOSPC, .sticky = true
+	};
+	shale_options o = small_options(sim);
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_db *db;
+
+	o.durability = SHALE_EPHEMERAL;
+	o.background_threads = 1 + (uint32_t)seed_of_run % 2;
+	w.durability = SHALE_DURABLE;
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 100);
+	need_ok(shale_put(db, &w, shale_str("key"), shale_str("value"))); /* has a segment made */
+	sim_fs_fault(sim_get_fs(sim), &rule);
+	need_status(shale_put(db, &w, shale_str("lost"), shale_str("or not")), SHALE_NO_SPACE);
+	need(atomic_load(&db->write_stopped));
+	sim_fs_faults_clear(sim_get_fs(sim));
+	env_sleep_ns(o.env, UINT64_C(5000000000));
+	put(db, NULL, 2, 100);
+	need_ok(shale_put(db, &w, shale_str("key"), shale_str("value")));
+	need_ok(shale_close(db));
+}
+
+static void a_store_without_log_goes_on_when_there_is_room(void **state)
+{
+	(void)state;
+	for (seed_of_run = 1; seed_of_run <= 10; seed_of_run++)
+		run_sim(seed_of_run, room_comes_back);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durable_writes_in_a_store_without_log_survive_power_loss),
+		cmocka_unit_test(a_store_without_log_goes_on_when_there_is_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
