@@ -143,6 +143,9 @@ static shale_status replace_manifest(shale_db *db, bool last)
 			/* The root may name the new one: nothing goes into the old one. */
 			db->manifest_failed = true;
 		}
+	} else if (fresh != NULL) {
+		discard_manifest(db, fresh); /* the root was not touched */
+		fresh = NULL;
 	}
 	if (rc == SHALE_CONFLICT)
 		rc = SHALE_IO; /* somebody else writes to this store; the text says so */

@@ -367,6 +367,43 @@ static void a_manifest_that_fails_for_long_fills_no_disk_with_logs(void **state)
 	run_sim(6, manifest_fails_for_long);
 }
 
+static int count_manifests(void *arg, const char *name, uint64_t size, bool is_dir)
+{
+	(void)size;
+	(void)is_dir;
+	*(unsigned *)arg += ends(name, ".man");
+	return 0;
+}
+
+/* A new manifest is written, but the root that is to name it cannot be read. */
+static void root_fails_for_long(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	unsigned manifests = 0;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 1000);
+	fault(sim, SIM_WRITE, ".man", false, false);
+	need(shale_flush(db, NULL) < 0);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	fault(sim, SIM_READ, "ROOT", true, false);
+	env_sleep_ns(o.env, UINT64_C(10000000000)); /* it is tried again and again */
+	need(sim_fs_fault_hits(sim_get_fs(sim)) > 5);
+	need(sim_fs_list(sim_get_fs(sim), DIR, count_manifests, &manifests) == 0);
+	need(manifests <= 2);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	need_ok(shale_resume(db));
+	need_ok(shale_close(db));
+}
+
+static void a_root_that_fails_for_long_fills_no_disk_with_manifests(void **state)
+{
+	(void)state;
+	run_sim(6, root_fails_for_long);
+}
+
 static void orphan_stays(void *arg)
 {
 	struct sim *sim = arg;
@@ -962,6 +999,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nobody_waits_for_what_can_never_be_flushed),
 		cmocka_unit_test(many_may_resume_at_once),
 		cmocka_unit_test(a_manifest_that_fails_for_long_fills_no_disk_with_logs),
+		cmocka_unit_test(a_root_that_fails_for_long_fills_no_disk_with_manifests),
 		cmocka_unit_test(a_file_that_cannot_be_removed_keeps_no_store_from_opening),
 		cmocka_unit_test(writers_may_still_wait_on_the_log_that_resume_replaces),
 		cmocka_unit_test(logs_that_were_replaced_hold_no_files_and_no_memory),
