@@ -314,10 +314,19 @@ struct shale_db {
 
 /* ---- entry ---- */
 
-/* Refuses a handle that came over fork(). */
+/*
+ * Whether a handle came over fork(): locks may be held for ever by threads that did not. What is
+ * to be given back stays as it is, a copy that goes with the process.
+ */
+static inline bool db_is_inherited(const shale_db *db)
+{
+	return *(const volatile uint32_t *)db->alive == 0;
+}
+
+/* Refuses such a handle. */
 static inline shale_status db_enter(const shale_db *db)
 {
-	if (unlikely(*(const volatile uint32_t *)db->alive == 0))
+	if (unlikely(db_is_inherited(db)))
 		return err_new(SHALE_FORKED,
 			       "this handle was inherited over fork(); open the store anew");
 	return SHALE_OK;

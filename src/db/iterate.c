@@ -222,7 +222,7 @@ static void count_moves(struct shale_iter *it)
 
 void shale_iter_free(shale_iter *it)
 {
-	if (it == NULL)
+	if (it == NULL || db_is_inherited(it->db))
 		return;
 	holder_remove(&it->holder);
 	note_passed(it);

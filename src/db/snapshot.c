@@ -33,7 +33,7 @@ void shale_snapshot_free(shale_snapshot *s)
 {
 	shale_db *db;
 
-	if (s == NULL)
+	if (s == NULL || db_is_inherited(s->db))
 		return;
 	db = s->db;
 	mutex_lock(&db->snapshots_mu);
@@ -46,6 +46,8 @@ void shale_snapshot_free(shale_snapshot *s)
 
 void shale_snapshot_set_owner(shale_snapshot *s, const char *owner)
 {
+	if (db_is_inherited(s->db))
+		return;
 	mutex_lock(&s->db->snapshots_mu);
 	holder_name(&s->holder, owner);
 	mutex_unlock(&s->db->snapshots_mu);

@@ -97,6 +97,48 @@ static void an_inherited_iterator_does_not_wait_for_a_lock(void **state)
 	shale_iter_free(it);
 }
 
+/* Others are giving back or listing what they hold as the process forks. */
+static void what_is_inherited_is_given_back_without_a_lock(void **state)
+{
+	struct fixture *f = *state;
+	struct holder_stripe *stripe = f->db->holders;
+	shale_snapshot *s;
+	shale_iter *it;
+	int status;
+	pid_t pid;
+
+	put_text(f, NULL, "a", "1");
+	assert_ok(shale_snapshot_new(f->db, &s));
+	assert_ok(shale_iter_new(f->db, NULL, &it));
+	while (stripe->count == 0)
+		stripe++;
+	fflush(NULL);
+	mutex_lock(&stripe->mu);
+	pid = fork();
+	if (pid == 0) {
+		alarm(10);
+		shale_iter_free(it);
+		_exit(0);
+	}
+	mutex_unlock(&stripe->mu);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+
+	mutex_lock(&f->db->snapshots_mu);
+	pid = fork();
+	if (pid == 0) {
+		alarm(10);
+		shale_snapshot_set_owner(s, "child");
+		shale_snapshot_free(s);
+		_exit(0);
+	}
+	mutex_unlock(&f->db->snapshots_mu);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	shale_iter_free(it);
+	shale_snapshot_free(s);
+}
+
 /* Moves load blocks, under locks that others may have held as the process forked. */
 static void an_inherited_iterator_refuses_to_move(void **state)
 {
@@ -233,6 +275,7 @@ int main(void)
 		TEST(missing_and_existing_stores_are_told_apart),
 		TEST(a_second_owner_is_kept_out),
 		TEST(an_inherited_iterator_does_not_wait_for_a_lock),
+		TEST(what_is_inherited_is_given_back_without_a_lock),
 		TEST(an_inherited_iterator_refuses_to_move),
 		TEST(a_read_only_store_is_read_and_not_changed),
 		TEST(a_store_can_be_destroyed),
