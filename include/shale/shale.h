@@ -142,7 +142,10 @@ SHALE_API void shale_cf_release(shale_cf *cf);
 /* Calls `each` for every family; stops when it returns false. */
 SHALE_API shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *name),
 				     void *arg);
-/* The options of a family (NULL: the default one); struct_size is set. */
+/*
+ * The options of a family (NULL: the default one). Set `out` up with SHALE_CF_OPTIONS_INIT: no
+ * more is written than its struct_size says.
+ */
 SHALE_API shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf_options *out);
 /*
  * Other options from now on, for tables not yet written; all but ttl_ms may change
@@ -181,7 +184,10 @@ SHALE_API shale_status shale_pause_compaction(shale_db *db);
 SHALE_API shale_status shale_resume_compaction(shale_db *db);
 /* Other limits for merges, from now on; who waits for the old ones goes on at the new. */
 SHALE_API shale_status shale_rate_set(shale_db *db, const shale_rate *rate);
-/* What was set; what is in force now is in shale_stats. */
+/*
+ * What was set; what is in force now is in shale_stats. Set `out` up with SHALE_RATE_INIT: no
+ * more is written than its struct_size says.
+ */
 SHALE_API shale_status shale_rate_get(shale_db *db, shale_rate *out);
 /* Wait until the commit `seq` and all before it survive power loss. */
 SHALE_API shale_status shale_wait_durable(shale_db *db, shale_seq seq);

@@ -339,6 +339,10 @@ shale_status db_writable(shale_db *db);
 shale_status options_env(const shale_options *in, const shale_env **out);
 /* Options with defaults filled in. SHALE_INVALID names the option and its range. */
 shale_status options_sanitise(const shale_env *env, const shale_options *in, shale_options *out);
+/* A struct of options for a caller, who states its size: no more is written. SHALE_INVALID. */
+shale_status options_give(const char *name, const void *from, size_t size, void *out);
+/* The last error, to a caller whose options have a place for it. */
+void options_tell_error(const shale_options *o);
 shale_status rate_sanitise(const shale_rate *in, shale_rate *out);
 shale_status cf_options_sanitise(const shale_cf_options *in, shale_cf_options *out);
 /* Not a null pointer; one to nothing at all becomes one to "", which may be added to. */

@@ -277,6 +277,7 @@ shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *nam
 
 shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf_options *out)
 {
+	shale_cf_options now;
 	shale_status rc = db_enter(db);
 
 	if (rc >= 0)
@@ -284,9 +285,9 @@ shale_status shale_cf_get_options(shale_db *db, shale_cf *cf, shale_cf_options *
 	if (rc < 0)
 		return rc;
 	mutex_lock(&db->mu);
-	*out = family_of(db, cf)->options;
+	now = family_of(db, cf)->options;
 	mutex_unlock(&db->mu);
-	return SHALE_OK;
+	return options_give("shale_cf_options", &now, sizeof(now), out);
 }
 
 static shale_status check_change(const shale_cf *cf, const shale_cf_options *o)

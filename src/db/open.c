@@ -212,8 +212,8 @@ shale_status shale_open(const char *path, const shale_options *o, shale_db **out
 	if (rc == SHALE_OK)
 		rc = options.read_only ? open_to_read(local, &options, false, out)
 				       : open_with(local, &options, false, out);
-	if (rc != SHALE_OK && o != NULL && o->struct_size == sizeof(*o) && o->error != NULL)
-		*o->error = *err_last();
+	if (rc != SHALE_OK)
+		options_tell_error(o);
 	return rc;
 }
 

@@ -1,6 +1,8 @@
 /* Options: defaults, and ranges that are checked, never silently bent. */
 #include "db/db.h"
 
+enum { STRUCT_MOST = 4096 }; /* more is not a size that a caller stated */
+
 #define SPACE_RESERVE_MOST (UINT64_C(1) << 60) /* what is added to it must not overflow */
 
 static shale_status out_of_range(const char *name, uint64_t value, const char *range)
@@ -9,17 +11,49 @@ static shale_status out_of_range(const char *name, uint64_t value, const char *r
 		       range);
 }
 
+static shale_status check_size(const char *name, size_t size)
+{
+	if (size >= sizeof(size_t) && size <= STRUCT_MOST)
+		return SHALE_OK;
+	return err_new(SHALE_INVALID, "%s.struct_size is %zu; set it up with its _INIT macro", name,
+		       size);
+}
+
 /* A struct from an older or newer caller: copy what both know. */
 static shale_status copy_sized(const char *name, const void *in, size_t in_size, void *out,
 			       size_t out_size)
 {
-	if (in_size < sizeof(size_t) || in_size > 4096)
-		return err_new(SHALE_INVALID,
-			       "%s.struct_size is %zu; set it up with its _INIT macro", name,
-			       in_size);
+	shale_status rc = check_size(name, in_size);
+
+	if (rc < 0)
+		return rc;
 	memcpy(out, in, in_size < out_size ? in_size : out_size);
 	memcpy(out, &out_size, sizeof(out_size));
 	return SHALE_OK;
+}
+
+shale_status options_give(const char *name, const void *from, size_t size, void *out)
+{
+	size_t stated; /* first in each of these structs */
+	shale_status rc;
+
+	memcpy(&stated, out, sizeof(stated));
+	rc = check_size(name, stated);
+	if (rc < 0)
+		return rc;
+	if (stated > size)
+		stated = size;
+	memcpy(out, from, stated);
+	memcpy(out, &stated, sizeof(stated));
+	return SHALE_OK;
+}
+
+void options_tell_error(const shale_options *o)
+{
+	const size_t end = offsetof(shale_options, error) + sizeof(o->error);
+
+	if (o != NULL && o->struct_size >= end && o->struct_size <= STRUCT_MOST && o->error != NULL)
+		*o->error = *err_last();
 }
 
 static shale_status check_compression(const char *name, uint32_t c)

@@ -88,14 +88,15 @@ shale_status shale_rate_set(shale_db *db, const shale_rate *rate)
 
 shale_status shale_rate_get(shale_db *db, shale_rate *out)
 {
+	shale_rate now;
 	shale_status rc = db_enter(db);
 
 	if (rc < 0)
 		return rc;
 	mutex_lock(&db->pace_mu);
-	*out = db->pace.set;
+	now = db->pace.set;
 	mutex_unlock(&db->pace_mu);
-	return SHALE_OK;
+	return options_give("shale_rate", &now, sizeof(now), out);
 }
 
 shale_status shale_pause_compaction(shale_db *db)

@@ -298,7 +298,7 @@ void op_compact_range(struct run *r, size_t lo, size_t hi)
 void op_set_policy(struct run *r, const shale_compaction *c)
 {
 	struct model *m = &r->model;
-	shale_cf_options o;
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
 	shale_status rc = shale_cf_get_options(r->db, NULL, &o);
 
 	CHECK(r, rc == SHALE_OK, "get_options gave %s", shale_status_name(rc));

@@ -179,7 +179,7 @@ static void explain(struct run *r, const struct recovery *rec)
 
 static shale_policy read_policy(struct run *r)
 {
-	shale_cf_options o;
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
 
 	CHECK(r, shale_cf_get_options(r->db, NULL, &o) == SHALE_OK, "get_options");
 	return o.compaction.policy;

@@ -300,7 +300,7 @@ static void change(void *arg)
 {
 	struct sim *sim = arg;
 	shale_options o = options_with(sim, SHALE_TIERED);
-	shale_cf_options cf;
+	shale_cf_options cf = SHALE_CF_OPTIONS_INIT;
 	shale_stats s;
 	shale_db *db;
 

@@ -181,7 +181,7 @@ static void names_of_families_have_limits(void **state)
 static void a_dropped_family_takes_no_options(void **state)
 {
 	struct fixture *f = *state;
-	shale_cf_options o;
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
 	shale_cf *cf;
 
 	assert_ok(shale_cf_create(f->db, "short-lived", NULL, &cf));

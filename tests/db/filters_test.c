@@ -36,7 +36,7 @@ static unsigned bits_now(struct fixture *f)
 static void filter_bits_of_a_level_win_over_the_familys(void **state)
 {
 	struct fixture *f = *state;
-	shale_cf_options o = SHALE_CF_OPTIONS_INIT, got;
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT, got = o;
 
 	assert_in_range(bits_now(f), 10, 11);
 	assert_ok(shale_cf_get_options(f->db, NULL, &o));

@@ -414,7 +414,7 @@ static void merges_slow_down_where_reads_do(void **state)
 static void refuse(struct sim *sim, const shale_rate *bad)
 {
 	shale_options o = small_options(sim);
-	shale_rate good = SHALE_RATE_INIT, now;
+	shale_rate good = SHALE_RATE_INIT, now = SHALE_RATE_INIT;
 	shale_db *db;
 
 	o.rate = *bad;
@@ -433,7 +433,7 @@ static void check_options(void *arg)
 {
 	struct sim *sim = arg;
 	shale_options o = small_options(sim);
-	shale_rate r = SHALE_RATE_INIT, now;
+	shale_rate r = SHALE_RATE_INIT, now = SHALE_RATE_INIT;
 	shale_db *db;
 
 	r.window[3] = (shale_rate_window){ 1440, 3, 0, 0 };

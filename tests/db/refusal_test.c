@@ -110,7 +110,7 @@ static void what_belongs_to_another_store_is_refused(void **state)
 	shale_read_options r = SHALE_READ_OPTIONS_INIT;
 	shale_flush_options fo = SHALE_FLUSH_OPTIONS_INIT;
 	shale_compact_options co = SHALE_COMPACT_OPTIONS_INIT;
-	shale_cf_options options;
+	shale_cf_options options = SHALE_CF_OPTIONS_INIT;
 	shale_snapshot *snapshot;
 	shale_iter *it;
 	shale_value v;
@@ -187,6 +187,47 @@ static void nothing_of_the_options_is_read_beyond_the_size_they_state(void **sta
 	assert_ok(shale_destroy(path, &o));
 }
 
+/* And nothing is written to it. */
+static void nothing_of_a_struct_is_written_beyond_the_size_it_states(void **state)
+{
+	struct fixture *f = *state;
+	shale_error error = { .status = SHALE_OK };
+	shale_options o = f->options;
+	shale_cf_options cf;
+	shale_rate rate;
+	shale_db *db;
+
+	memset(&cf, 0xA5, sizeof(cf));
+	cf.struct_size = offsetof(shale_cf_options, compaction);
+	assert_ok(shale_cf_get_options(f->db, NULL, &cf));
+	assert_int_equal(cf.struct_size, offsetof(shale_cf_options, compaction));
+	assert_true(cf.block_bytes >= 256 && cf.block_bytes <= 1 << 20);
+	for (size_t i = cf.struct_size; i < sizeof(cf); i++)
+		assert_int_equal(((uint8_t *)&cf)[i], 0xA5);
+	cf.struct_size = 3;
+	assert_status(shale_cf_get_options(f->db, NULL, &cf), SHALE_INVALID);
+	cf.struct_size = sizeof(cf) + 8; /* of a newer caller */
+	assert_ok(shale_cf_get_options(f->db, NULL, &cf));
+	assert_int_equal(cf.struct_size, sizeof(cf));
+
+	memset(&rate, 0xA5, sizeof(rate));
+	rate.struct_size = offsetof(shale_rate, window);
+	assert_ok(shale_rate_get(f->db, &rate));
+	for (size_t i = rate.struct_size; i < sizeof(rate); i++)
+		assert_int_equal(((uint8_t *)&rate)[i], 0xA5);
+	rate.struct_size = 1 << 20;
+	assert_status(shale_rate_get(f->db, &rate), SHALE_INVALID);
+
+	/* A failed open is told to whoever has a place for it. */
+	o.error = &error;
+	o.struct_size = offsetof(shale_options, error);
+	assert_status(shale_open(f->path, &o, &db), SHALE_BUSY);
+	assert_int_equal(error.status, SHALE_OK);
+	o.struct_size += sizeof(o.error);
+	assert_status(shale_open(f->path, &o, &db), SHALE_BUSY);
+	assert_int_equal(error.status, SHALE_BUSY);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -195,6 +236,7 @@ int main(void)
 		TEST(absurd_options_are_refused_by_name),
 		TEST(a_struct_that_was_not_initialised_is_refused),
 		TEST(nothing_of_the_options_is_read_beyond_the_size_they_state),
+		TEST(nothing_of_a_struct_is_written_beyond_the_size_it_states),
 		TEST(what_belongs_to_another_store_is_refused),
 		TEST(keys_and_values_have_limits_with_a_typed_error),
 	};

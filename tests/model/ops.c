@@ -271,7 +271,7 @@ static void op_snapshot(struct model *m)
 static shale_status set_policy(struct model *m)
 {
 	shale_cf *cf = m->cf[below(m, FAMILIES)];
-	shale_cf_options o;
+	shale_cf_options o = SHALE_CF_OPTIONS_INIT;
 	shale_compaction *c = &o.compaction;
 	shale_status rc = shale_cf_get_options(m->db, cf, &o);
 
