@@ -80,21 +80,25 @@ static shale_status check_header(const struct replay *r, uint64_t store_id,
 /* Whether a record that comes later than the last good one lies at or behind `at`. */
 static bool record_behind(const struct replay *r, size_t at, size_t *found)
 {
+	/* Payloads may be made to look like records, each claiming the whole rest. */
+	uint64_t sums = 4 * (uint64_t)r->size;
+
 	for (; at + MANIFEST_RECORD <= r->size; at += 8) {
-		uint64_t edit = get_u64le(r->data + at + 8);
+		uint64_t edit = get_u64le(r->data + at + 8), n = get_u32le(r->data + at + 4);
 		shale_slice payload;
 		size_t size;
 
 		/* Cheap and nearly always enough: the checksum is for what is left. */
 		if (r->records != 0 && (edit <= r->last_edit || edit - r->last_edit > r->size))
 			continue;
-		if (get_u32le(r->data + at + 4) > r->size - at)
+		if (n > r->size - at || n > sums)
 			continue;
 		if (edit_record_decode(r->data + at, r->size - at, r->number, &edit, &payload,
 				       &size)) {
 			*found = at;
 			return true;
 		}
+		sums -= n;
 	}
 	return false;
 }

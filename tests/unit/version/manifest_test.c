@@ -4,6 +4,8 @@
 #include "env/sim.h"
 #include "version/manifest.h"
 
+#include <time.h>
+
 enum { NUMBER = 5, STORE_ID = 4711 };
 
 struct fixture {
@@ -373,6 +375,39 @@ static void records_out_of_turn_are_corruption(void **state)
 	fixture_fini(&x);
 }
 
+enum { FORGED_BYTES = 16 << 20, FORGED_SECONDS = 10 };
+
+/* Of what lies behind the last record, every 16 bytes say that a record begins and is the rest. */
+static void a_forged_tail_is_read_in_linear_time(void **state)
+{
+	uint8_t *bytes = NULL, *more = malloc(FORGED_BYTES);
+	struct manifest_report report;
+	struct fixture x;
+	struct seen s;
+	clock_t begun;
+	size_t size;
+
+	(void)state;
+	assert_non_null(more);
+	fixture_init(&x);
+	assert_ok(write_manifest(&x, NUMBER, 1, 1, false));
+	assert_int_equal(sim_fs_read_file(x.fs, path_of(NUMBER), (void **)&bytes, &size), 0);
+	memcpy(more, bytes, size);
+	memset(more + size, 0xff, FORGED_BYTES - size);
+	for (size_t at = size; at + 16 <= FORGED_BYTES; at += 16) {
+		put_u32le(more + at + 4, (uint32_t)(FORGED_BYTES - at - MANIFEST_RECORD - 8));
+		put_u64le(more + at + 8, 2);
+	}
+	assert_int_equal(sim_fs_write_file(x.fs, path_of(NUMBER), more, FORGED_BYTES), 0);
+	begun = clock();
+	assert_ok(replay(&x, NUMBER, &s, &report));
+	assert_true((clock() - begun) / CLOCKS_PER_SEC < FORGED_SECONDS);
+	assert_int_equal(report.torn_bytes, FORGED_BYTES - size);
+	free(bytes);
+	free(more);
+	fixture_fini(&x);
+}
+
 static void foreign_missing_and_newer_files_are_told_apart(void **state)
 {
 	struct manifest_header h = { NUMBER, STORE_ID, 0, 0, 0 };
@@ -503,6 +538,7 @@ int main(void)
 		cmocka_unit_test(damage_at_every_byte_is_found_unless_it_looks_like_a_torn_tail),
 		cmocka_unit_test(nothing_may_follow_a_clean_close),
 		cmocka_unit_test(records_out_of_turn_are_corruption),
+		cmocka_unit_test(a_forged_tail_is_read_in_linear_time),
 		cmocka_unit_test(foreign_missing_and_newer_files_are_told_apart),
 		cmocka_unit_test(a_failed_append_poisons_the_manifest),
 		cmocka_unit_test(a_failed_create_leaves_nothing),
