@@ -242,7 +242,7 @@ static void deletes(void *arg)
 	sim_advance_ns(sim, UINT64_C(1000000) * 90000);
 	need_ok(shale_wait_idle(db));
 	look(db);
-	need(count_reason(SHALE_MERGE_DEADLINE) == 1);
+	need(count_reason(SHALE_MERGE_DEADLINE) == 2); /* out of level 0, and on to the bottom */
 	need(last_of(SHALE_MERGE_DEADLINE)->dropped_tombstones == 1);
 	need(last_of(SHALE_MERGE_DEADLINE)->dropped_shadowed == 1);
 	s = stats_of(db);
