@@ -164,10 +164,17 @@ typedef struct shale_write_options {
 	shale_durability durability; /* at least this; never lowers the store's */
 	uint64_t ttl_ms;             /* the entry is gone after this; 0: the family's */
 	shale_seq *seq_out;          /* the commit's sequence number; may be NULL */
+	/*
+	 * Of a commit: for so long at most it is held back because flushes or merges are behind,
+	 * or until there is room (SHALE_NO_SPACE comes sooner then). After that it fails with
+	 * SHALE_STALLED, which names the family and the cause, and nothing is written. 0: as long
+	 * as it takes. Not counted are the log and the device, once it has been let through.
+	 */
+	uint64_t stall_max_ms;
 } shale_write_options;
 #define SHALE_WRITE_OPTIONS_INIT                                                                   \
 	{                                                                                          \
-		sizeof(shale_write_options), NULL, SHALE_DEFAULT_DURABILITY, 0, NULL               \
+		sizeof(shale_write_options), NULL, SHALE_DEFAULT_DURABILITY, 0, NULL, 0            \
 	}
 
 typedef struct shale_read_options {

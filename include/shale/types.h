@@ -59,6 +59,7 @@ enum {
 	SHALE_FORKED = -12,     /* the handle was inherited over fork() */
 	SHALE_NO_FILES = -13,   /* too many open files: one for each table in use, and some */
 	SHALE_BUG = -14,        /* an invariant of the library itself is broken */
+	SHALE_STALLED = -15,    /* a write was held back for longer than its caller allows */
 };
 
 /* The symbolic name of a status, such as "SHALE_CORRUPT"; never NULL. */

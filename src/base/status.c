@@ -133,6 +133,7 @@ const char *shale_status_name(shale_status status)
 		NAME(SHALE_FORKED);
 		NAME(SHALE_NO_FILES);
 		NAME(SHALE_BUG);
+		NAME(SHALE_STALLED);
 #undef NAME
 	default:
 		return "unknown status";

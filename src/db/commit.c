@@ -74,7 +74,7 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 		if (unlikely(atomic_load_explicit(&db->space_short, memory_order_relaxed)) &&
 		    !admitted) {
 			mutex_unlock(&db->commit_mu);
-			rc = space_wait(db, c->frees);
+			rc = space_wait(db, c);
 			mutex_lock(&db->commit_mu);
 			if (rc < 0)
 				return rc;
@@ -101,7 +101,7 @@ static shale_status order_prepare(shale_db *db, struct commit *c, bool logged,
 		rc = seal_full(db, c, &full);
 		if (unlikely(rc == SHALE_MORE)) {
 			mutex_unlock(&db->commit_mu);
-			rc = stall_stop(db, full, true);
+			rc = stall_stop(db, full, c);
 			mutex_lock(&db->commit_mu);
 			if (rc == SHALE_OK)
 				continue;
@@ -145,7 +145,9 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 	if (durability < db->options.durability)
 		durability = db->options.durability;
 	logged = durability != SHALE_EPHEMERAL;
-	stall_delay(db, c);
+	rc = stall_delay(db, c);
+	if (unlikely(rc < 0))
+		return rc;
 
 	if (unlikely(!mutex_trylock(&db->commit_mu))) {
 		stats_add(&db->stats, STAT_ORDER_WAITS, 1);
@@ -225,6 +227,17 @@ static uint64_t expiry_of(shale_db *db, const shale_cf *cf, const shale_write_op
 	return __builtin_add_overflow(env_wall_ms(db->env), ttl, &at) ? UINT64_MAX : at;
 }
 
+static uint64_t give_up_ns(const shale_db *db, const shale_write_options *o)
+{
+	uint64_t ns;
+
+	if (likely(o == NULL || o->stall_max_ms == 0) ||
+	    __builtin_mul_overflow(o->stall_max_ms, 1000000, &ns) ||
+	    __builtin_add_overflow(env_now_ns(db->env), ns, &ns))
+		return UINT64_MAX;
+	return ns;
+}
+
 static shale_status write_enter(shale_db *db, const shale_write_options *o)
 {
 	shale_status rc = db_enter(db);
@@ -253,7 +266,10 @@ static shale_status write_one(shale_db *db, const shale_write_options *o, struct
 	shale_cf *cf = family_of(db, o != NULL ? o->cf : NULL);
 	uint64_t began = latency_begin(&db->pace.latency, db->env);
 	uint64_t expiry = op->type == OP_PUT ? expiry_of(db, cf, o) : 0;
-	struct commit c = { .count = 1, .target_count = 1, .frees = op->type != OP_PUT };
+	struct commit c = { .count = 1,
+			    .target_count = 1,
+			    .frees = op->type != OP_PUT,
+			    .give_up_ns = give_up_ns(db, o) };
 	size_t size;
 	shale_status rc;
 
@@ -386,6 +402,7 @@ shale_status shale_write(shale_db *db, const shale_write_options *o, shale_batch
 	if (rc >= 0) {
 		c.payload = slice_from(bytes, size);
 		c.crc = crc32c(0, bytes, size);
+		c.give_up_ns = give_up_ns(db, o);
 		rc = commit_run(db, &c, o != NULL ? o->durability : SHALE_DEFAULT_DURABILITY,
 				o != NULL ? o->seq_out : NULL);
 	}

@@ -438,7 +438,8 @@ struct commit {
 	shale_slice payload; /* operations, as in the log */
 	uint32_t crc;        /* of the payload */
 	uint32_t count;
-	bool frees; /* nothing but deletes: may use the reserve */
+	bool frees;          /* nothing but deletes: may use the reserve */
+	uint64_t give_up_ns; /* it is not held back any longer then; UINT64_MAX: as it takes */
 	size_t target_count;
 	struct commit_target *targets;
 	struct commit_target inline_targets[COMMIT_TARGETS_INLINE];
@@ -492,8 +493,9 @@ size_t logs_find(const shale_db *db, uint64_t number);
 
 /* ---- back-pressure ---- */
 
-/* Delay a commit in proportion to the debt. No lock held. */
-void stall_delay(shale_db *db, const struct commit *c);
+/* Delay a commit in proportion to the debt. SHALE_STALLED: for longer than it may be. No lock
+   held. */
+shale_status stall_delay(shale_db *db, const struct commit *c);
 /* The stack has changed: what merges that are behind ask for; under mu. */
 void stall_update(shale_db *db, shale_cf *cf);
 /* The same of all families together, when one has gone; under mu. */
@@ -502,9 +504,9 @@ void stall_sum(shale_db *db);
 void stall_flushed(shale_db *db);
 /* Set a family's delay by that and by how full the memtables are; under mu or commit_mu. */
 void stall_look(shale_db *db, shale_cf *cf);
-/* Wait until something was flushed; the background failure if that stands in the way. Not for a
-   writer but for a flush, also while writes have stopped. */
-shale_status stall_stop(shale_db *db, shale_cf *cf, bool writer);
+/* Wait until something was flushed; the background failure if that stands in the way, or
+   SHALE_STALLED. With no commit for a flush, also while writes have stopped. */
+shale_status stall_stop(shale_db *db, shale_cf *cf, const struct commit *c);
 /* Whether the memtables of many families, some of them sealed, fill what all may take; under mu
    or commit_mu. */
 bool stall_is_full_of_others(const shale_db *db);
@@ -520,7 +522,7 @@ void space_look(shale_db *db);
 /* The same when some was written, and have the disk asked now and then; under commit_mu. */
 void space_written(shale_db *db);
 /* Where space_short is set: wait for room a little, or SHALE_NO_SPACE. No lock held. */
-shale_status space_wait(shale_db *db, bool frees);
+shale_status space_wait(shale_db *db, const struct commit *c);
 /* Of a table, at most. */
 uint64_t space_table_bytes(const shale_db *db);
 /* Bytes that a merge may write now; under mu. */

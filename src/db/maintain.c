@@ -43,7 +43,7 @@ static shale_status seal(shale_db *db, shale_cf *cf)
 		mutex_unlock(&db->commit_mu);
 		if (rc != SHALE_MORE)
 			return rc;
-		rc = stall_stop(db, cf, false);
+		rc = stall_stop(db, cf, NULL);
 		/* What was sealed before can still be flushed, unless that is broken. */
 		if (rc >= 0)
 			rc = unflushable(db);

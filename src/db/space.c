@@ -242,7 +242,7 @@ static bool nothing_helps(const shale_db *db, uint32_t tried)
 	       (db->space_tried != tried || merges_are_paused(db));
 }
 
-shale_status space_wait(shale_db *db, bool frees)
+shale_status space_wait(shale_db *db, const struct commit *c)
 {
 	uint64_t start = env_now_ns(db->env), now, kicked = 0;
 	shale_status rc = SHALE_OK;
@@ -256,7 +256,7 @@ shale_status space_wait(shale_db *db, bool frees)
 		struct room r = room_of(db);
 
 		space_look(db);
-		if (!is_short(db, &r, frees))
+		if (!is_short(db, &r, c->frees))
 			break;
 		/* Not at every wake, since a look that finds nothing wakes those who wait. */
 		now = env_now_ns(db->env);
@@ -264,14 +264,14 @@ shale_status space_wait(shale_db *db, bool frees)
 			scheduler_kick(db->scheduler);
 			kicked = now;
 		}
-		if (nothing_helps(db, tried) || now - start > PATIENCE_NS) {
-			rc = no_room(db, &r, kept_of(db, r.reserve_disk, frees),
-				     kept_of(db, r.reserve_max, frees),
+		if (nothing_helps(db, tried) || now - start > PATIENCE_NS || now >= c->give_up_ns) {
+			rc = no_room(db, &r, kept_of(db, r.reserve_disk, c->frees),
+				     kept_of(db, r.reserve_max, c->frees),
 				     "there is no room for a write");
 			atomic_fetch_add_explicit(&db->space_refused, 1, memory_order_relaxed);
 			break;
 		}
-		cond_wait_ns(&db->changed, &db->mu, POLL_SHORT_NS);
+		cond_wait_ns(&db->changed, &db->mu, least(POLL_SHORT_NS, c->give_up_ns - now));
 	}
 	mutex_unlock(&db->mu);
 	return rc;

@@ -226,20 +226,35 @@ void stall_sums(const shale_db *db, shale_stats *out)
 	}
 }
 
+static shale_status stalled(const shale_cf *cf, uint32_t cause, uint64_t ns)
+{
+	return err_new(SHALE_STALLED,
+		       "a write to column family %s was held back for %" PRIu64
+		       " ms (%s), longer than stall_max_ms allows",
+		       cf->name, ns / 1000000, shale_stall_cause_name((shale_stall_cause)cause));
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * Sleep until then, in short pieces: when the flush that is waited for ends, or merges catch
  * up, a large write must not go on waiting as if they had not.
  */
-static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until, uint32_t delay)
+static shale_status sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until,
+				uint64_t give_up, uint32_t delay)
 {
 	uint32_t cause = atomic_load_explicit(&cf->delay_cause, memory_order_relaxed);
 	uint64_t begun = now;
 
-	while (now < until && !atomic_load_explicit(&cf->dropped, memory_order_relaxed) &&
+	while (now < until && now < give_up &&
+	       !atomic_load_explicit(&cf->dropped, memory_order_relaxed) &&
 	       !atomic_load_explicit(&db->write_stopped, memory_order_relaxed)) {
 		uint32_t asked;
 
-		env_sleep_ns(db->env, until - now < SLEEP_MOST_NS ? until - now : SLEEP_MOST_NS);
+		env_sleep_ns(db->env, least(least(until, give_up) - now, SLEEP_MOST_NS));
 		now = env_now_ns(db->env);
 		mutex_lock(&db->mu);
 		stall_look(db, cf);
@@ -251,6 +266,7 @@ static void sleep_until(shale_db *db, shale_cf *cf, uint64_t now, uint64_t until
 		}
 	}
 	count_delay(db, cause, now - begun);
+	return now < until && now >= give_up ? stalled(cf, cause, now - begun) : SHALE_OK;
 }
 
 /* Of the families that a commit writes to, the one that asks for the longest delay. */
@@ -265,14 +281,26 @@ static shale_cf *slowest(const struct commit *c)
 	return slowest;
 }
 
-void stall_delay(shale_db *db, const struct commit *c)
+/* What was not written in the end, those behind it do not wait for. */
+static void pay_back(shale_cf *cf, uint64_t cost)
+{
+	uint64_t until = atomic_load_explicit(&cf->pace_ns, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&cf->pace_ns, &until,
+						      until > cost ? until - cost : 0,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+shale_status stall_delay(shale_db *db, const struct commit *c)
 {
 	shale_cf *cf = slowest(c);
 	uint32_t delay = atomic_load_explicit(&cf->delay, memory_order_relaxed);
 	uint64_t now, until, cost;
+	shale_status rc;
 
 	if (likely(delay == 0))
-		return;
+		return SHALE_OK;
 	cost = (uint64_t)delay * (c->payload.size + 64) / 1024;
 	now = env_now_ns(db->env);
 	until = atomic_load_explicit(&cf->pace_ns, memory_order_relaxed);
@@ -280,8 +308,12 @@ void stall_delay(shale_db *db, const struct commit *c)
 						      (until > now ? until : now) + cost,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
-	if (until > now + SLEEP_LEAST_NS)
-		sleep_until(db, cf, now, until, delay);
+	if (until <= now + SLEEP_LEAST_NS)
+		return SHALE_OK;
+	rc = sleep_until(db, cf, now, until, c->give_up_ns, delay);
+	if (rc < 0)
+		pay_back(cf, cost);
+	return rc;
 }
 
 /* Why it is waited: a writer minds all that is full, a flush only how many are sealed. */
@@ -300,8 +332,11 @@ static bool is_hopeless(const shale_db *db, bool writer)
 }
 
 /* Until the family may seal again, or nobody can wait for that. Under mu. */
-static shale_status wait_for_room(shale_db *db, shale_cf *cf, bool writer)
+static shale_status wait_for_room(shale_db *db, shale_cf *cf, const struct commit *c)
 {
+	uint64_t begun = env_now_ns(db->env), now = begun;
+	uint64_t give_up = c != NULL ? c->give_up_ns : UINT64_MAX;
+	bool writer = c != NULL;
 	shale_stall_cause cause;
 
 	while ((cause = cause_of(db, cf, writer)) != 0 && !atomic_load(&cf->dropped)) {
@@ -314,23 +349,26 @@ static shale_status wait_for_room(shale_db *db, shale_cf *cf, bool writer)
 			return space_blocked(db);
 		if (is_hopeless(db, writer))
 			break;
-		cond_wait_ns(&db->changed, &db->mu, STOP_POLL_NS);
+		if (now >= give_up)
+			return stalled(cf, cause, now - begun);
+		cond_wait_ns(&db->changed, &db->mu, least(STOP_POLL_NS, give_up - now));
+		now = env_now_ns(db->env);
 	}
 	return SHALE_OK;
 }
 
-shale_status stall_stop(shale_db *db, shale_cf *cf, bool writer)
+shale_status stall_stop(shale_db *db, shale_cf *cf, const struct commit *c)
 {
 	uint64_t start = env_now_ns(db->env), took, id;
 	shale_stall_cause cause;
 	shale_status rc;
 
 	mutex_lock(&db->mu);
-	cause = cause_of(db, cf, writer);
+	cause = cause_of(db, cf, c != NULL);
 	if (cause == 0) /* there is room again */
 		cause = SHALE_STALL_MEMTABLES;
 	id = history_stop_begin(&db->history, cf->id, cause);
-	rc = wait_for_room(db, cf, writer);
+	rc = wait_for_room(db, cf, c);
 	mutex_unlock(&db->mu);
 	took = env_now_ns(db->env) - start;
 	history_stop_end(&db->history, id, took, rc);

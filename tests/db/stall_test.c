@@ -296,6 +296,82 @@ static void beside_a_compaction_level_0_has_a_bound(void **state)
 	run_sim(1, write_beside_a_long_one);
 }
 
+/* ---- who does not want to wait ---- */
+
+static shale_status put_within(shale_db *db, size_t size, uint64_t ms)
+{
+	static const uint8_t value[64 << 10];
+	shale_write_options o = SHALE_WRITE_OPTIONS_INIT;
+
+	o.stall_max_ms = ms;
+	return shale_put(db, &o, shale_str("impatient"), slice_from(value, size));
+}
+
+/* Merges are held up: writers are delayed first, and stopped in the end. */
+static void write_without_patience(void *arg)
+{
+	enum { TOP = 2, BEHIND = 9 * TOP, STOP = 10 * TOP };
+	struct sim *sim = arg;
+	const shale_env *env = sim_env(sim);
+	shale_options o = small_options(sim);
+	unsigned stalled = 0;
+	shale_stats before;
+	shale_status rc;
+	uint64_t begun;
+	shale_db *db;
+
+	o.durability = SHALE_PROCESS;
+	o.memory_budget = 64 << 20;
+	o.memtable_bytes = 8 << 20;
+	o.background_threads = 3;
+	o.default_cf.compaction.policy = SHALE_LEVELED;
+	o.default_cf.compaction.top_runs = TOP;
+	need_ok(shale_open(DIR, &o, &db));
+	held.sim = sim;
+	held.now = true;
+	sim_fs_on_call(sim_get_fs(sim), hold_reads, NULL);
+	for (unsigned i = 0; stats_of(db).level[0].runs < BEHIND; i++) {
+		put(db, NULL, i % 7, 100);
+		need_ok(shale_flush(db, NULL));
+	}
+	/* Each that is written delays the next by some milliseconds; what is not, delays nobody. */
+	for (unsigned i = 0; i < 20; i++) {
+		before = stats_of(db);
+		rc = put_within(db, 60000, 1);
+		need(rc == SHALE_OK || rc == SHALE_STALLED);
+		stalled += rc == SHALE_STALLED;
+		need((stats_of(db).last_seq != before.last_seq) == (rc == SHALE_OK));
+	}
+	need(stalled >= 10 && stalled <= 17);
+	need_status(put_within(db, 100, 0), SHALE_OK);
+	need_ok(put_within(db, 60000, 0));
+	need_status(put_within(db, 60000, 1), SHALE_STALLED);
+	need(strstr(shale_last_error()->text, "default") != NULL);
+	need(strstr(shale_last_error()->text, "top runs") != NULL);
+	need_ok(put_within(db, 100, 50));
+	for (unsigned i = 0; stats_of(db).level[0].runs < STOP; i++) {
+		put(db, NULL, i % 7, 100);
+		need_ok(shale_flush(db, NULL));
+	}
+	begun = env_now_ns(env);
+	for (unsigned i = 0; put_within(db, 60000, 500) == SHALE_OK; i++)
+		need(i < 1000);
+	need_status(shale_last_error()->status, SHALE_STALLED);
+	need(env_now_ns(env) - begun > 500000000 && env_now_ns(env) - begun < 3000000000);
+	need_status(shale_get(db, NULL, shale_str("absent"), &(shale_value){ 0 }), SHALE_NOT_FOUND);
+	held.now = false;
+	need_ok(shale_wait_idle(db));
+	need_ok(put_within(db, 1000, 500));
+	need_ok(shale_close(db));
+}
+
+static void who_gives_a_limit_is_not_held_back_for_longer(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run_sim(seed, write_without_patience);
+}
+
 /* ---- a family that holds much memory goes ---- */
 
 static void hold_writes(void *arg, struct sim_fs *fs, enum sim_op op, const char *name)
@@ -352,6 +428,7 @@ int main(void)
 		cmocka_unit_test(a_writer_does_not_sleep_on_when_merges_have_caught_up),
 		cmocka_unit_test(who_compacts_may_write_where_it_is_told_of_the_progress),
 		cmocka_unit_test(beside_a_compaction_level_0_has_a_bound),
+		cmocka_unit_test(who_gives_a_limit_is_not_held_back_for_longer),
 		cmocka_unit_test(nobody_is_delayed_for_a_family_that_is_dropped),
 	};
 

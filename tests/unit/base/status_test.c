@@ -51,7 +51,7 @@ static void long_texts_are_cut_not_overrun(void **state)
 static void every_status_has_its_name(void **state)
 {
 	(void)state;
-	for (int s = SHALE_BUG; s <= SHALE_MORE; s++)
+	for (int s = SHALE_STALLED; s <= SHALE_MORE; s++)
 		assert_memory_equal(shale_status_name(s), "SHALE_", 6);
 	assert_string_equal(shale_status_name(SHALE_OK), "SHALE_OK");
 	assert_string_equal(shale_status_name(SHALE_NO_FILES), "SHALE_NO_FILES");
