@@ -33,11 +33,11 @@ def quick(num=500000):
 	"""Ten minutes: the usual workloads, of data that fit in memory, but in no memtable."""
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
-			 {"num": num, "reads": num, "limit": 2}),
+			 {"num": num, "reads": num, "limit": 1}),
 		scenario("sequential", ["fillseq", "settle"], {"num": num}),
 		scenario("mixed", ["fillbatch", "settle", "warm", "ycsba", "settle", "ycsbb",
 				   "ycsbe", "readrandom", "readwhilewriting"],
-			 {"num": num, "reads": num // 2, "limit": 2}),
+			 {"num": num, "reads": num // 2, "limit": 1}),
 		scenario("sync", ["fillrandom"], {"num": 2000}, durability="power"),
 	]
 
