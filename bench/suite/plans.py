@@ -120,7 +120,7 @@ def sustained(num=20000000):
 	return [scenario("sustained", ["fillrandom", "settle", "warm", "readrandom",
 				       "overwritezipf", "settle"],
 			 {"num": num, "reads": 1000000, "writes": num * 2 // 5, "limit": 10},
-			 then=["warm", "readrandom"])]
+			 then=["firstread", "warm", "readrandom"])]
 
 
 PLANS = {"quick": quick, "full": full, "open": open_loop, "durable": durable,
