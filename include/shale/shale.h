@@ -156,7 +156,7 @@ SHALE_API shale_status shale_cf_set_options(shale_db *db, shale_cf *cf, const sh
 /*
  * Gone at once for new reads and writes; iterators that are open stay valid. After a failure it
  * is still there; only where the manifest cannot be written at all have writes stopped, until
- * shale_resume(), and a power cut before that may leave it dropped.
+ * shale_resume(), and a crash before that, or a close that fails, may leave it dropped.
  */
 SHALE_API shale_status shale_cf_drop(shale_db *db, const char *name);
 

@@ -146,6 +146,18 @@ static shale_status end_log(shale_db *db)
 	return rc;
 }
 
+/*
+ * Where writes have stopped though the log is sound, a drop failed, and the manifest may tell of
+ * it (family.c): with a new one the store ends as any other.
+ */
+static bool can_end(shale_db *db)
+{
+	if (!atomic_load(&db->write_stopped))
+		return true;
+	return !atomic_load(&db->publish_broken) && !wal_has_failed(atomic_load(&db->wal)) &&
+	       install_heal(db) >= 0;
+}
+
 shale_status shale_close(shale_db *db)
 {
 	shale_error error;
@@ -161,13 +173,13 @@ shale_status shale_close(shale_db *db)
 		return rc;
 	db_end_threads(db);
 	if (!db->options.read_only) {
-		if (atomic_load(&db->write_stopped)) {
-			*err_last() = db->stop_error;
-			rc = db->stop_error.status;
-		} else {
+		if (can_end(db)) {
 			rc = end_memtables(db);
 			if (rc >= 0)
 				rc = end_log(db);
+		} else {
+			*err_last() = db->stop_error;
+			rc = db->stop_error.status;
 		}
 	}
 	error = *err_last();

@@ -132,11 +132,11 @@ struct shale_cf {
 	struct turn turn;
 	uint64_t changes; /* of version, by this process */
 	struct misfits misfits;
-	struct failure failed; /* of its merges */
-	bool exclusive;        /* a compaction that was asked for keeps the others out */
-	_Atomic bool telling;  /* who compacts it is being told how far it is, and may write */
-	uint64_t debt;         /* bytes that merges owe */
-	uint32_t pressure;     /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
+	struct failure failed;    /* of its merges */
+	bool exclusive;           /* a compaction that was asked for keeps the others out */
+	_Atomic uint32_t telling; /* who compact it and are told how far they are: they may write */
+	uint64_t debt;            /* bytes that merges owe */
+	uint32_t pressure;        /* how much writers are delayed for it, of PACE_PRESSURE_MAX */
 };
 
 /* A commit between its ordered step and its publication. */

@@ -246,7 +246,8 @@ shale_status shale_cf_open(shale_db *db, const char *name, shale_cf **out)
 
 void shale_cf_release(shale_cf *cf)
 {
-	family_unref(cf);
+	if (cf != NULL && !db_is_inherited(cf->db))
+		family_unref(cf);
 }
 
 shale_status shale_cf_list(shale_db *db, bool (*each)(void *arg, const char *name), void *arg)

@@ -24,9 +24,9 @@ bool merge_tell(struct merge *t, uint32_t jobs_done)
 	if (jobs_done == 0 && all != 0)
 		p.bytes_done =
 			(uint64_t)((double)t->bytes * (double)(in < all ? in : all) / (double)all);
-	atomic_store_explicit(&t->cf->telling, true, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->cf->telling, 1, memory_order_relaxed);
 	on = t->asked->progress(t->asked->arg, &p);
-	atomic_store_explicit(&t->cf->telling, false, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&t->cf->telling, 1, memory_order_relaxed);
 	return on;
 }
 

@@ -59,7 +59,7 @@ static bool has_many_runs(const shale_db *db, const shale_cf *cf)
 	uint64_t most = (uint64_t)STOP_RUNS * policy_top_runs(&cf->policy, cf->version);
 
 	return !merges_are_paused(db) &&
-	       !atomic_load_explicit(&cf->telling, memory_order_relaxed) &&
+	       atomic_load_explicit(&cf->telling, memory_order_relaxed) == 0 &&
 	       cf->version->level[0].runs >= (cf->exclusive ? EXCLUSIVE_MORE * most : most);
 }
 
@@ -281,11 +281,14 @@ static shale_cf *slowest(const struct commit *c)
 	return slowest;
 }
 
-/* What was not written in the end, those behind it do not wait for. */
-static void pay_back(shale_cf *cf, uint64_t cost)
+/* What was not written in the end, those behind it do not wait for: as set_delay() left it. */
+static void pay_back(shale_cf *cf, uint64_t cost, uint32_t delay)
 {
+	uint32_t now = atomic_load_explicit(&cf->delay, memory_order_relaxed);
 	uint64_t until = atomic_load_explicit(&cf->pace_ns, memory_order_relaxed);
 
+	if (now < delay)
+		cost = scaled(cost, delay, now);
 	while (!atomic_compare_exchange_weak_explicit(&cf->pace_ns, &until,
 						      until > cost ? until - cost : 0,
 						      memory_order_relaxed, memory_order_relaxed))
@@ -312,7 +315,7 @@ shale_status stall_delay(shale_db *db, const struct commit *c)
 		return SHALE_OK;
 	rc = sleep_until(db, cf, now, until, c->give_up_ns, delay);
 	if (rc < 0)
-		pay_back(cf, cost);
+		pay_back(cf, cost, delay);
 	return rc;
 }
 

@@ -987,6 +987,43 @@ static void a_family_whose_drop_failed_keeps_what_is_acknowledged(void **state)
 	}
 }
 
+/* Closed without a resume: by then the disk is as it was. */
+static shale_durability closed_durability;
+
+static void drop_fails_before_a_close(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_cf *cf;
+	shale_db *db;
+
+	o.durability = closed_durability;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &cf));
+	put(db, cf, 1, 1000);
+	put(db, NULL, 1, 1000);
+	fault(sim, SIM_SYNC, ".man", true, true);
+	need_status(shale_cf_drop(db, "second"), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_open(db, "second", &cf));
+	need_ok(has(db, cf, 1));
+	need_ok(has(db, NULL, 1));
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_store_whose_drop_failed_is_closed_as_any_other(void **state)
+{
+	(void)state;
+	for (closed_durability = SHALE_EPHEMERAL; closed_durability <= SHALE_DURABLE;
+	     closed_durability++)
+		run_sim(1, drop_fails_before_a_close);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1011,6 +1048,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_a_merge_wrote_in_vain_does_not_stay),
 		cmocka_unit_test(no_commit_to_a_dropped_family_outlives_the_log_it_is_in),
 		cmocka_unit_test(a_family_whose_drop_failed_keeps_what_is_acknowledged),
+		cmocka_unit_test(a_store_whose_drop_failed_is_closed_as_any_other),
 	};
 
 	if (argc > 1)
