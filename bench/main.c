@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIDE_BYTES_PER_S 10e6 /* of readwhilewriting10: put by the thread beside */
+
 static const struct choice {
 	const char *name;
 	const struct engine *e;
@@ -322,9 +324,9 @@ static bool sets_a_rate(const struct plan *p, const char *name)
 /* The stream of what one more thread does during a step; false: there is none. */
 static bool side_new(struct plan *p, const char *name, struct stream *side)
 {
-	const char *does = strcmp(name, "readwhilewriting") == 0  ? "overwrite"
-			   : strcmp(name, "putwhilemerging") == 0 ? "compact"
-								  : NULL;
+	const char *does = strncmp(name, "readwhilewriting", 16) == 0 ? "overwrite"
+			   : strcmp(name, "putwhilemerging") == 0     ? "compact"
+								      : NULL;
 
 	*side = (struct stream){ 0 };
 	if (does == NULL)
@@ -351,6 +353,8 @@ static void step_stream(struct plan *p, const char *step, struct figures *f)
 		die("no step '%s'", step);
 	if (side_new(p, name, &side))
 		pace.side = &side;
+	if (strcmp(name, "readwhilewriting10") == 0)
+		pace.side_rate = SIDE_BYTES_PER_S / (double)(KEY_SIZE + p->s.value_size);
 	if (p->s.e->compact == NULL && (s.kind == OP_COMPACT || side.kind == OP_COMPACT))
 		unsupported("nothing is ever merged");
 	if (pace.rate == 0 && only_reads(&s))

@@ -21,6 +21,7 @@ struct shared {
 	_Atomic unsigned char *slots; /* by the millisecond: did an operation end? */
 	uint64_t least, limit;        /* ticks; 0: none */
 	double ticks_per_op;          /* of one thread, open loop; 0: closed loop */
+	double ticks_per_side_op;     /* of the thread beside; 0: as it can */
 };
 
 struct thread {
@@ -99,10 +100,24 @@ static void loop(struct thread *t)
 	}
 }
 
+/* A little ahead of its rate it sleeps, and is behind then: it need not be exact, nor spin. */
+static void side_wait(const struct thread *t)
+{
+	enum { AHEAD_NS = 1000000 };
+	const struct shared *a = t->all;
+	uint64_t due = a->begin + (uint64_t)(a->ticks_per_side_op * (double)t->ops);
+	uint64_t now = ticks(), ns = due > now ? to_ns(a, due - now) : 0;
+
+	if (ns > AHEAD_NS)
+		nanosleep(&(struct timespec){ .tv_nsec = (long)(ns % 1000000000) }, NULL);
+}
+
 /* The thread beside goes round and round; it leaves no trace but its count. */
 static void side_loop(struct thread *t)
 {
 	while (!atomic_load_explicit(&t->all->stop, memory_order_relaxed)) {
+		if (t->all->ticks_per_side_op > 0)
+			side_wait(t);
 		op_perform(&t->w, t->ops % t->w.stream->count);
 		t->ops++;
 	}
@@ -212,6 +227,8 @@ void run_stream(const struct session *s, const struct stream *stream, const stru
 	a.limit = (uint64_t)((double)p->limit_ns / s->ns_per_tick);
 	if (p->rate > 0)
 		a.ticks_per_op = 1e9 * readers / p->rate / s->ns_per_tick;
+	if (p->side_rate > 0)
+		a.ticks_per_side_op = 1e9 / p->side_rate / s->ns_per_tick;
 	a.slots = xcalloc(SLOTS, 1);
 	pthread_barrier_init(&a.start, NULL, threads + 1);
 	for (unsigned i = 0; i < readers; i++) {

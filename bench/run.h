@@ -55,6 +55,7 @@ struct pace {
 	uint64_t least_ns;         /* closed: go through it again until this has passed */
 	uint64_t limit_ns;         /* end after this, done or not; 0: when done */
 	const struct stream *side; /* what one more thread does meanwhile; NULL: nothing */
+	double side_rate;          /* of that thread; 0: as it can */
 };
 void run_stream(const struct session *s, const struct stream *stream, const struct pace *p,
 		struct figures *out);

@@ -41,6 +41,7 @@ static const struct simple {
 	{ "seek10", OP_SEEK, REPEAT, 10 },
 	{ "seek100", OP_SEEK, REPEAT, 100 },
 	{ "readwhilewriting", OP_GET, REPEAT, 0 },
+	{ "readwhilewriting10", OP_GET, REPEAT, 0 },
 	{ "deletehalf", OP_REMOVE, HALF, 0 },
 	{ "deletefront", OP_REMOVE, FRONT, 0 },
 };

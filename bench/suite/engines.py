@@ -73,6 +73,7 @@ STEPS = {
 	"scan": "read all entries, forwards; entries are counted",
 	"scanback": "read all entries, backwards; entries are counted",
 	"readwhilewriting": "get, while another thread overwrites",
+	"readwhilewriting10": "get, while another thread overwrites at 10 MB/s",
 	"ycsba": "half gets, half updates, Zipf",
 	"ycsbb": "95 % gets, 5 % updates, Zipf",
 	"ycsbc": "gets, Zipf",

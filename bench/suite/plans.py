@@ -66,7 +66,8 @@ def full(num=5000000):
 			 {"limit": 20},
 			 more={f"{size} B": {"value-size": size, "num": max(num * 116 // (size + 16), 100)}
 			       for size in (16, 1024, 4096, 16384)}),
-		scenario("threads", ["fillrandom", "settle", "warm", "readrandom", "readwhilewriting"],
+		scenario("threads", ["fillrandom", "settle", "warm", "readrandom", "readwhilewriting10",
+				     "settle", "readwhilewriting"],
 			 {"num": num, "reads": num, "limit": 20},
 			 more={f"{t} thread{'s' * (t > 1)}": {"threads": t}
 			       for t in (1, 2, 4, 16, 64)}),
@@ -144,4 +145,5 @@ def one(name, num=1000000):
 
 
 # A step beside other work, and the same alone.
-PAIRS = [("readwhilewriting", "readrandom"), ("putwhilemerging", "overwrite")]
+PAIRS = [("readwhilewriting", "readrandom"), ("readwhilewriting10", "readrandom"),
+	 ("putwhilemerging", "overwrite")]
