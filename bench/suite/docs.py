@@ -30,6 +30,7 @@ README_STEPS = ["fillrandom", "fillseq", "fillbatch", "overwrite", "readrandom",
 LATENCY_STEPS = ["fillrandom", "readrandom", "seek10", "overwrite"]
 WHY = "## Why it is not ahead there"
 MOST_BYTES = 60 << 10 # of a plot
+MOST_STEPS = 24 # of another file, in the README
 
 
 class Kept:
@@ -218,12 +219,18 @@ def other_measures(res):
 	return "\n\n".join(parts) or "In none that was measured."
 
 
+def shortened(texts):
+	more = len(texts) - MOST_STEPS
+	return "; ".join(texts[:MOST_STEPS]) + (f"; and {more} more" if more > 0 else "")
+
+
 def elsewhere(runs):
-	"""Of each file one line: the steps where others are ahead."""
+	"""Of each file one line: the steps where others are ahead, waits for the background aside."""
 	lines = []
 	for res in runs:
-		listed = lambda how: "; ".join(f"`{step}` ({', '.join(who)})"
-					       for step, who in summary.behind_short(res, how))
+		listed = lambda how: shortened([f"`{step}` ({', '.join(who)})"
+						for step, who in summary.behind_short(res, how)
+						if not step.startswith("settle")])
 		proven, single = listed("slower"), listed("worse")
 		one = ", a single round" if summary.rounds(res) < 2 else ""
 		texts = [proven] if proven or not single else []
@@ -253,7 +260,8 @@ commit {m['commit']}, {summary.machine(res)}.""", known, LEGEND, "Operations a s
 		 other_measures(res)]
 	if len(runs) > 1:
 		parts += ["Elsewhere, in the other measurements that are kept, others are ahead in these "
-			  "steps (with how many times as good they are; a single round proves nothing):",
+			  "steps (with how many times as good they are; a single round proves nothing; "
+			  "waits for the background are in the results):",
 			  elsewhere(runs[1:])]
 	parts += ["All measures of all steps are in [the results](docs/benchmarks.md#results), and "
 		  "[why it is not ahead there](docs/benchmarks.md#why-it-is-not-ahead-there), as far "
