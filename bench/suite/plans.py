@@ -30,7 +30,7 @@ def owes(step):
 
 
 def quick(num=500000):
-	"""Ten minutes: the usual workloads, of data that fit in memory, but in no memtable."""
+	"""About ten minutes: the usual workloads, of data that fit in memory, but in no memtable."""
 	return [
 		scenario("main", ["fillrandom", "settle"] + READS + ["overwrite", "settle"],
 			 {"num": num, "reads": num, "limit": 1}),

@@ -1,4 +1,4 @@
-/* Dropped families: what is still done with their handles. */
+/* Dropped families: what is still done with their handles, and what a drop that fails leaves. */
 #include "regress/sim_store.h"
 
 static void open_with_dropped(struct sim *sim, shale_db **db, shale_cf **cf)
@@ -117,6 +117,86 @@ static void sequences_of_a_dropped_family_are_not_used_again(void **state)
 	run_sim(4, sequences_of_dropped);
 }
 
+/* ---- a drop fails, but its bytes are on the disk ---- */
+
+static bool long_failure; /* so that no new manifest can be written either */
+
+static void drop_fails_behind_its_bytes(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &w.cf));
+	put(db, w.cf, 1, 1000);
+	fault(sim, SIM_SYNC, ".man", long_failure, true);
+	need_status(shale_cf_drop(db, "second"), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	if (long_failure) {
+		need_status(shale_put(db, &w, shale_str("a"), shale_str("b")), SHALE_READ_ONLY);
+		need_ok(shale_resume(db));
+	}
+	put(db, w.cf, 2, 1000);
+	sim_kill_tasks(sim);
+	sim_heap_free_all(sim_get_heap(sim));
+	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_open(db, "second", &w.cf));
+	need_ok(has(db, w.cf, 1));
+	need_ok(has(db, w.cf, 2));
+	shale_cf_release(w.cf);
+	need_ok(shale_close(db));
+}
+
+static void a_family_whose_drop_failed_keeps_what_is_acknowledged(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		long_failure = seed % 2 == 0;
+		run_sim(seed, drop_fails_behind_its_bytes);
+	}
+}
+
+/* Closed without a resume: by then the disk is as it was. */
+static shale_durability closed_durability;
+
+static void drop_fails_before_a_close(void *arg)
+{
+	struct sim *sim = arg;
+	shale_options o = small_options(sim);
+	shale_cf *cf;
+	shale_db *db;
+
+	o.durability = closed_durability;
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_create(db, "second", NULL, &cf));
+	put(db, cf, 1, 1000);
+	put(db, NULL, 1, 1000);
+	fault(sim, SIM_SYNC, ".man", true, true);
+	need_status(shale_cf_drop(db, "second"), SHALE_IO);
+	sim_fs_faults_clear(sim_get_fs(sim));
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+
+	need_ok(shale_open(DIR, &o, &db));
+	need_ok(shale_cf_open(db, "second", &cf));
+	need_ok(has(db, cf, 1));
+	need_ok(has(db, NULL, 1));
+	shale_cf_release(cf);
+	need_ok(shale_close(db));
+}
+
+static void a_store_whose_drop_failed_is_closed_as_any_other(void **state)
+{
+	(void)state;
+	for (closed_durability = SHALE_EPHEMERAL; closed_durability <= SHALE_DURABLE;
+	     closed_durability++)
+		run_sim(1, drop_fails_before_a_close);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +204,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(compacting_a_dropped_family_is_no_failure_of_the_store),
 		cmocka_unit_test(a_dropped_family_is_gone_for_new_reads),
 		cmocka_unit_test(sequences_of_a_dropped_family_are_not_used_again),
+		cmocka_unit_test(a_family_whose_drop_failed_keeps_what_is_acknowledged),
+		cmocka_unit_test(a_store_whose_drop_failed_is_closed_as_any_other),
 	};
 
 	if (argc > 1)

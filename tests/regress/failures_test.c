@@ -3,15 +3,6 @@
 
 #include "db/db.h"
 
-static void fault(struct sim *sim, enum sim_op op, const char *ends, bool sticky, bool after)
-{
-	struct sim_fault rule = {
-		.op = op, .name_ends = ends, .nth = 1, .err = EIO, .sticky = sticky, .after = after
-	};
-
-	sim_fs_fault(sim_get_fs(sim), &rule);
-}
-
 /* The next write fails, since the log does, and writes stop. */
 static void stop_writes(struct sim *sim, shale_db *db)
 {
@@ -944,86 +935,6 @@ static void no_commit_to_a_dropped_family_outlives_the_log_it_is_in(void **state
 	assert_true(late_commits >= 3);
 }
 
-/* ---- a drop fails, but its bytes are on the disk ---- */
-
-static bool long_failure; /* so that no new manifest can be written either */
-
-static void drop_fails_behind_its_bytes(void *arg)
-{
-	struct sim *sim = arg;
-	shale_options o = small_options(sim);
-	shale_write_options w = SHALE_WRITE_OPTIONS_INIT;
-	shale_db *db;
-
-	need_ok(shale_open(DIR, &o, &db));
-	need_ok(shale_cf_create(db, "second", NULL, &w.cf));
-	put(db, w.cf, 1, 1000);
-	fault(sim, SIM_SYNC, ".man", long_failure, true);
-	need_status(shale_cf_drop(db, "second"), SHALE_IO);
-	sim_fs_faults_clear(sim_get_fs(sim));
-	if (long_failure) {
-		need_status(shale_put(db, &w, shale_str("a"), shale_str("b")), SHALE_READ_ONLY);
-		need_ok(shale_resume(db));
-	}
-	put(db, w.cf, 2, 1000);
-	sim_kill_tasks(sim);
-	sim_heap_free_all(sim_get_heap(sim));
-	sim_fs_crash(sim_get_fs(sim), SIM_CRASH_NONE_UNSYNCED, 1);
-
-	need_ok(shale_open(DIR, &o, &db));
-	need_ok(shale_cf_open(db, "second", &w.cf));
-	need_ok(has(db, w.cf, 1));
-	need_ok(has(db, w.cf, 2));
-	shale_cf_release(w.cf);
-	need_ok(shale_close(db));
-}
-
-static void a_family_whose_drop_failed_keeps_what_is_acknowledged(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= 10; seed++) {
-		long_failure = seed % 2 == 0;
-		run_sim(seed, drop_fails_behind_its_bytes);
-	}
-}
-
-/* Closed without a resume: by then the disk is as it was. */
-static shale_durability closed_durability;
-
-static void drop_fails_before_a_close(void *arg)
-{
-	struct sim *sim = arg;
-	shale_options o = small_options(sim);
-	shale_cf *cf;
-	shale_db *db;
-
-	o.durability = closed_durability;
-	need_ok(shale_open(DIR, &o, &db));
-	need_ok(shale_cf_create(db, "second", NULL, &cf));
-	put(db, cf, 1, 1000);
-	put(db, NULL, 1, 1000);
-	fault(sim, SIM_SYNC, ".man", true, true);
-	need_status(shale_cf_drop(db, "second"), SHALE_IO);
-	sim_fs_faults_clear(sim_get_fs(sim));
-	shale_cf_release(cf);
-	need_ok(shale_close(db));
-
-	need_ok(shale_open(DIR, &o, &db));
-	need_ok(shale_cf_open(db, "second", &cf));
-	need_ok(has(db, cf, 1));
-	need_ok(has(db, NULL, 1));
-	shale_cf_release(cf);
-	need_ok(shale_close(db));
-}
-
-static void a_store_whose_drop_failed_is_closed_as_any_other(void **state)
-{
-	(void)state;
-	for (closed_durability = SHALE_EPHEMERAL; closed_durability <= SHALE_DURABLE;
-	     closed_durability++)
-		run_sim(1, drop_fails_before_a_close);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1047,8 +958,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_merge_that_fails_holds_up_no_flush_and_no_other_family),
 		cmocka_unit_test(what_a_merge_wrote_in_vain_does_not_stay),
 		cmocka_unit_test(no_commit_to_a_dropped_family_outlives_the_log_it_is_in),
-		cmocka_unit_test(a_family_whose_drop_failed_keeps_what_is_acknowledged),
-		cmocka_unit_test(a_store_whose_drop_failed_is_closed_as_any_other),
 	};
 
 	if (argc > 1)

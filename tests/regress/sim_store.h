@@ -58,6 +58,16 @@ static inline bool ends(const char *name, const char *with)
 	return n >= m && strcmp(name + n - m, with) == 0;
 }
 
+/* A call of that kind, or all from now on, fails; `after`: when it has been done. */
+static inline void fault(struct sim *sim, enum sim_op op, const char *ends, bool sticky, bool after)
+{
+	struct sim_fault rule = {
+		.op = op, .name_ends = ends, .nth = 1, .err = EIO, .sticky = sticky, .after = after
+	};
+
+	sim_fs_fault(sim_get_fs(sim), &rule);
+}
+
 struct slow_tables {
 	struct sim *sim;
 	/* For each piece: of 32 KiB beside durable commits, else 256 KiB, or a last one. */
