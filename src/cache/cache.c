@@ -173,6 +173,16 @@ bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_i
 }
 
 /* All of a hint is relaxed: its slot is checked like any other, its data is only prefetched. */
+void cache_hint_learn(const struct cache *c, struct cache_hint *hint, const struct cache_item *item)
+{
+	uintptr_t first = (uintptr_t)c->slots, at = (item->token - first) / sizeof(struct slot);
+
+	if (item->token < first || at > c->mask)
+		return; /* it is standalone */
+	atomic_store_explicit(&hint->slot, (uint32_t)at, memory_order_relaxed);
+	atomic_store_explicit(&hint->data, (uintptr_t)item->data, memory_order_relaxed);
+}
+
 bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number, uint64_t offset,
 		      struct cache_item *out)
 {
@@ -182,9 +192,7 @@ bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number,
 		return true;
 	if (!cache_get(c, number, offset, out))
 		return false;
-	at = (size_t)((struct slot *)out->token - c->slots);
-	atomic_store_explicit(&hint->slot, (uint32_t)at, memory_order_relaxed);
-	atomic_store_explicit(&hint->data, (uintptr_t)out->data, memory_order_relaxed);
+	cache_hint_learn(c, hint, out);
 	return true;
 }
 
@@ -252,6 +260,73 @@ struct cache_item cache_again(struct cache *c, const struct cache_item *item)
 		/* Relaxed: the pin that is held orders everything. */
 		atomic_fetch_add_explicit(&s->state, ACQUIRE_ONE, memory_order_relaxed);
 	return *item;
+}
+
+/* ---- visits that leave no trace: their acquire is taken back ---- */
+
+static inline bool slot_shows(struct slot *s, uint64_t number, uint64_t offset)
+{
+	return slot_has_key(s, number, offset) &&
+	       life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) == VISIBLE;
+}
+
+/* The slot that looks as if it had the key, or NULL: without a pin that may change at once. */
+static struct slot *slot_find(const struct cache *c, const struct cache_hint *hint, uint64_t number,
+			      uint64_t offset)
+{
+	struct probe p = { atomic_load_explicit(&hint->slot, memory_order_relaxed) & c->mask, 0 };
+
+	if (atomic_load_explicit(&c->occupied, memory_order_relaxed) == 0)
+		return NULL;
+	if (slot_shows(&c->slots[p.at], number, offset))
+		return &c->slots[p.at];
+	p = probe_start(c, number, offset);
+	for (size_t n = 0; n <= c->mask; n++) {
+		struct slot *s = &c->slots[p.at];
+
+		if (slot_shows(s, number, offset))
+			return s;
+		if (atomic_load_explicit(&s->displaced, memory_order_relaxed) == 0)
+			break;
+		p.at = (p.at + p.step) & c->mask;
+	}
+	return NULL;
+}
+
+bool cache_has(const struct cache *c, const struct cache_hint *hint, uint64_t number,
+	       uint64_t offset)
+{
+	return slot_find(c, hint, number, offset) != NULL;
+}
+
+bool cache_peek(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset,
+		struct cache_item *out, bool *used)
+{
+	struct slot *s = slot_find(c, hint, number, offset);
+	uint64_t height;
+
+	if (s == NULL)
+		return false;
+	height = acquires_of(atomic_load_explicit(&s->state, memory_order_relaxed));
+	if (!slot_pin(s, number, offset))
+		return false;
+	out->data = s->data;
+	out->token = (uintptr_t)s;
+	*used = height != 0;
+	return true;
+}
+
+void cache_unpeek(struct cache_item *item)
+{
+	struct slot *s = (struct slot *)item->token;
+
+	if (item->data == NULL)
+		return;
+	item->data = NULL;
+	item->token = 0;
+	task_point(false);
+	/* Release: this task's reads come before an eviction by another. */
+	atomic_fetch_sub_explicit(&s->state, ACQUIRE_ONE, memory_order_release);
 }
 
 /* ---- eviction ---- */
@@ -332,6 +407,20 @@ static bool cache_evict(struct cache *c, uint64_t bytes)
 			return false;
 	}
 	return true;
+}
+
+void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset)
+{
+	struct slot *s = slot_find(c, hint, number, offset);
+	struct evicted got = { 0, 0 };
+	uint64_t old;
+
+	if (s == NULL)
+		return;
+	old = atomic_load_explicit(&s->state, memory_order_relaxed);
+	/* It may just have become a stranger's, who then goes instead: not wrong, and rare. */
+	if (life_of(old) == VISIBLE && pins_of(old) == 0)
+		slot_evict(c, s, old, &got);
 }
 
 /* Free a whole chunk after another until `used` is within the capacity. */
@@ -448,36 +537,61 @@ static bool slots_left(struct cache *c)
 	return true;
 }
 
-bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n,
-		  bool keep, struct cache_item *out)
+/* A slot that this thread owns now, for an item; NULL: there is no room. */
+static struct slot *slot_own(struct cache *c, uint64_t number, uint64_t offset)
 {
-	struct slot *s = NULL;
+	struct slot *s;
 
-	if (keep && cache_get(c, number, offset, out)) {
-		item_free(c, data, n);
-		return true;
-	}
-	if (!keep || cache_used(c) > atomic_load_explicit(&c->capacity, memory_order_relaxed))
-		return insert_standalone(c, data, n, out);
-	if (slots_left(c)) {
-		s = slot_claim(c, number, offset);
-		if (s == NULL)
-			atomic_fetch_sub_explicit(&c->occupied, 1, memory_order_relaxed);
-	}
+	if (cache_used(c) > atomic_load_explicit(&c->capacity, memory_order_relaxed) ||
+	    !slots_left(c))
+		return NULL;
+	s = slot_claim(c, number, offset);
 	if (s == NULL)
-		return insert_standalone(c, data, n, out);
+		atomic_fetch_sub_explicit(&c->occupied, 1, memory_order_relaxed);
+	return s;
+}
+
+/* Make the owned slot visible, with a state of as many pins and as much height as told. */
+static void slot_show(struct cache *c, struct slot *s, uint64_t number, uint64_t offset, void *data,
+		      size_t n, uint64_t counters)
+{
 	atomic_store_explicit(&s->number, number, memory_order_relaxed);
 	atomic_store_explicit(&s->offset, offset, memory_order_relaxed);
 	s->data = data;
 	s->size = n;
 	frames_own(&c->frames, data, n, (uint32_t)(s - c->slots) + 1);
+	atomic_store_explicit(&s->state, LIFE(VISIBLE) | counters, memory_order_release);
+}
+
+bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n,
+		  bool keep, struct cache_item *out)
+{
+	struct slot *s;
+
+	if (keep && cache_get(c, number, offset, out)) {
+		item_free(c, data, n);
+		return true;
+	}
+	s = keep ? slot_own(c, number, offset) : NULL;
+	if (s == NULL)
+		return insert_standalone(c, data, n, out);
 	/*
 	 * Height one after its release: what is read once, as by a scan, survives
 	 * one touch of the hand, and what is read again survives more.
 	 */
-	atomic_store_explicit(&s->state, LIFE(VISIBLE) | ACQUIRE_ONE, memory_order_release);
+	slot_show(c, s, number, offset, data, n, ACQUIRE_ONE);
 	*out = (struct cache_item){ data, (uintptr_t)s };
 	return true;
+}
+
+void cache_offer(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n)
+{
+	struct slot *s = slot_own(c, number, offset);
+
+	if (s != NULL)
+		slot_show(c, s, number, offset, data, n, 0);
+	else
+		item_free(c, data, n);
 }
 
 /* ---- life of the cache ---- */

@@ -48,6 +48,9 @@ bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_i
 /* The same, by a hint that belongs to this key alone; it learns from what is found. */
 bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number, uint64_t offset,
 		      struct cache_item *out);
+/* What cache_insert() has pinned lies there from now on. */
+void cache_hint_learn(const struct cache *c, struct cache_hint *hint,
+		      const struct cache_item *item);
 /* Bring what the hint leads to, `lines` cache lines of it, towards the processor. */
 void cache_prefetch(const struct cache *c, const struct cache_hint *hint, size_t lines);
 
@@ -66,6 +69,25 @@ void cache_discard(struct cache *c, void *data, size_t n); /* NULL is allowed */
  */
 bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n,
 		  bool keep, struct cache_item *out);
+
+/*
+ * For a merge, which passes over everything once and then writes it anew: pin the item if it is
+ * there. The visit does not count as use, and ends by cache_unpeek(). *used: somebody has asked
+ * for it since it was put in, or since the hand forgot that. The hint, as above, may be wrong.
+ */
+bool cache_peek(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset,
+		struct cache_item *out, bool *used);
+void cache_unpeek(struct cache_item *item); /* zeroes it; data NULL is allowed */
+/* Whether cache_peek() would find it, for who only plans. */
+bool cache_has(const struct cache *c, const struct cache_hint *hint, uint64_t number,
+	       uint64_t offset);
+/*
+ * Put in `data`, n bytes by cache_alloc(), of a key that is new. Until somebody asks for it, it
+ * is the first to go. Taken in any case; without room it is freed.
+ */
+void cache_offer(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n);
+/* Nobody will ask for it again: it goes, unless it is pinned. */
+void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset);
 
 /* An item with a NULL data is allowed. Zeroes it. */
 void cache_release(struct cache *c, struct cache_item *item);

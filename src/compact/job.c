@@ -383,7 +383,10 @@ static inline shale_status merge_entry(struct merge *m, const struct iter *it)
 	}
 	m->job->entries_out++;
 	m->added += bytes;
-	return table_builder_add(m->builder, it->key, m->hash, st, value);
+	rc = table_builder_add(m->builder, it->key, m->hash, st, value);
+	if (m->job->hot || it->hot)
+		table_builder_note_hot(m->builder);
+	return rc;
 }
 
 /* To the first key that the job is about. */

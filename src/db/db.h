@@ -56,6 +56,7 @@ struct mem {
 	shale_cf *cf;
 	struct memtable *table;
 	_Atomic uint64_t log_first; /* segment of its first record, 0: none; set under commit_mu */
+	uint64_t hits_before;       /* gets that memtables had answered when it was made */
 	/* Set when sealed. */
 	uint64_t seal_ticket; /* all its commits have tickets below */
 	uint64_t last_seq;    /* all its sequences are <= this */

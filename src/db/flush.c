@@ -29,6 +29,17 @@ static void begin(shale_db *db, struct mem *m)
 	history_begin(&db->history, &m->history);
 }
 
+/*
+ * Whether gets have found so much in memtables, since this one was made, that they would ask for
+ * each block of its tables. Of several families it is a guess which of them they meant.
+ */
+static bool is_hot(const shale_db *db, const struct mem *m, uint32_t block_bytes)
+{
+	uint64_t hits = stats_sum(&db->stats, STAT_MEMTABLE_HITS) - m->hits_before;
+
+	return hits > m->bytes / block_bytes;
+}
+
 /* Memtable to tables; the result is in m->result. */
 static shale_status build(shale_db *db, struct mem *m)
 {
@@ -58,6 +69,7 @@ static shale_status build(shale_db *db, struct mem *m)
 			  .bottom_range = never_bottom_range,
 			  .deadline = policy.delete_within_ms != 0 },
 	};
+	m->result.hot = is_hot(db, m, m->result.build.block_bytes);
 	rc = memtable_ranges(m->table, SEQ_MAX, none, none, &list, &count, &capacity);
 	if (rc >= 0)
 		rc = snapshots_list(db, &snapshots, &snapshot_count);

@@ -127,13 +127,16 @@ static void fit(shale_db *db)
 		page_pool_set_limit(&db->pages, share > lack ? share - lack : 0);
 }
 
-/* Of the pool: more is held than fit() saw. Any thread, any lock. */
+/*
+ * Of the pool: more is held than fit() saw. Any thread, any lock. Told once: threads that wake
+ * each other to find that somebody is at it already would do so until he has ended.
+ */
 static void beyond(void *arg)
 {
 	shale_db *db = arg;
 
-	atomic_store_explicit(&db->memory_beyond, true, memory_order_relaxed);
-	scheduler_kick(db->scheduler);
+	if (!atomic_exchange(&db->memory_beyond, true))
+		scheduler_kick(db->scheduler);
 }
 
 /* Of the pool, as beyond(): pages should be made ready (background.c). */
@@ -154,15 +157,18 @@ void memory_watch(shale_db *db)
 	page_pool_tell(&db->pages, beyond, db);
 }
 
-/* One at a time, or the older figures may be set last. Acquire and release as of a lock. */
+/* One at a time, or the older figures may be set last. In one order with memory_beyond. */
 static bool alone(shale_db *db)
 {
-	return !atomic_exchange_explicit(&db->memory_busy, true, memory_order_acquire);
+	return !atomic_exchange(&db->memory_busy, true);
 }
 
+/* Whoever was told meanwhile that there is more could not look himself. */
 static void alone_no_more(shale_db *db)
 {
-	atomic_store_explicit(&db->memory_busy, false, memory_order_release);
+	atomic_store(&db->memory_busy, false);
+	if (atomic_load(&db->memory_beyond))
+		scheduler_kick(db->scheduler);
 }
 
 void memory_fit(shale_db *db)

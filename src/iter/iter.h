@@ -49,6 +49,7 @@ struct iter {
 	uint64_t seqtype;
 	shale_slice key;
 	shale_slice value; /* as stored: OP_PUT_TTL with its expiry */
+	bool hot;          /* for a merge: readers use its block, see cache_peek() */
 };
 
 static inline void iter_seek(struct iter *it, shale_slice key)

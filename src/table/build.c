@@ -39,6 +39,7 @@ struct table_builder {
 	struct buf raw, packed; /* scratch: a finished block, compressed */
 	size_t bound;           /* the block takes no more than that */
 	uint64_t last_st;       /* of the entry added last */
+	size_t hot;             /* of its entries: table_builder_note_hot() */
 
 	uint64_t *hashes; /* one a user key */
 	size_t hash_count, hash_capacity;
@@ -179,6 +180,29 @@ static shale_status put_block(struct table_builder *b, struct block_builder *blo
 	return put_piece(b, buf_view(&b->raw), codec, PIECE_ALIGN, out);
 }
 
+/*
+ * Put the block just written into the cache. Whatever stands against it is no reason to fail:
+ * then the first who asks for it reads the file.
+ */
+static void offer_block(struct table_builder *b, const struct extent *e)
+{
+	struct cache *cache = b->te.cache;
+	shale_error before = *err_last();
+	size_t bytes = table_block_bytes(e->raw_size);
+	struct table_block *copy = cache_alloc(cache, bytes);
+
+	if (copy == NULL)
+		return;
+	memcpy(copy->raw, b->raw.data, e->raw_size);
+	memset(copy->raw + e->raw_size, 0, BLOCK_SLACK);
+	if (block_parse(copy->raw, e->raw_size, &copy->view) >= 0) {
+		cache_offer(cache, b->number, e->offset, copy, bytes);
+		return;
+	}
+	cache_discard(cache, copy, bytes);
+	*err_last() = before;
+}
+
 /* Write the data block; `next` is the key that comes after it, NULL at the end. */
 static shale_status cut(struct table_builder *b, const shale_slice *next)
 {
@@ -214,6 +238,9 @@ static shale_status cut(struct table_builder *b, const shale_slice *next)
 		return err_memory("the index of a table");
 	b->props.data_blocks++;
 	b->props.data_bytes += e.size + BLOCK_TRAILER;
+	if (2 * b->hot > b->block.count)
+		offer_block(b, &e);
+	b->hot = 0;
 	block_builder_reset(&b->block);
 	b->bound = BLOCK_OVERHEAD;
 	return SHALE_OK;
@@ -301,6 +328,11 @@ shale_status table_builder_add(struct table_builder *b, shale_slice key, uint64_
 	if (unlikely(seqtype_type(st) == OP_PUT_TTL))
 		count_expiry(p, value);
 	return SHALE_OK;
+}
+
+void table_builder_note_hot(struct table_builder *b)
+{
+	b->hot++;
 }
 
 shale_status table_builder_add_range(struct table_builder *b, shale_slice lo, shale_slice hi,

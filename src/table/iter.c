@@ -10,7 +10,8 @@
  *
  * Blocks come from three places:
  *
- *   cache   pinned; asked first, unless reads are sequential or verified
+ *   cache   pinned; asked first, unless verified. Of sequential reads, by merges, it
+ *           learns nothing: what is there is taken, and whether readers want it is told
  *   window  a piece of the file, read at once: one block at first, more when two
  *           blocks in a row (in one direction) were not in the cache, 16 KiB and
  *           then twice as much each time up to 256 KiB; at once 256 KiB when
@@ -32,6 +33,7 @@ enum {
 	SCAN_BLOCKS = 64,            /* passed in a row: from here on none is kept */
 	KEY_SLACK = 16,
 	KEY_INLINE = 112,    /* bytes of keys that need no memory of their own */
+	CACHED_ROW = 8,      /* blocks in a row that are cached end what a merge reads at once */
 	PREFETCH_LINES = 14, /* of the block that will be next: its columns */
 	AIMED_LINES = 16,    /* of the one that a seek will need */
 };
@@ -56,6 +58,7 @@ struct table_iter {
 	unsigned passed; /* blocks since the last jump */
 
 	struct cache_item pin;    /* of a cached block */
+	bool peeked;              /* by cache_peek() */
 	struct block placed;      /* view of one that is not cached */
 	uint8_t *unpacked;        /* its bytes, where they were compressed */
 	size_t unpacked_capacity; /* without slack */
@@ -112,7 +115,27 @@ static bool grow_key(struct table_iter *ti, size_t n)
 static void drop_block(struct table_iter *ti)
 {
 	ti->b = NULL;
-	cache_release(ti->t->te.cache, &ti->pin);
+	if (ti->peeked)
+		cache_unpeek(&ti->pin);
+	else
+		cache_release(ti->t->te.cache, &ti->pin);
+	ti->peeked = false;
+}
+
+static bool is_cached(const struct table *t, size_t i)
+{
+	return cache_has(t->te.cache, &t->places[i].hint, t->number, t->places[i].offset);
+}
+
+/* Where the blocks of a window that may go up to `end` begin to lie in the cache. */
+static size_t cached_from(const struct table_iter *ti, size_t first, size_t end)
+{
+	size_t need = first;
+
+	for (size_t i = first; i < end && i - need < CACHED_ROW; i++)
+		if (!is_cached(ti->t, i))
+			need = i + 1;
+	return need > first ? need : first + 1;
 }
 
 /* Which blocks to read together with block i: [*first, *end). */
@@ -131,6 +154,8 @@ static void choose_window(struct table_iter *ti, size_t i, size_t *first, size_t
 				break;
 			(*end)++;
 		}
+		if (ti->sequential && !ti->read.verify)
+			*end = cached_from(ti, i, *end);
 	} else {
 		while (*first > 0 &&
 		       extent_end(&e) - table_extent(t, *first - 1).offset <= ti->ahead)
@@ -199,7 +224,8 @@ static void place_block(struct table_iter *ti, const struct extent *e, uint8_t *
 	ti->b = rc < 0 ? NULL : &ti->placed;
 }
 
-static void keep_block(struct table_iter *ti, const struct extent *e, const uint8_t *stored)
+static void keep_block(struct table_iter *ti, size_t i, const struct extent *e,
+		       const uint8_t *stored)
 {
 	struct table *t = ti->t;
 	struct table_block *b = NULL;
@@ -213,6 +239,7 @@ static void keep_block(struct table_iter *ti, const struct extent *e, const uint
 		ti->it.status = err_memory("a cached block");
 		return;
 	}
+	cache_hint_learn(t->te.cache, &t->places[i].hint, &ti->pin);
 	ti->b = &((const struct table_block *)ti->pin.data)->view;
 }
 
@@ -234,6 +261,21 @@ static void note_miss(struct table_iter *ti, size_t i, int direction)
 		ti->ahead *= 2;
 }
 
+/* A merge takes from the cache what is there, as if it had not been. */
+static bool peek_block(struct table_iter *ti, size_t i)
+{
+	struct table *t = ti->t;
+	struct block_place *at = &t->places[i];
+
+	ti->it.hot = false;
+	if (ti->read.verify ||
+	    !cache_peek(t->te.cache, &at->hint, t->number, at->offset, &ti->pin, &ti->it.hot))
+		return false;
+	ti->peeked = true;
+	ti->b = &((const struct table_block *)ti->pin.data)->view;
+	return true;
+}
+
 static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 {
 	struct table *t = ti->t;
@@ -242,6 +284,8 @@ static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 
 	if (ti->sequential) {
 		ti->direction = direction;
+		if (peek_block(ti, i))
+			return true;
 	} else {
 		if (!ti->read.verify && cache_get_hinted(t->te.cache, &t->places[i].hint, t->number,
 							 e.offset, &ti->pin)) {
@@ -259,7 +303,7 @@ static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 	    ti->passed >= SCAN_BLOCKS)
 		place_block(ti, &e, stored);
 	else
-		keep_block(ti, &e, stored);
+		keep_block(ti, i, &e, stored);
 	if (ti->it.status < 0)
 		ti->window_end = ti->window_first = 0; /* whoever tries again reads again */
 	return ti->it.status >= 0;
@@ -270,7 +314,7 @@ static inline void prefetch_next(const struct table_iter *ti, size_t i, int dire
 {
 	size_t next = i + (size_t)direction;
 
-	if (!ti->sequential && next < ti->t->blocks)
+	if (next < ti->t->blocks)
 		cache_prefetch(ti->t->te.cache, &ti->t->places[next].hint, PREFETCH_LINES);
 }
 

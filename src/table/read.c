@@ -108,7 +108,9 @@ static shale_status probe_take(struct table_probe *p, const struct table_read *r
 	if (rc >= 0 && !cache_insert(t->te.cache, t->number, e.offset, p->fresh, bytes,
 				     !r->no_fill_cache && !r->verify, &p->pin))
 		rc = err_memory("a cached block");
-	if (rc < 0)
+	if (rc >= 0)
+		cache_hint_learn(t->te.cache, &t->places[p->block].hint, &p->pin);
+	else
 		cache_discard(t->te.cache, p->fresh, bytes);
 	mem_free(t->te.env, p->stored);
 	p->fresh = NULL;
@@ -312,6 +314,12 @@ shale_status table_get(struct table *t, const struct table_read *r, shale_slice 
 			return rc;
 	}
 	return table_probe_find(&p, key, limit, out);
+}
+
+void table_forget_blocks(struct table *t)
+{
+	for (size_t i = 0; i < t->blocks; i++)
+		cache_forget(t->te.cache, &t->places[i].hint, t->number, t->places[i].offset);
 }
 
 /* ---- the fence index alone ---- */

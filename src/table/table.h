@@ -57,6 +57,11 @@ shale_status table_builder_new(const struct table_env *te, uint64_t number,
  */
 shale_status table_builder_add(struct table_builder *b, shale_slice key, uint64_t hash, uint64_t st,
 			       shale_slice value);
+/*
+ * Readers use what was added last. A block most of whose entries they use goes into the block
+ * cache as well as into the file; if that cannot be it is no failure.
+ */
+void table_builder_note_hot(struct table_builder *b);
 /* Range tombstones by lo ascending, then seq descending, at any time. They widen the key range. */
 shale_status table_builder_add_range(struct table_builder *b, shale_slice lo, shale_slice hi,
 				     uint64_t seq);
@@ -79,6 +84,9 @@ void table_unref(struct table *t); /* NULL is allowed */
 uint64_t table_number(const struct table *t);
 const struct table_props *table_props(const struct table *t);
 const struct footer *table_footer(const struct table *t);
+
+/* The table will be read no more, or hardly: give the room of its cached blocks back. */
+void table_forget_blocks(struct table *t);
 
 /* The table's range tombstones; NULL if it has none. Lasts as long as the table. */
 const struct rangedel_set *table_ranges(const struct table *t);
@@ -148,8 +156,8 @@ shale_status table_probe_found(struct table_probe *p, shale_slice key, uint64_t 
 			       struct table_lookup *out);
 
 /*
- * All entries. Holds a reference. With `sequential` (merges, full scans) blocks
- * are read in large pieces past the cache; otherwise readahead grows while the
+ * All entries. Holds a reference. With `sequential` (merges) what is not in the
+ * cache is read in large pieces past it; otherwise readahead grows while the
  * iterator moves forward from block to block.
  */
 shale_status table_iter_new(struct table *t, const struct table_read *r, bool sequential,

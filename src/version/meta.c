@@ -81,6 +81,14 @@ shale_status table_meta_open_slow(struct table_meta *m, const struct table_env *
 	return SHALE_OK;
 }
 
+void table_meta_forget_blocks(struct table_meta *m)
+{
+	struct table *t = atomic_load_explicit(&m->table, memory_order_acquire);
+
+	if (t != NULL)
+		table_forget_blocks(t);
+}
+
 bool table_meta_overlaps(const struct table_meta *m, shale_slice lo, shale_slice hi,
 			 bool hi_excluded)
 {

@@ -56,6 +56,9 @@ static inline shale_status table_meta_open(struct table_meta *m, const struct ta
 	return table_meta_open_slow(m, te, out);
 }
 
+/* table_forget_blocks(), if the table is open. */
+void table_meta_forget_blocks(struct table_meta *m);
+
 /* Of the table's bytes, those of entries that have an older version beneath. */
 uint64_t table_meta_hiding(const struct table_meta *m);
 

@@ -231,6 +231,88 @@ static void a_damaged_block_hides_no_keys_of_later_groups(void **state)
 	}
 }
 
+static shale_stats stats_of(struct fixture *f)
+{
+	shale_stats s = SHALE_STATS_INIT;
+
+	assert_ok(shale_stats_get(f->db, &s));
+	return s;
+}
+
+static void put_each(struct fixture *f, size_t keys, size_t step)
+{
+	static const char value[100];
+	char text[32];
+
+	for (size_t i = 0; i < keys; i += step)
+		assert_ok(
+			shale_put(f->db, NULL, key_of(i, text), slice_from(value, sizeof(value))));
+}
+
+static void get_all(struct fixture *f, size_t keys)
+{
+	char text[32];
+
+	for (size_t i = 0; i < keys; i++) {
+		shale_value v;
+
+		assert_ok(shale_get(f->db, NULL, key_of(i, text), &v));
+		shale_value_release(&v);
+	}
+}
+
+/* What readers use stays in the cache when it is written anew, and nothing else goes there. */
+static void a_merge_keeps_in_the_cache_what_is_used(void **state)
+{
+	enum { N = 4000 };
+	struct fixture *f = *state;
+	shale_stats before, after;
+
+	for (int i = 0; i < 2; i++) {
+		put_each(f, N, 1);
+		assert_ok(shale_flush(f->db, NULL));
+	}
+	assert_ok(shale_compact(f->db, NULL));
+	assert_int_equal(stats_of(f).memory_cache, 0);
+
+	get_all(f, N);
+	before = stats_of(f);
+	assert_true(before.memory_cache > N * 100);
+	put_each(f, N, 10);
+	assert_ok(shale_flush(f->db, NULL));
+	assert_ok(shale_compact(f->db, NULL));
+	after = stats_of(f);
+	/* The inputs' blocks have gone. */
+	assert_true(after.memory_cache < before.memory_cache * 5 / 4);
+	get_all(f, N);
+	assert_int_equal(stats_of(f).block_reads, after.block_reads);
+
+	/* Of what is written alone there is nothing in it once more. */
+	assert_ok(shale_compact(f->db, NULL));
+	fixture_close(f);
+	fixture_open(f);
+	put_each(f, N, 1);
+	assert_ok(shale_flush(f->db, NULL));
+	assert_ok(shale_compact(f->db, NULL));
+	assert_int_equal(stats_of(f).memory_cache, 0);
+}
+
+static void a_memtable_that_is_read_much_is_flushed_into_the_cache(void **state)
+{
+	enum { N = 500 };
+	struct fixture *f = *state;
+	shale_stats before;
+
+	put_each(f, N, 1);
+	get_all(f, N);
+	assert_ok(shale_flush(f->db, NULL));
+	before = stats_of(f);
+	assert_true(before.memory_cache > N * 100);
+	get_all(f, N);
+	assert_int_equal(stats_of(f).block_reads, before.block_reads);
+	assert_true(stats_of(f).cache_hits >= before.cache_hits + N);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +324,11 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_block_hides_no_keys_of_later_groups,
 						fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_merge_keeps_in_the_cache_what_is_used,
+						fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_memtable_that_is_read_much_is_flushed_into_the_cache, fixture_setup,
+			fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* What memtables may hold together. */
 #include "regress/sim_store.h"
 
+#include "db/db.h"
+
 enum { MANY = 8 };
 
 static void write_many(void *arg)
@@ -142,6 +144,43 @@ static void writers_slow_down_before_they_stop(void **state)
 		run_sim(1 + i, write_as_fast_as_flushes);
 }
 
+/*
+ * Somebody shares memory out and is not let run. Background threads that take a little more than
+ * he saw, and give it back, again and again, must not wake each other for that without end.
+ */
+static void look_while_another_shares_out(void *arg)
+{
+	shale_options o = small_options(arg);
+	uint64_t steps;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	put(db, NULL, 1, 100);
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_wait_idle(db));
+	env_sleep_ns(o.env, 2000000000);
+	need(!atomic_exchange(&db->memory_busy, true));
+	page_pool_tell_at(&db->pages, page_pool_used(&db->pages));
+	scheduler_kick(db->scheduler);
+	steps = sim_get_stats(arg).steps;
+	env_sleep_ns(o.env, 1000000000);
+	need(sim_get_stats(arg).steps - steps < 1000);
+	need(atomic_load(&db->memory_beyond));
+	atomic_store(&db->memory_busy, false);
+	/* Who is next to end such a look sees to it. */
+	memory_fit(db);
+	env_sleep_ns(o.env, 1000000000);
+	need(!atomic_load(&db->memory_beyond));
+	need_ok(shale_close(db));
+}
+
+static void threads_do_not_wake_each_other_without_end(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		run_sim(1 + i, look_while_another_shares_out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +188,7 @@ int main(void)
 		cmocka_unit_test(the_cache_makes_room_for_the_memtables_of_all_families),
 		cmocka_unit_test(a_slow_disk_keeps_to_the_budget),
 		cmocka_unit_test(writers_slow_down_before_they_stop),
+		cmocka_unit_test(threads_do_not_wake_each_other_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -355,6 +355,108 @@ static void releasing_nothing_is_allowed(void **state)
 	close_cache(c);
 }
 
+static void offer(struct cache *c, uint64_t number, uint64_t offset)
+{
+	cache_offer(c, number, offset, item_new(c, number, offset, ITEM_BYTES), ITEM_BYTES);
+}
+
+/* Pin it and let it go again; *used as cache_peek() has it. */
+static bool visit(struct cache *c, uint64_t number, uint64_t offset, bool *used)
+{
+	struct cache_hint hint = { 0 };
+	struct cache_item it;
+
+	if (!cache_peek(c, &hint, number, offset, &it, used))
+		return false;
+	assert_true(item_is(&it, number, offset));
+	cache_unpeek(&it);
+	assert_null(it.data);
+	cache_unpeek(&it);
+	return true;
+}
+
+static void a_visit_leaves_no_trace(void **state)
+{
+	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
+	struct cache_hint hint = { 0 };
+	bool used = true;
+
+	(void)state;
+	assert_false(visit(c, 1, 1, &used));
+	offer(c, 1, 1);
+	put(c, 1, 2);
+	for (int i = 0; i < 5; i++) {
+		assert_true(visit(c, 1, 1, &used));
+		assert_false(used);
+		assert_true(visit(c, 1, 2, &used));
+		assert_true(used);
+	}
+	assert_true(has(c, 1, 1));
+	assert_true(visit(c, 1, 1, &used));
+	assert_true(used);
+	assert_true(cache_has(c, &hint, 1, 1));
+	assert_false(cache_has(c, &hint, 1, 3));
+	close_cache(c);
+}
+
+static void what_nobody_asked_for_goes_first(void **state)
+{
+	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
+	size_t kept = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 50; i++) {
+		put(c, 1, i);
+		assert_true(has(c, 1, i));
+		offer(c, 2, i);
+	}
+	for (uint64_t i = 0; i < 50; i++)
+		put(c, 3, i);
+	for (uint64_t i = 0; i < 50; i++)
+		kept += has(c, 1, i);
+	assert_int_equal(kept, 50);
+	/* And what is there is never passed for what is asked for. */
+	for (uint64_t i = 0; i < 5000; i++) {
+		offer(c, 4, i);
+		assert_true(cache_used(c) <= 100 * ITEM_BYTES);
+	}
+	close_cache(c);
+}
+
+static void what_is_forgotten_goes_unless_it_is_pinned(void **state)
+{
+	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
+	struct cache_hint hint = { 0 };
+	struct cache_item it, peeked;
+	bool used;
+
+	(void)state;
+	insert(c, 1, 1, &it);
+	put(c, 1, 2);
+	put(c, 1, 3);
+	cache_hint_learn(c, &hint, &it);
+	assert_true(cache_peek(c, &hint, 1, 3, &peeked, &used));
+	cache_forget(c, &hint, 1, 1);
+	cache_forget(c, &hint, 1, 2);
+	cache_forget(c, &hint, 1, 3);
+	cache_forget(c, &hint, 1, 4);
+	assert_true(item_is(&it, 1, 1));
+	assert_true(item_is(&peeked, 1, 3));
+	assert_int_equal(cache_used(c), 2 * ITEM_BYTES);
+	cache_release(c, &it);
+	cache_unpeek(&peeked);
+	cache_forget(c, &hint, 1, 1);
+	cache_forget(c, &hint, 1, 3);
+	assert_int_equal(cache_used(c), 0);
+	/* A hint is not learned from what lies in no slot. */
+	assert_true(cache_insert(c, 1, 5, item_new(c, 1, 5, ITEM_BYTES), ITEM_BYTES, false, &it));
+	hint = (struct cache_hint){ 0 };
+	cache_hint_learn(c, &hint, &it);
+	assert_int_equal(atomic_load(&hint.data), 0);
+	cache_release(c, &it);
+	close_cache(c);
+}
+
 /* Many threads: few keys, so that all of them meet; a cache smaller than the keys. */
 struct stress {
 	struct cache *c;
@@ -362,6 +464,22 @@ struct stress {
 	uint64_t rounds, keys, capacity;
 	bool resize;
 };
+
+/* As a merge does; false: it was somebody else's. */
+static bool visit_or_forget(struct cache *c, uint64_t key, bool forget)
+{
+	struct cache_hint hint = { 0 };
+	struct cache_item it;
+	bool used, mine = true;
+
+	if (forget) {
+		cache_forget(c, &hint, key % 16, key);
+	} else if (cache_peek(c, &hint, key % 16, key, &it, &used)) {
+		mine = item_is(&it, key % 16, key);
+		cache_unpeek(&it);
+	}
+	return mine;
+}
 
 static void stress_task(void *arg)
 {
@@ -391,6 +509,9 @@ static void stress_task(void *arg)
 			cache_release(s->c, &held[h]);
 			held[h] = again;
 		}
+		if (rand_below(&rnd, 4) == 0)
+			wrong += !visit_or_forget(s->c, rand_below(&rnd, s->keys),
+						  rand_below(&rnd, 4) == 0);
 		if (s->resize && rand_below(&rnd, 200) == 0)
 			cache_set_capacity(s->c, (rand_below(&rnd, 4) + 1) * s->capacity / 4);
 	}
@@ -485,6 +606,9 @@ int main(void)
 		cmocka_unit_test(a_cache_that_shrinks_by_far_gives_back_its_chunks),
 		cmocka_unit_test(a_hint_finds_its_item_wherever_that_is),
 		cmocka_unit_test(releasing_nothing_is_allowed),
+		cmocka_unit_test(a_visit_leaves_no_trace),
+		cmocka_unit_test(what_nobody_asked_for_goes_first),
+		cmocka_unit_test(what_is_forgotten_goes_unless_it_is_pinned),
 		cmocka_unit_test(threads_see_only_the_items_they_asked_for),
 		cmocka_unit_test(threads_that_fight_for_a_few_slots_lose_nothing),
 		cmocka_unit_test(threads_survive_a_capacity_that_changes),
