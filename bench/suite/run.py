@@ -119,7 +119,8 @@ class Runner:
 	def __init__(self, args, group):
 		self.args, self.group = args, group
 		self.versions = {engine: version(args.program, engine) for engine in args.engines}
-		self.ballast = None if args.cold_memory else ballast.Ballast(args.dir)
+		self.ballast = (None if args.cold_memory else ballast.Touched() if group.path
+				else ballast.Files(args.dir))
 		self.out = open(args.json, "w")
 		self.write({**machine.record(args.program, args.engines, args.dir),
 			    "versions": self.versions, "name": args.name,
@@ -128,7 +129,7 @@ class Runner:
 			    "command": command(args), "rounds": args.rounds,
 			    "memory_mb": args.memory_mb,
 			    "limit_mb": args.limit_mb if group.path else 0,
-			    "ballast": self.ballast is not None})
+			    "ballast": self.ballast.kind if self.ballast else False})
 
 	def close(self):
 		"""Leave nothing but the results. They come last: where the disk is full, what was
@@ -211,8 +212,8 @@ class Runner:
 		os.makedirs(where)
 		os.sync() # what an earlier engine left to be written is not this one's
 		if self.ballast and int(options.get("num", ballast.FROM_ENTRIES)) >= ballast.FROM_ENTRIES:
-			progress.note("filling memory with cached files")
-			self.ballast.fill()
+			progress.note("making memory ready")
+			self.ballast.fill(self.args.limit_mb + options.get("key-memory-mb", 0))
 		seen = {}
 		until = time.monotonic() + self.args.patience if self.args.patience else None
 
@@ -364,7 +365,7 @@ def arguments(argv=None):
 		       "(default: four thirds of the memory; none for " + ", ".join(UNLIMITED)
 		       + "); 0: none")
 	p.add_argument("--cold-memory", action="store_true",
-		       help="do not fill the page cache first (see ballast.py)")
+		       help="do not use memory first (see ballast.py)")
 	p.add_argument("--threads", type=int)
 	p.add_argument("--value-size", type=int)
 	p.add_argument("--keys", choices=["random", "decimal"])

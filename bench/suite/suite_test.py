@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import sys
@@ -18,6 +19,7 @@ import xml.etree.ElementTree
 sys.dont_write_bytecode = True # the tree stays clean
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import ballast
 import docs
 import engines
 import machine
@@ -397,6 +399,10 @@ class Words(unittest.TestCase):
 		self.assertEqual(facts["Huge pages"], "madvise; malloc asks for them too; "
 				 "GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
 		self.assertEqual(facts["File system"], "ext4")
+		for kind, said in ((False, "not limited"), (True, "cached files"), ("files", "cached files"),
+				   ("touched", "had just been in use")):
+			res.machine = {**MACHINE, "ballast": kind}
+			self.assertTrue(dict(summary.facts(res))["Memory"].endswith(said))
 
 	def test_a_host_that_takes_processor_time_is_told_of(self):
 		steal = lambda taken, **more: {"type": "steal", "engine": "rocksdb", "profile": "tuned",
@@ -793,6 +799,22 @@ class Runs(unittest.TestCase):
 			r.close()
 		self.assertEqual(list(self.dir.iterdir()), [])
 		r.ballast.drop.assert_called_once()
+
+	def test_memory_is_used_before_by_what_fits_the_limit(self):
+		for cold, group, kind in ((True, "group", None), (False, None, "files"),
+					  (False, "group", "touched")):
+			a = self.args(json=os.devnull, cold_memory=cold, name="quick", rounds=1,
+				      profiles=["tuned"])
+			with unittest.mock.patch("machine.record", lambda *_: {}), \
+					unittest.mock.patch("run.command", lambda *_: ""), \
+					unittest.mock.patch("run.version", lambda *_: "1"):
+				r = run.Runner(a, unittest.mock.Mock(path=group))
+			self.assertEqual(r.ballast and r.ballast.kind, kind)
+			r.close()
+		before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+		ballast.Touched().fill(3)
+		# Of 2 MiB each at most.
+		self.assertGreaterEqual(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, 3)
 
 	def test_memory_is_limited_by_default_and_the_command_shows_what_is_not(self):
 		for typed, memory, limit, shown in (

@@ -226,7 +226,9 @@ def facts(res):
 		memory += f"; all in a control group of {m['limit_mb']} MiB, page cache included"
 	else:
 		memory += "; the page cache is not limited"
-	if m.get("ballast"):
+	if m.get("ballast") == "touched":
+		memory += "; twice the limit had just been in use"
+	elif m.get("ballast"):
 		memory += "; all memory was in use before, for cached files"
 	return [("Date", m["time"].replace("T", " ").replace("Z", " UTC")),
 		("Commit", m["commit"]), ("Machine", machine(res)),
