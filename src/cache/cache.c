@@ -96,9 +96,14 @@ static inline uint64_t acquires_of(uint64_t state)
 	return state & COUNT_MASK;
 }
 
+static inline uint64_t releases_of(uint64_t state)
+{
+	return (state >> COUNT_BITS) & COUNT_MASK;
+}
+
 static inline uint64_t pins_of(uint64_t state)
 {
-	return (acquires_of(state) - (state >> COUNT_BITS)) & COUNT_MASK;
+	return (acquires_of(state) - releases_of(state)) & COUNT_MASK;
 }
 
 /* Double hashing: where to look first and how far to go on. The step is odd, so it meets all. */
@@ -303,16 +308,17 @@ bool cache_peek(struct cache *c, const struct cache_hint *hint, uint64_t number,
 		struct cache_item *out, bool *used)
 {
 	struct slot *s = slot_find(c, hint, number, offset);
-	uint64_t height;
+	uint64_t before;
 
 	if (s == NULL)
 		return false;
-	height = acquires_of(atomic_load_explicit(&s->state, memory_order_relaxed));
+	before = atomic_load_explicit(&s->state, memory_order_relaxed);
 	if (!slot_pin(s, number, offset))
 		return false;
 	out->data = s->data;
 	out->token = (uintptr_t)s;
-	*used = height != 0;
+	/* By releases, which other visits do not add to. */
+	*used = releases_of(before) != 0;
 	return true;
 }
 
@@ -327,6 +333,21 @@ void cache_unpeek(struct cache_item *item)
 	task_point(false);
 	/* Release: this task's reads come before an eviction by another. */
 	atomic_fetch_sub_explicit(&s->state, ACQUIRE_ONE, memory_order_release);
+}
+
+void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset)
+{
+	struct slot *s = slot_find(c, hint, number, offset);
+	uint64_t old;
+
+	if (s == NULL)
+		return;
+	old = atomic_load_explicit(&s->state, memory_order_relaxed);
+	/* By now it may be a stranger's: then he is less likely to stay, no more than that. */
+	if (life_of(old) == VISIBLE && pins_of(old) == 0)
+		(void)atomic_compare_exchange_strong_explicit(&s->state, &old, LIFE(VISIBLE),
+							      memory_order_relaxed,
+							      memory_order_relaxed);
 }
 
 /* ---- eviction ---- */
@@ -407,20 +428,6 @@ static bool cache_evict(struct cache *c, uint64_t bytes)
 			return false;
 	}
 	return true;
-}
-
-void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset)
-{
-	struct slot *s = slot_find(c, hint, number, offset);
-	struct evicted got = { 0, 0 };
-	uint64_t old;
-
-	if (s == NULL)
-		return;
-	old = atomic_load_explicit(&s->state, memory_order_relaxed);
-	/* It may just have become a stranger's, who then goes instead: not wrong, and rare. */
-	if (life_of(old) == VISIBLE && pins_of(old) == 0)
-		slot_evict(c, s, old, &got);
 }
 
 /* Free a whole chunk after another until `used` is within the capacity. */

@@ -5,7 +5,8 @@
  * its life (empty, being built, visible, invisible), an acquire and a release
  * counter whose difference is the number of pins, and whose height is how recent
  * it is. A hit is one atomic add, a release one more. Eviction moves a clock
- * hand over the slots, ages what is not pinned and takes what has aged out.
+ * hand over the slots, ages what is not pinned and takes what has aged out. Merges
+ * look without being seen, and put in what readers may ask for with no height yet.
  * (The scheme of RocksDB's HyperClockCache, described in its release notes.)
  *
  * The cache owns the memory of its items (frames.h). The charge of an item is its
@@ -73,7 +74,8 @@ bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data,
 /*
  * For a merge, which passes over everything once and then writes it anew: pin the item if it is
  * there. The visit does not count as use, and ends by cache_unpeek(). *used: somebody has asked
- * for it since it was put in, or since the hand forgot that. The hint, as above, may be wrong.
+ * for it, or put it in by asking, and the hand has not forgotten that. The hint, as above, may be
+ * wrong.
  */
 bool cache_peek(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset,
 		struct cache_item *out, bool *used);
@@ -86,7 +88,10 @@ bool cache_has(const struct cache *c, const struct cache_hint *hint, uint64_t nu
  * is the first to go. Taken in any case; without room it is freed.
  */
 void cache_offer(struct cache *c, uint64_t number, uint64_t offset, void *data, size_t n);
-/* Nobody will ask for it again: it goes, unless it is pinned. */
+/*
+ * Nobody will ask for it again: unless it is pinned it is among the first to go. It does not go at
+ * once, since to free items here and there gives back no memory that others than items could have.
+ */
 void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset);
 
 /* An item with a NULL data is allowed. Zeroes it. */

@@ -30,14 +30,16 @@ static void begin(shale_db *db, struct mem *m)
 }
 
 /*
- * Whether gets have found so much in memtables, since this one was made, that they would ask for
- * each block of its tables. Of several families it is a guess which of them they meant.
+ * Whether gets have found so much in memtables, since this one was made, that on average each
+ * block of its tables would have been asked for several times. Of several families it is a guess
+ * which of them they meant. Nobody will read what a close flushes.
  */
 static bool is_hot(const shale_db *db, const struct mem *m, uint32_t block_bytes)
 {
+	enum { SEVERAL = 4 };
 	uint64_t hits = stats_sum(&db->stats, STAT_MEMTABLE_HITS) - m->hits_before;
 
-	return hits > m->bytes / block_bytes;
+	return hits / SEVERAL > m->bytes / block_bytes && !scheduler_stopping(db->scheduler);
 }
 
 /* Memtable to tables; the result is in m->result. */

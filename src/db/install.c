@@ -380,21 +380,6 @@ static void drop_inputs(const struct install *in)
 	}
 }
 
-/*
- * The inputs' blocks in the cache make room for those of the outputs, which were put in as they
- * were written. Readers who still stand on the old tables find their files.
- */
-static void forget_inputs(const struct install *in)
-{
-	for (size_t i = 0; in->pick != NULL && !in->pick->move && i < in->pick->input_count; i++) {
-		const struct pick_input *input = &in->pick->inputs[i];
-		const struct run *run = in->base->runs[input->run];
-
-		for (size_t t = 0; t < input->count; t++)
-			table_meta_forget_blocks(run->tables[input->first + t]);
-	}
-}
-
 /* Take the oldest sealed memtable off its list; under mu. */
 static void unlink_flushed(shale_db *db, shale_cf *cf, struct mem *m)
 {
@@ -488,7 +473,6 @@ shale_status install_run(shale_db *db, const struct install *in)
 	cond_broadcast(&db->changed, db->env);
 	mutex_unlock(&db->mu);
 	version_unref(old);
-	forget_inputs(in);
 	memory_fit(db);
 	if (in->flushed != NULL)
 		log_apply_removals(db, below);

@@ -109,7 +109,7 @@ static void fit(shale_db *db)
 	(void)epoch_reclaim(&db->readers);
 	/* First, or what is about to go back to the system were kept from the cache. */
 	page_pool_set_limit(&db->pages, share);
-	atomic_store_explicit(&db->memory_beyond, false, memory_order_relaxed);
+	(void)atomic_exchange(&db->memory_beyond, false); /* sees what they did who set it */
 	used = page_pool_used(&db->pages);
 	page_pool_tell_at(&db->pages, used + budget / 64);
 	/* Memtables and log get what they will need, all else what it has. */

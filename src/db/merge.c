@@ -183,6 +183,21 @@ void merge_end(struct merge *t, shale_status rc)
 
 /* ---- what it does ---- */
 
+/*
+ * Cached blocks of tables that are replaced make room first, for those of the outputs, which were
+ * put in as they were written. Readers who still stand on the old tables find their files.
+ */
+static void forget_inputs(const struct merge *t)
+{
+	for (size_t i = 0; i < t->pick.input_count; i++) {
+		const struct pick_input *input = &t->pick.inputs[i];
+		const struct run *run = t->base->runs[input->run];
+
+		for (size_t k = 0; k < input->count; k++)
+			table_meta_forget_blocks(run->tables[input->first + k]);
+	}
+}
+
 shale_status merge_install(struct merge *t, const struct job *job)
 {
 	struct install in = { .cf = t->cf,
@@ -199,6 +214,8 @@ shale_status merge_install(struct merge *t, const struct job *job)
 	rc = atomic_load(&t->told_to_end) || atomic_load(&t->cf->dropped) ? JOB_CANCELLED
 									  : install_run(t->db, &in);
 	mutex_unlock(&t->db->install_mu);
+	if (rc >= 0 && !t->pick.move)
+		forget_inputs(t);
 	return rc;
 }
 

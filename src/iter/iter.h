@@ -42,6 +42,7 @@ struct iter_ops {
 struct iter {
 	const struct iter_ops *ops;
 	bool valid;
+	bool hot;               /* for a merge: readers use its block, see cache_peek() */
 	shale_status status;    /* < 0 after a failure */
 	const struct iter *top; /* has the current entry, while valid */
 
@@ -49,7 +50,6 @@ struct iter {
 	uint64_t seqtype;
 	shale_slice key;
 	shale_slice value; /* as stored: OP_PUT_TTL with its expiry */
-	bool hot;          /* for a merge: readers use its block, see cache_peek() */
 };
 
 static inline void iter_seek(struct iter *it, shale_slice key)

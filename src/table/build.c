@@ -181,26 +181,25 @@ static shale_status put_block(struct table_builder *b, struct block_builder *blo
 }
 
 /*
- * Put the block just written into the cache. Whatever stands against it is no reason to fail:
+ * Put the block just written into the cache. Without memory or room for it that is not done:
  * then the first who asks for it reads the file.
  */
-static void offer_block(struct table_builder *b, const struct extent *e)
+static shale_status offer_block(struct table_builder *b, const struct extent *e)
 {
-	struct cache *cache = b->te.cache;
-	shale_error before = *err_last();
 	size_t bytes = table_block_bytes(e->raw_size);
-	struct table_block *copy = cache_alloc(cache, bytes);
+	struct table_block *copy = cache_alloc(b->te.cache, bytes);
+	shale_status rc;
 
 	if (copy == NULL)
-		return;
+		return SHALE_OK;
 	memcpy(copy->raw, b->raw.data, e->raw_size);
 	memset(copy->raw + e->raw_size, 0, BLOCK_SLACK);
-	if (block_parse(copy->raw, e->raw_size, &copy->view) >= 0) {
-		cache_offer(cache, b->number, e->offset, copy, bytes);
-		return;
-	}
-	cache_discard(cache, copy, bytes);
-	*err_last() = before;
+	rc = block_parse(copy->raw, e->raw_size, &copy->view);
+	if (rc >= 0)
+		cache_offer(b->te.cache, b->number, e->offset, copy, bytes);
+	else
+		cache_discard(b->te.cache, copy, bytes);
+	return rc;
 }
 
 /* Write the data block; `next` is the key that comes after it, NULL at the end. */
@@ -238,8 +237,11 @@ static shale_status cut(struct table_builder *b, const shale_slice *next)
 		return err_memory("the index of a table");
 	b->props.data_blocks++;
 	b->props.data_bytes += e.size + BLOCK_TRAILER;
-	if (2 * b->hot > b->block.count)
-		offer_block(b, &e);
+	if (2 * b->hot > b->block.count) {
+		rc = offer_block(b, &e);
+		if (rc < 0)
+			return rc;
+	}
 	b->hot = 0;
 	block_builder_reset(&b->block);
 	b->bound = BLOCK_OVERHEAD;

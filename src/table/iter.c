@@ -15,7 +15,8 @@
  *   window  a piece of the file, read at once: one block at first, more when two
  *           blocks in a row (in one direction) were not in the cache, 16 KiB and
  *           then twice as much each time up to 256 KiB; at once 256 KiB when
- *           reads are sequential. From there a block goes into the cache
+ *           reads are sequential, or up to where blocks are cached again. From there
+ *           a block goes into the cache
  *   place   or it is used where it lies (raw ones; others are unpacked beside),
  *           when it is not to be kept: sequential, verified, no_fill_cache, or
  *           when so many blocks were passed that this is a scan: it takes from the
@@ -127,7 +128,10 @@ static bool is_cached(const struct table *t, size_t i)
 	return cache_has(t->te.cache, &t->places[i].hint, t->number, t->places[i].offset);
 }
 
-/* Where the blocks of a window that may go up to `end` begin to lie in the cache. */
+/*
+ * Where a window that may go up to `end` should: before so many cached blocks in a row, or those
+ * at its end. Fewer between others are read with them.
+ */
 static size_t cached_from(const struct table_iter *ti, size_t first, size_t end)
 {
 	size_t need = first;
@@ -314,7 +318,7 @@ static inline void prefetch_next(const struct table_iter *ti, size_t i, int dire
 {
 	size_t next = i + (size_t)direction;
 
-	if (next < ti->t->blocks)
+	if ((!ti->sequential || ti->peeked) && next < ti->t->blocks)
 		cache_prefetch(ti->t->te.cache, &ti->t->places[next].hint, PREFETCH_LINES);
 }
 

@@ -85,7 +85,7 @@ uint64_t table_number(const struct table *t);
 const struct table_props *table_props(const struct table *t);
 const struct footer *table_footer(const struct table *t);
 
-/* The table will be read no more, or hardly: give the room of its cached blocks back. */
+/* The table will be read no more, or hardly: its cached blocks are among the first to go. */
 void table_forget_blocks(struct table *t);
 
 /* The table's range tombstones; NULL if it has none. Lasts as long as the table. */

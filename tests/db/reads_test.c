@@ -282,8 +282,6 @@ static void a_merge_keeps_in_the_cache_what_is_used(void **state)
 	assert_ok(shale_flush(f->db, NULL));
 	assert_ok(shale_compact(f->db, NULL));
 	after = stats_of(f);
-	/* The inputs' blocks have gone. */
-	assert_true(after.memory_cache < before.memory_cache * 5 / 4);
 	get_all(f, N);
 	assert_int_equal(stats_of(f).block_reads, after.block_reads);
 

@@ -144,6 +144,56 @@ static void writers_slow_down_before_they_stop(void **state)
 		run_sim(1 + i, write_as_fast_as_flushes);
 }
 
+static bool note_number(void *arg, const shale_table_info *info)
+{
+	*(uint64_t *)arg = info->number;
+	return true;
+}
+
+/* Whether the first block of a table is in the cache, and readers used it. */
+static bool is_used(shale_db *db, uint64_t number)
+{
+	struct cache_hint none = { 0 };
+	struct cache_item item;
+	bool used = false;
+
+	if (cache_peek(db->cache, &none, number, 0, &item, &used))
+		cache_unpeek(&item);
+	return used;
+}
+
+/* Blocks of tables that are no more do not take the room of those that are read. */
+static void read_then_merge(void *arg)
+{
+	shale_options o = small_options(arg);
+	uint64_t before = 0, after = 0;
+	shale_db *db;
+
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 100; i++)
+		put(db, NULL, i, 100);
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_tables(db, note_number, &before));
+	for (unsigned i = 0; i < 100; i++)
+		need_ok(has(db, NULL, i));
+	need(is_used(db, before));
+	put(db, NULL, 50, 100);
+	need_ok(shale_compact(db, NULL));
+	need_ok(shale_tables(db, note_number, &after));
+	need(after != before);
+	need(!is_used(db, before));
+	need(!is_used(db, after));
+	need_ok(has(db, NULL, 1));
+	need(is_used(db, after));
+	need_ok(shale_close(db));
+}
+
+static void inputs_of_a_merge_are_the_first_to_go(void **state)
+{
+	(void)state;
+	run_sim(1, read_then_merge);
+}
+
 /*
  * Somebody shares memory out and is not let run. Background threads that take a little more than
  * he saw, and give it back, again and again, must not wake each other for that without end.
@@ -188,6 +238,7 @@ int main(void)
 		cmocka_unit_test(the_cache_makes_room_for_the_memtables_of_all_families),
 		cmocka_unit_test(a_slow_disk_keeps_to_the_budget),
 		cmocka_unit_test(writers_slow_down_before_they_stop),
+		cmocka_unit_test(inputs_of_a_merge_are_the_first_to_go),
 		cmocka_unit_test(threads_do_not_wake_each_other_without_end),
 	};
 

@@ -423,37 +423,66 @@ static void what_nobody_asked_for_goes_first(void **state)
 	close_cache(c);
 }
 
-static void what_is_forgotten_goes_unless_it_is_pinned(void **state)
+static void what_is_forgotten_goes_first(void **state)
 {
 	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
 	struct cache_hint hint = { 0 };
-	struct cache_item it, peeked;
-	bool used;
+	struct cache_item it;
+	size_t kept = 0, forgotten = 0;
+	bool used = true;
 
 	(void)state;
-	insert(c, 1, 1, &it);
-	put(c, 1, 2);
-	put(c, 1, 3);
+	for (uint64_t i = 0; i < 100; i++) {
+		put(c, 1, i);
+		assert_true(has(c, 1, i));
+	}
+	for (uint64_t i = 0; i < 50; i++)
+		cache_forget(c, &hint, 1, i);
+	cache_forget(c, &hint, 1, 1000);
+	assert_int_equal(cache_used(c), 100 * ITEM_BYTES);
+	assert_true(visit(c, 1, 3, &used));
+	assert_false(used);
+	for (uint64_t i = 0; i < 50; i++)
+		put(c, 2, i);
+	for (uint64_t i = 0; i < 50; i++) {
+		forgotten += has(c, 1, i);
+		kept += has(c, 1, 50 + i);
+	}
+	assert_int_equal(forgotten, 0);
+	assert_int_equal(kept, 50);
+
+	/* What is pinned stays as it is. */
+	insert(c, 3, 1, &it);
 	cache_hint_learn(c, &hint, &it);
-	assert_true(cache_peek(c, &hint, 1, 3, &peeked, &used));
-	cache_forget(c, &hint, 1, 1);
-	cache_forget(c, &hint, 1, 2);
-	cache_forget(c, &hint, 1, 3);
-	cache_forget(c, &hint, 1, 4);
-	assert_true(item_is(&it, 1, 1));
-	assert_true(item_is(&peeked, 1, 3));
-	assert_int_equal(cache_used(c), 2 * ITEM_BYTES);
+	cache_forget(c, &hint, 3, 1);
 	cache_release(c, &it);
-	cache_unpeek(&peeked);
-	cache_forget(c, &hint, 1, 1);
-	cache_forget(c, &hint, 1, 3);
-	assert_int_equal(cache_used(c), 0);
+	assert_true(visit(c, 3, 1, &used));
+	assert_true(used);
 	/* A hint is not learned from what lies in no slot. */
 	assert_true(cache_insert(c, 1, 5, item_new(c, 1, 5, ITEM_BYTES), ITEM_BYTES, false, &it));
 	hint = (struct cache_hint){ 0 };
 	cache_hint_learn(c, &hint, &it);
 	assert_int_equal(atomic_load(&hint.data), 0);
 	cache_release(c, &it);
+	close_cache(c);
+}
+
+/* Two merges on one block, as parts of one that share it, are no readers. */
+static void visitors_do_not_take_each_other_for_readers(void **state)
+{
+	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
+	struct cache_hint hint = { 0 };
+	struct cache_item first, second;
+	bool used = true;
+
+	(void)state;
+	offer(c, 1, 1);
+	assert_true(cache_peek(c, &hint, 1, 1, &first, &used));
+	assert_false(used);
+	assert_true(cache_peek(c, &hint, 1, 1, &second, &used));
+	assert_false(used);
+	cache_unpeek(&first);
+	cache_unpeek(&second);
 	close_cache(c);
 }
 
@@ -465,15 +494,17 @@ struct stress {
 	bool resize;
 };
 
-/* As a merge does; false: it was somebody else's. */
-static bool visit_or_forget(struct cache *c, uint64_t key, bool forget)
+/* As a merge does; false: it was somebody else's. What is offered may be there already. */
+static bool visit_or_forget(struct cache *c, uint64_t key, unsigned what)
 {
 	struct cache_hint hint = { 0 };
 	struct cache_item it;
 	bool used, mine = true;
 
-	if (forget) {
+	if (what == 0) {
 		cache_forget(c, &hint, key % 16, key);
+	} else if (what == 1 && !cache_has(c, &hint, key % 16, key)) {
+		offer(c, key % 16, key);
 	} else if (cache_peek(c, &hint, key % 16, key, &it, &used)) {
 		mine = item_is(&it, key % 16, key);
 		cache_unpeek(&it);
@@ -511,7 +542,7 @@ static void stress_task(void *arg)
 		}
 		if (rand_below(&rnd, 4) == 0)
 			wrong += !visit_or_forget(s->c, rand_below(&rnd, s->keys),
-						  rand_below(&rnd, 4) == 0);
+						  (unsigned)rand_below(&rnd, 4));
 		if (s->resize && rand_below(&rnd, 200) == 0)
 			cache_set_capacity(s->c, (rand_below(&rnd, 4) + 1) * s->capacity / 4);
 	}
@@ -608,7 +639,8 @@ int main(void)
 		cmocka_unit_test(releasing_nothing_is_allowed),
 		cmocka_unit_test(a_visit_leaves_no_trace),
 		cmocka_unit_test(what_nobody_asked_for_goes_first),
-		cmocka_unit_test(what_is_forgotten_goes_unless_it_is_pinned),
+		cmocka_unit_test(what_is_forgotten_goes_first),
+		cmocka_unit_test(visitors_do_not_take_each_other_for_readers),
 		cmocka_unit_test(threads_see_only_the_items_they_asked_for),
 		cmocka_unit_test(threads_that_fight_for_a_few_slots_lose_nothing),
 		cmocka_unit_test(threads_survive_a_capacity_that_changes),

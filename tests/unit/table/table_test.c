@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include <errno.h>
+
 static void assert_gets(struct fixture *x, struct table *t, const struct oracle *o, shale_slice key,
 			uint64_t limit, const struct table_read *r)
 {
@@ -323,6 +325,47 @@ static void read_by_point(struct fixture *x, struct table *t, const struct oracl
 	}
 }
 
+/* A merge passes over tables of which some blocks are cached: rows of any length, anywhere. */
+static void a_merge_reads_all_of_what_is_partly_cached(void **state)
+{
+	static const uint32_t codecs[] = { SHALE_NO_COMPRESSION, SHALE_LZ4 };
+	struct rand r;
+
+	(void)state;
+	rand_seed(&r, test_seed());
+	for (unsigned round = 0; round < 40; round++) {
+		/* Blocks of about eight entries. */
+		size_t run = rand_below(&r, 12) * 8 + 1, step = run + rand_below(&r, 200);
+		struct fixture x;
+		struct oracle o = { 0 };
+		struct table_built built;
+		struct table *t = NULL;
+		struct iter *it = NULL;
+
+		fixture_init(&x, rand_next(&r), rand_below(&r, 3) == 0 ? 20000 : 4 << 20);
+		oracle_fill(&o, &r, 2000, KEYS_PADDED, 1000, 200);
+		built = oracle_build(&o, &x, 1, build_options(codecs[round % 2], 1024));
+		assert_ok(table_open(&x.te, 1, built.size, &t));
+		read_by_point(&x, t, &o, run, step);
+		assert_ok(table_iter_new(t, &(struct table_read){ .no_fill_cache = true }, true,
+					 NULL, &it));
+		assert_iterates(it, &o, &r, KEYS_PADDED, 100);
+		iter_free(it);
+		/* A failure beside a cached block leaves no pin behind. */
+		assert_ok(table_iter_new(t, &(struct table_read){ 0 }, true, NULL, &it));
+		sim_fs_fault(x.fs, &(struct sim_fault){
+					   .op = SIM_READ, .nth = 1, .err = EIO, .sticky = true });
+		for (iter_first(it); it->valid; iter_next(it))
+			;
+		iter_free(it);
+		sim_fs_faults_clear(x.fs);
+		table_unref(t);
+		buf_fini(&built.keys);
+		oracle_fini(&o);
+		fixture_fini(&x);
+	}
+}
+
 static void reads_ahead_in_pieces_that_grow(void **state)
 {
 	uint64_t hits, used;
@@ -410,6 +453,7 @@ int main(void)
 		cmocka_unit_test(may_hold_nothing_but_range_tombstones),
 		cmocka_unit_test(holds_the_largest_key_and_a_large_value),
 		cmocka_unit_test(filter_turns_away_most_absent_keys),
+		cmocka_unit_test(a_merge_reads_all_of_what_is_partly_cached),
 		cmocka_unit_test(reads_ahead_in_pieces_that_grow),
 		cmocka_unit_test(charges_what_an_open_table_keeps),
 	};
