@@ -56,7 +56,8 @@ struct mem {
 	shale_cf *cf;
 	struct memtable *table;
 	_Atomic uint64_t log_first; /* segment of its first record, 0: none; set under commit_mu */
-	uint64_t hits_before;       /* gets that memtables had answered when it was made */
+	uint64_t reads_before;      /* gets and seeks until it was made */
+	uint64_t hits_before;       /* of these gets, those that memtables answered */
 	/* Set when sealed. */
 	uint64_t seal_ticket; /* all its commits have tickets below */
 	uint64_t last_seq;    /* all its sequences are <= this */
@@ -208,6 +209,7 @@ struct shale_db {
 	_Atomic uint64_t memory_calm_ns;  /* since then they need less */
 	_Atomic bool memory_busy;
 	_Atomic bool memory_beyond; /* the cache has more than is left */
+	_Atomic bool is_read;       /* was, while the memtable flushed last filled (flush.c) */
 	uint64_t recovery_ns, orphans_removed;
 	struct wal_report recovered;
 	struct manifest_report recovered_manifest;
@@ -423,6 +425,8 @@ struct view *view_ref(struct view *v);
 void view_unref(struct view *v);
 
 struct mem *mem_new(shale_cf *cf);
+/* Gets and seeks so far. */
+uint64_t reads_sum(const shale_db *db);
 void mem_discard(struct mem *m); /* NULL is allowed */
 
 /* ---- writes ---- */

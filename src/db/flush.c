@@ -29,17 +29,27 @@ static void begin(shale_db *db, struct mem *m)
 	history_begin(&db->history, &m->history);
 }
 
-/*
- * Whether gets have found so much in memtables, since this one was made, that on average each
- * block of its tables would have been asked for several times. Of several families it is a guess
- * which of them they meant. Nobody will read what a close flushes.
- */
-static bool is_hot(const shale_db *db, const struct mem *m, uint32_t block_bytes)
+uint64_t reads_sum(const shale_db *db)
 {
-	enum { SEVERAL = 4 };
-	uint64_t hits = stats_sum(&db->stats, STAT_MEMTABLE_HITS) - m->hits_before;
+	return stats_sum(&db->stats, STAT_GETS) + stats_sum(&db->stats, STAT_SEEKS);
+}
 
-	return hits / SEVERAL > m->bytes / block_bytes && !scheduler_stopping(db->scheduler);
+/*
+ * What readers did while the memtable filled. If gets have found so much in memtables that on
+ * average each block of its tables would have been asked for several times, these are hot. If
+ * readers have asked for hardly anything, merges until the next flush carry nothing on in the
+ * cache: there memory and time are better left to who writes. Of several families it is a guess
+ * which of them readers meant. Nobody will read what a close flushes.
+ */
+static void look_at_reads(shale_db *db, struct mem *m)
+{
+	enum { SEVERAL = 4, BLOCKS_A_READ = 64 };
+	uint64_t hits = stats_sum(&db->stats, STAT_MEMTABLE_HITS) - m->hits_before;
+	uint64_t blocks = m->bytes / m->result.build.block_bytes;
+	bool is_read = (reads_sum(db) - m->reads_before) * BLOCKS_A_READ > blocks;
+
+	m->result.hot = hits / SEVERAL > blocks && !scheduler_stopping(db->scheduler);
+	atomic_store_explicit(&db->is_read, is_read, memory_order_relaxed);
 }
 
 /* Memtable to tables; the result is in m->result. */
@@ -71,7 +81,7 @@ static shale_status build(shale_db *db, struct mem *m)
 			  .bottom_range = never_bottom_range,
 			  .deadline = policy.delete_within_ms != 0 },
 	};
-	m->result.hot = is_hot(db, m, m->result.build.block_bytes);
+	look_at_reads(db, m);
 	rc = memtable_ranges(m->table, SEQ_MAX, none, none, &list, &count, &capacity);
 	if (rc >= 0)
 		rc = snapshots_list(db, &snapshots, &snapshot_count);

@@ -196,6 +196,7 @@ shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 	p->job = (struct job){
 		.te = &db->table_env,
 		.build = w->build,
+		.carry = atomic_load_explicit(&db->is_read, memory_order_relaxed),
 		.table_bytes = guard_table_bytes(&t->policy, t->base, &t->pick),
 		.expected_entries = UINT64_MAX, /* of all parts together */
 		.ranges = w->ranges,

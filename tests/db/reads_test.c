@@ -285,6 +285,16 @@ static void a_merge_keeps_in_the_cache_what_is_used(void **state)
 	get_all(f, N);
 	assert_int_equal(stats_of(f).block_reads, after.block_reads);
 
+	/* When nobody reads any more nothing is carried on. */
+	for (int i = 0; i < 2; i++) {
+		put_each(f, N, 10);
+		assert_ok(shale_flush(f->db, NULL));
+	}
+	assert_ok(shale_compact(f->db, NULL));
+	before = stats_of(f);
+	get_all(f, N);
+	assert_true(stats_of(f).block_reads > before.block_reads + N / 20);
+
 	/* Of what is written alone there is nothing in it once more. */
 	assert_ok(shale_compact(f->db, NULL));
 	fixture_close(f);
