@@ -187,9 +187,7 @@ run put one more
 run flush
 # A byte a second would take for ever; Ctrl-C ends it as soon as it is caught.
 "$SHALE_PROGRAM" compact --rate 1 >"$work/out" 2>"$work/err" </dev/null &
-while ! grep -q '^SigCgt:.*[2367abef]$' "/proc/$!/status"; do
-	sleep 0.05
-done
+until_is "$!" '^SigCgt:.*[2367abef]$'
 kill -INT $!
 wait $!
 status=$?
@@ -297,8 +295,9 @@ run put -d "$work/no/such/parent" k v
 expect_status 1 "a directory whose parent is missing"
 mkfifo "$work/fifo"
 "$SHALE_PROGRAM" load <"$work/fifo" >/dev/null 2>&1 &
+loader=$!
 exec 3>"$work/fifo"
-sleep 0.5
+until_open "$loader" "$SHALE_DIR/LOCK"
 run put k v
 expect_status 1 "a store that another process has open"
 expect_err "open already" "a store that another process has open"

@@ -25,6 +25,29 @@ run_with() # FILE ARGUMENT...: the same with standard input
 	status=$?
 }
 
+# Until the program runs as process PID and a line of its status has the PATTERN.
+# Both are looked for in one reading: the shell that is to become the program has
+# other handlers, and a signal that it gets is lost or ends it.
+until_is() # PID PATTERN
+{
+	tries=0
+	until [ "$(grep -c -e '^Name:.*shale' -e "$2" "/proc/$1/status")" -eq 2 ]; do
+		tries=$((tries + 1))
+		[ "$tries" -le 600 ] || { wrong "process $1 never had $2"; kill -KILL "$1"; return; }
+		sleep 0.05
+	done
+}
+
+until_open() # PID FILE: until the process has the file open
+{
+	tries=0
+	until find "/proc/$1/fd" -lname "$2" 2>/dev/null | grep -q .; do
+		tries=$((tries + 1))
+		[ "$tries" -le 600 ] || { wrong "process $1 never opened $2"; kill -KILL "$1"; return; }
+		sleep 0.05
+	done
+}
+
 wrong()
 {
 	failures=$((failures + 1))
