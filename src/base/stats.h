@@ -77,4 +77,10 @@ static inline uint64_t stats_sum(const struct stats *s, enum stat which)
 	return sum;
 }
 
+/* Questions asked of the store so far: gets and seeks. */
+static inline uint64_t stats_reads(const struct stats *s)
+{
+	return stats_sum(s, STAT_GETS) + stats_sum(s, STAT_SEEKS);
+}
+
 #endif

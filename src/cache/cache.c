@@ -9,7 +9,8 @@
  *
  * Pins are acquires - releases. While nothing is pinned the two are equal, and
  * that height is the clock's count of recent use: the hand lowers it and takes
- * the slot when it is zero.
+ * the slot when it is zero. A get ends with a release; a visit takes its acquire
+ * back, so that it adds no height, and what is offered begins at none.
  *
  * Invariants
  * - Only the thread that moved a slot to BUILDING writes its key, data and charge;
@@ -131,8 +132,33 @@ static inline void cache_account(struct cache *c, int64_t bytes)
 
 /* ---- lookup and pins ---- */
 
-/* Add a pin if the slot still is what it looked like. */
-static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset)
+/* It looks as if the slot had the key; without a pin that may change at once. */
+static inline bool slot_shows(struct slot *s, uint64_t number, uint64_t offset)
+{
+	return slot_has_key(s, number, offset) &&
+	       life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) == VISIBLE;
+}
+
+/* The slot that shows the key, or NULL; stale at worst: none for what is just being put in. */
+static inline struct slot *slot_find(const struct cache *c, uint64_t number, uint64_t offset)
+{
+	struct probe p = probe_start(c, number, offset);
+
+	for (size_t n = 0; n <= c->mask; n++) {
+		struct slot *s = &c->slots[p.at];
+
+		if (slot_shows(s, number, offset))
+			return s;
+		if (atomic_load_explicit(&s->displaced, memory_order_relaxed) == 0)
+			break;
+		p.at = (p.at + p.step) & c->mask;
+	}
+	return NULL;
+}
+
+/* Pin the item if the slot still is what it looked like. */
+static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset,
+			    struct cache_item *out)
 {
 	/* Acquire: pairs with the release store that made the slot VISIBLE. */
 	uint64_t old = atomic_fetch_add_explicit(&s->state, ACQUIRE_ONE, memory_order_acquire);
@@ -140,41 +166,26 @@ static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset)
 	task_point(false);
 	if (unlikely(life_of(old) != VISIBLE))
 		return false; /* the owner's store drops what was added */
-	if (likely(slot_has_key(s, number, offset)))
+	if (likely(slot_has_key(s, number, offset))) {
+		out->data = s->data;
+		out->token = (uintptr_t)s;
 		return true;
+	}
 	/* Release: an eviction that sees no pins must come after the look at the key. */
 	atomic_fetch_sub_explicit(&s->state, ACQUIRE_ONE, memory_order_release);
 	return false;
 }
 
-/* Pin the item if this slot has it. */
-static inline bool slot_get(struct slot *s, uint64_t number, uint64_t offset,
-			    struct cache_item *out)
-{
-	if (!slot_has_key(s, number, offset) ||
-	    life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) != VISIBLE ||
-	    !slot_pin(s, number, offset))
-		return false;
-	out->data = s->data;
-	out->token = (uintptr_t)s;
-	return true;
-}
-
 bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out)
 {
-	struct probe p = probe_start(c, number, offset);
+	struct slot *s = slot_find(c, number, offset);
 
-	for (size_t n = 0; n <= c->mask; n++) {
-		struct slot *s = &c->slots[p.at];
+	return s != NULL && slot_pin(s, number, offset, out);
+}
 
-		if (slot_get(s, number, offset, out))
-			return true;
-		/* Stale at worst: a miss for an item that is just being put in. */
-		if (atomic_load_explicit(&s->displaced, memory_order_relaxed) == 0)
-			break;
-		p.at = (p.at + p.step) & c->mask;
-	}
-	return false;
+static inline struct slot *hinted(const struct cache *c, const struct cache_hint *hint)
+{
+	return &c->slots[atomic_load_explicit(&hint->slot, memory_order_relaxed) & c->mask];
 }
 
 /* All of a hint is relaxed: its slot is checked like any other, its data is only prefetched. */
@@ -191,9 +202,9 @@ void cache_hint_learn(const struct cache *c, struct cache_hint *hint, const stru
 bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number, uint64_t offset,
 		      struct cache_item *out)
 {
-	size_t at = atomic_load_explicit(&hint->slot, memory_order_relaxed);
+	struct slot *s = hinted(c, hint);
 
-	if (likely(slot_get(&c->slots[at & c->mask], number, offset, out)))
+	if (likely(slot_shows(s, number, offset) && slot_pin(s, number, offset, out)))
 		return true;
 	if (!cache_get(c, number, offset, out))
 		return false;
@@ -203,13 +214,12 @@ bool cache_get_hinted(struct cache *c, struct cache_hint *hint, uint64_t number,
 
 void cache_prefetch(const struct cache *c, const struct cache_hint *hint, size_t lines)
 {
-	size_t at = atomic_load_explicit(&hint->slot, memory_order_relaxed);
 	uintptr_t data = atomic_load_explicit(&hint->data, memory_order_relaxed);
 
 	if (data == 0)
 		return;
 	/* For writing: a pin follows. What the data has become does not matter. */
-	__builtin_prefetch(&c->slots[at & c->mask], 1);
+	__builtin_prefetch(hinted(c, hint), 1);
 	for (size_t i = 0; i < lines; i++)
 		__builtin_prefetch((const uint8_t *)data + i * 64);
 }
@@ -267,56 +277,37 @@ struct cache_item cache_again(struct cache *c, const struct cache_item *item)
 	return *item;
 }
 
-/* ---- visits that leave no trace: their acquire is taken back ---- */
+/* ---- visits that leave no trace ---- */
 
-static inline bool slot_shows(struct slot *s, uint64_t number, uint64_t offset)
+/* As slot_find(), where the hint says first. */
+static struct slot *slot_visited(const struct cache *c, const struct cache_hint *hint,
+				 uint64_t number, uint64_t offset)
 {
-	return slot_has_key(s, number, offset) &&
-	       life_of(atomic_load_explicit(&s->state, memory_order_relaxed)) == VISIBLE;
-}
+	struct slot *s = hinted(c, hint);
 
-/* The slot that looks as if it had the key, or NULL: without a pin that may change at once. */
-static struct slot *slot_find(const struct cache *c, const struct cache_hint *hint, uint64_t number,
-			      uint64_t offset)
-{
-	struct probe p = { atomic_load_explicit(&hint->slot, memory_order_relaxed) & c->mask, 0 };
-
+	/* Where nobody reads, a merge of many blocks need not bring the slots here. */
 	if (atomic_load_explicit(&c->occupied, memory_order_relaxed) == 0)
 		return NULL;
-	if (slot_shows(&c->slots[p.at], number, offset))
-		return &c->slots[p.at];
-	p = probe_start(c, number, offset);
-	for (size_t n = 0; n <= c->mask; n++) {
-		struct slot *s = &c->slots[p.at];
-
-		if (slot_shows(s, number, offset))
-			return s;
-		if (atomic_load_explicit(&s->displaced, memory_order_relaxed) == 0)
-			break;
-		p.at = (p.at + p.step) & c->mask;
-	}
-	return NULL;
+	return slot_shows(s, number, offset) ? s : slot_find(c, number, offset);
 }
 
 bool cache_has(const struct cache *c, const struct cache_hint *hint, uint64_t number,
 	       uint64_t offset)
 {
-	return slot_find(c, hint, number, offset) != NULL;
+	return slot_visited(c, hint, number, offset) != NULL;
 }
 
 bool cache_peek(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset,
 		struct cache_item *out, bool *used)
 {
-	struct slot *s = slot_find(c, hint, number, offset);
+	struct slot *s = slot_visited(c, hint, number, offset);
 	uint64_t before;
 
 	if (s == NULL)
 		return false;
 	before = atomic_load_explicit(&s->state, memory_order_relaxed);
-	if (!slot_pin(s, number, offset))
+	if (!slot_pin(s, number, offset, out))
 		return false;
-	out->data = s->data;
-	out->token = (uintptr_t)s;
 	/* By releases, which other visits do not add to. */
 	*used = releases_of(before) != 0;
 	return true;
@@ -337,7 +328,7 @@ void cache_unpeek(struct cache_item *item)
 
 void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t number, uint64_t offset)
 {
-	struct slot *s = slot_find(c, hint, number, offset);
+	struct slot *s = slot_visited(c, hint, number, offset);
 	uint64_t old;
 
 	if (s == NULL)

@@ -384,7 +384,7 @@ static inline shale_status merge_entry(struct merge *m, const struct iter *it)
 	m->job->entries_out++;
 	m->added += bytes;
 	rc = table_builder_add(m->builder, it->key, m->hash, st, value);
-	if (m->job->hot || (m->job->carry && it->hot))
+	if (it->hot)
 		table_builder_note_hot(m->builder);
 	return rc;
 }

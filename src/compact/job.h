@@ -30,8 +30,6 @@ struct job {
 	uint64_t table_bytes;
 	struct iter *source;               /* taken: freed by job_run() */
 	shale_slice lower, upper;          /* keys outside are not its business; data NULL: open */
-	bool hot;                          /* readers use all of it: table_builder_note_hot() */
-	bool carry;                        /* or what comes from blocks that are */
 	uint64_t expected_entries;         /* what the inputs hold; UINT64_MAX: unknown */
 	const struct rangedel_set *ranges; /* range tombstones of all inputs; may be NULL */
 	struct keep_config keep;           /* `ranges` is filled in by job_run() */

@@ -425,8 +425,6 @@ struct view *view_ref(struct view *v);
 void view_unref(struct view *v);
 
 struct mem *mem_new(shale_cf *cf);
-/* Gets and seeks so far. */
-uint64_t reads_sum(const shale_db *db);
 void mem_discard(struct mem *m); /* NULL is allowed */
 
 /* ---- writes ---- */
@@ -656,6 +654,13 @@ enum { PIN_NONE, PIN_MEMTABLE, PIN_CACHE };
 
 /* Checks of every read. */
 shale_status read_enter(shale_db *db, const shale_read_options *o);
+
+/* How tables are read for these options; NULL: as by default. */
+static inline struct table_read read_how(const shale_read_options *o)
+{
+	return (struct table_read){ .no_fill_cache = o != NULL && o->no_fill_cache,
+				    .verify = o != NULL && o->verify };
+}
 
 /* Snapshot sequence of a read: the options', or what is visible now (after the view). */
 static inline uint64_t read_seq(shale_db *db, const shale_read_options *o)

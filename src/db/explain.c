@@ -163,8 +163,7 @@ shale_status shale_explain(shale_db *db, const shale_read_options *o, shale_slic
 		rc = key_check(&x.g.key);
 	if (rc < 0)
 		return rc;
-	if (o != NULL)
-		x.g.read = (struct table_read){ o->no_fill_cache, o->verify };
+	x.g.read = read_how(o);
 	x.g.hash = hash_key(x.g.key);
 	slot = epoch_enter(&db->readers);
 	x.g.view = atomic_load(&family_of(db, o != NULL ? o->cf : NULL)->view);

@@ -14,7 +14,7 @@ struct mem *mem_new(shale_cf *cf)
 		return NULL;
 	}
 	m->cf = cf;
-	m->reads_before = reads_sum(cf->db);
+	m->reads_before = stats_reads(&cf->db->stats);
 	m->hits_before = stats_sum(&cf->db->stats, STAT_MEMTABLE_HITS);
 	return m;
 }

@@ -29,27 +29,28 @@ static void begin(shale_db *db, struct mem *m)
 	history_begin(&db->history, &m->history);
 }
 
-uint64_t reads_sum(const shale_db *db)
+/*
+ * What readers did while the memtable filled. If gets have found so much in memtables that on
+ * average each block of its tables would have been asked for several times, these are hot. Of
+ * several families it is a guess which of them readers meant. Nobody will read what a close flushes.
+ */
+static bool is_hot(const shale_db *db, const struct mem *m, uint64_t blocks)
 {
-	return stats_sum(&db->stats, STAT_GETS) + stats_sum(&db->stats, STAT_SEEKS);
+	enum { SEVERAL = 4 };
+	uint64_t hits = stats_sum(&db->stats, STAT_MEMTABLE_HITS) - m->hits_before;
+
+	return hits / SEVERAL > blocks && !scheduler_stopping(db->scheduler);
 }
 
 /*
- * What readers did while the memtable filled. If gets have found so much in memtables that on
- * average each block of its tables would have been asked for several times, these are hot. If
- * readers have asked for hardly anything, merges until the next flush carry nothing on in the
- * cache: there memory and time are better left to who writes. Of several families it is a guess
- * which of them readers meant. Nobody will read what a close flushes.
+ * If they have asked for hardly anything, merges until the next flush carry nothing on in the
+ * cache: there memory and time are better left to who writes.
  */
-static void look_at_reads(shale_db *db, struct mem *m)
+static bool is_read(const shale_db *db, const struct mem *m, uint64_t blocks)
 {
-	enum { SEVERAL = 4, BLOCKS_A_READ = 64 };
-	uint64_t hits = stats_sum(&db->stats, STAT_MEMTABLE_HITS) - m->hits_before;
-	uint64_t blocks = m->bytes / m->result.build.block_bytes;
-	bool is_read = (reads_sum(db) - m->reads_before) * BLOCKS_A_READ > blocks;
+	enum { BLOCKS_A_READ = 64 };
 
-	m->result.hot = hits / SEVERAL > blocks && !scheduler_stopping(db->scheduler);
-	atomic_store_explicit(&db->is_read, is_read, memory_order_relaxed);
+	return (stats_reads(&db->stats) - m->reads_before) * BLOCKS_A_READ > blocks;
 }
 
 /* Memtable to tables; the result is in m->result. */
@@ -62,6 +63,7 @@ static shale_status build(shale_db *db, struct mem *m)
 	uint64_t *snapshots = NULL;
 	struct policy_options policy;
 	struct version *base;
+	uint64_t blocks;
 	shale_status rc;
 
 	begin(db, m);
@@ -81,7 +83,8 @@ static shale_status build(shale_db *db, struct mem *m)
 			  .bottom_range = never_bottom_range,
 			  .deadline = policy.delete_within_ms != 0 },
 	};
-	look_at_reads(db, m);
+	blocks = m->bytes / m->result.build.block_bytes;
+	atomic_store_explicit(&db->is_read, is_read(db, m, blocks), memory_order_relaxed);
 	rc = memtable_ranges(m->table, SEQ_MAX, none, none, &list, &count, &capacity);
 	if (rc >= 0)
 		rc = snapshots_list(db, &snapshots, &snapshot_count);
@@ -91,6 +94,7 @@ static shale_status build(shale_db *db, struct mem *m)
 	if (rc >= 0)
 		rc = memtable_iter_new(m->table, SEQ_MAX, false, &m->result.source);
 	if (rc >= 0) {
+		m->result.source->hot = is_hot(db, m, blocks);
 		m->result.ranges = ranges;
 		m->result.older = work_older(db, &policy, base);
 		m->result.expected_entries = memtable_count(m->table) - count;

@@ -158,7 +158,7 @@ static shale_status open_sources(struct shale_iter *it, const struct table_read 
 
 shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_iter **out)
 {
-	struct table_read read = { .no_fill_cache = false };
+	const struct table_read read = read_how(o);
 	struct shale_iter *it;
 	shale_status rc = read_enter(db, o);
 	unsigned slot;
@@ -175,10 +175,8 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 	buf_init(&it->value, db->env);
 	it->cf = family_ref(family_of(db, o != NULL ? o->cf : NULL));
 	it->now_ms = env_wall_ms(db->env);
-	if (o != NULL) {
-		read = (struct table_read){ o->no_fill_cache, o->verify };
+	if (o != NULL)
 		it->skip_max = o->skip_max;
-	}
 	slot = epoch_enter(&db->readers);
 	it->view = view_ref(atomic_load(&it->cf->view));
 	it->seq = read_seq(db, o);

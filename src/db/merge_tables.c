@@ -97,8 +97,11 @@ static size_t common_prefix(const struct version *v)
 static shale_status source_new(struct merge_part *p, const struct version *inputs,
 			       struct iter **out)
 {
-	static const struct table_read read = { .no_fill_cache = true };
 	shale_db *db = p->work->merge->db;
+	const struct table_read read = {
+		.no_fill_cache = true,
+		.carry = atomic_load_explicit(&db->is_read, memory_order_relaxed),
+	};
 	struct iter **children = mem_array(db->env, inputs->run_count, sizeof(*children));
 	shale_status rc = children != NULL ? SHALE_OK : err_memory("a merge");
 	size_t n = 0;
@@ -196,7 +199,6 @@ shale_status merge_part_run(struct merge_work *w, size_t i, bool foreign)
 	p->job = (struct job){
 		.te = &db->table_env,
 		.build = w->build,
-		.carry = atomic_load_explicit(&db->is_read, memory_order_relaxed),
 		.table_bytes = guard_table_bytes(&t->policy, t->base, &t->pick),
 		.expected_entries = UINT64_MAX, /* of all parts together */
 		.ranges = w->ranges,

@@ -201,8 +201,7 @@ shale_status shale_multi_get(shale_db *db, const shale_read_options *o, size_t n
 	}
 	if (rc < 0)
 		return rc;
-	if (o != NULL)
-		g.read = (struct table_read){ o->no_fill_cache, o->verify };
+	g.read = read_how(o);
 	slot = epoch_enter(&db->readers);
 	g.view = atomic_load(&family_of(db, o != NULL ? o->cf : NULL)->view);
 	g.seq = read_seq(db, o);

@@ -193,8 +193,7 @@ shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice ke
 		rc = key_check(&g.key);
 	if (unlikely(rc < 0))
 		return rc;
-	if (o != NULL)
-		g.read = (struct table_read){ o->no_fill_cache, o->verify };
+	g.read = read_how(o);
 	slot = epoch_enter(&db->readers);
 	g.view = atomic_load(&family_of(db, o != NULL ? o->cf : NULL)->view);
 	g.seq = read_seq(db, o);

@@ -42,7 +42,7 @@ struct iter_ops {
 struct iter {
 	const struct iter_ops *ops;
 	bool valid;
-	bool hot;               /* for a merge: readers use its block, see cache_peek() */
+	bool hot;               /* what a job writes of it should be in the block cache */
 	shale_status status;    /* < 0 after a failure */
 	const struct iter *top; /* has the current entry, while valid */
 

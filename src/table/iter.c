@@ -271,11 +271,13 @@ static bool peek_block(struct table_iter *ti, size_t i)
 	struct table *t = ti->t;
 	struct block_place *at = &t->places[i];
 
-	ti->it.hot = false;
-	if (ti->read.verify ||
-	    !cache_peek(t->te.cache, &at->hint, t->number, at->offset, &ti->pin, &ti->it.hot))
+	bool used = false;
+
+	ti->peeked = !ti->read.verify &&
+		     cache_peek(t->te.cache, &at->hint, t->number, at->offset, &ti->pin, &used);
+	ti->it.hot = used && ti->read.carry;
+	if (!ti->peeked)
 		return false;
-	ti->peeked = true;
 	ti->b = &((const struct table_block *)ti->pin.data)->view;
 	return true;
 }

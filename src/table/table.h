@@ -109,6 +109,7 @@ struct table_lookup {
 
 struct table_read {
 	bool no_fill_cache, verify;
+	bool carry; /* sequential: what readers use of the cached blocks is hot (iter.h) */
 };
 
 /*
