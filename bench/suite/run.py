@@ -365,7 +365,8 @@ def arguments(argv=None):
 		       "(default: four thirds of the memory; none for " + ", ".join(UNLIMITED)
 		       + "); 0: none")
 	p.add_argument("--cold-memory", action="store_true",
-		       help="do not use memory first (see ballast.py)")
+		       help="do not see to it that the memory engines get was used before "
+		       "(ballast.py says what that is for)")
 	p.add_argument("--threads", type=int)
 	p.add_argument("--value-size", type=int)
 	p.add_argument("--keys", choices=["random", "decimal"])
