@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pathlib
-import resource
 import shutil
 import signal
 import sys
@@ -811,10 +810,28 @@ class Runs(unittest.TestCase):
 				r = run.Runner(a, unittest.mock.Mock(path=group))
 			self.assertEqual(r.ballast and r.ballast.kind, kind)
 			r.close()
-		before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-		ballast.Touched().fill(3)
-		# Of 2 MiB each at most.
-		self.assertGreaterEqual(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, 3)
+
+	def test_twice_the_limit_is_touched_to_the_last_byte(self):
+		class Mapping(bytearray):
+			def __init__(self, file, size):
+				super().__init__(b"\xff" * size)
+				self.file, self.size = file, size
+				made.append(self)
+
+			def __enter__(self):
+				return self
+
+			def __exit__(self, *_):
+				pass
+
+		for limit_mb in (1, 3, 4): # less than a piece, one and a half, two
+			made = []
+			with unittest.mock.patch("mmap.mmap", Mapping):
+				ballast.Touched().fill(limit_mb)
+			m, = made
+			self.assertEqual((m.file, m.size), (-1, limit_mb * 2**21))
+			# One that is mapped would not grow, but refuse what is too long.
+			self.assertEqual((len(m), m.count(0)), (m.size, m.size))
 
 	def test_memory_is_limited_by_default_and_the_command_shows_what_is_not(self):
 		for typed, memory, limit, shown in (
