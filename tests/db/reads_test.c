@@ -294,15 +294,6 @@ static void a_merge_keeps_in_the_cache_what_is_used(void **state)
 	before = stats_of(f);
 	get_all(f, N);
 	assert_true(stats_of(f).block_reads > before.block_reads + N / 20);
-
-	/* Of what is written alone there is nothing in it once more. */
-	assert_ok(shale_compact(f->db, NULL));
-	fixture_close(f);
-	fixture_open(f);
-	put_each(f, N, 1);
-	assert_ok(shale_flush(f->db, NULL));
-	assert_ok(shale_compact(f->db, NULL));
-	assert_int_equal(stats_of(f).memory_cache, 0);
 }
 
 static void a_memtable_that_is_read_much_is_flushed_into_the_cache(void **state)
