@@ -76,6 +76,25 @@ static bool has(struct cache *c, uint64_t number, uint64_t offset)
 	return true;
 }
 
+/* Items of offsets from 0, each asked for at once. */
+static void put_and_use(struct cache *c, uint64_t number, uint64_t items)
+{
+	for (uint64_t i = 0; i < items; i++) {
+		put(c, number, i);
+		assert_true(has(c, number, i));
+	}
+}
+
+/* How many of these items are there. */
+static size_t found_of(struct cache *c, uint64_t number, uint64_t from, uint64_t items)
+{
+	size_t found = 0;
+
+	for (uint64_t i = 0; i < items; i++)
+		found += has(c, number, from + i);
+	return found;
+}
+
 static void finds_what_was_put_in(void **state)
 {
 	struct cache *c = open_cache(1000 * ITEM_BYTES, NULL);
@@ -95,7 +114,6 @@ static void keeps_its_capacity(void **state)
 {
 	struct budget budget = { .total = 0 };
 	struct cache *c = open_cache(100 * ITEM_BYTES, &budget);
-	size_t found = 0;
 
 	(void)state;
 	for (uint64_t i = 0; i < 5000; i++) {
@@ -103,10 +121,8 @@ static void keeps_its_capacity(void **state)
 		assert_true(cache_used(c) <= 100 * ITEM_BYTES);
 		assert_int_equal(budget_used(&budget, BUDGET_CACHE), cache_used(c));
 	}
-	for (uint64_t i = 0; i < 5000; i++)
-		found += has(c, 1, i);
 	/* Full, not merely within its bounds. */
-	assert_int_equal(found, 100);
+	assert_int_equal(found_of(c, 1, 0, 5000), 100);
 	close_cache(c);
 	assert_int_equal(budget_all(&budget), 0);
 }
@@ -129,21 +145,15 @@ static void more_small_items_than_slots_evict_by_number(void **state)
 static void keeps_what_is_used_and_drops_what_is_scanned(void **state)
 {
 	struct cache *c = open_cache(200 * ITEM_BYTES, NULL);
-	size_t kept = 0;
 
 	(void)state;
-	for (uint64_t i = 0; i < 100; i++) {
-		put(c, 1, i);
-		assert_true(has(c, 1, i));
-	}
+	put_and_use(c, 1, 100);
 	for (uint64_t scanned = 0; scanned < 4000; scanned++) {
 		put(c, 2, scanned);
 		for (uint64_t i = 0; i < 4; i++)
 			has(c, 1, (scanned * 4 + i) % 100);
 	}
-	for (uint64_t i = 0; i < 100; i++)
-		kept += has(c, 1, i);
-	assert_int_equal(kept, 100);
+	assert_int_equal(found_of(c, 1, 0, 100), 100);
 	close_cache(c);
 }
 
@@ -402,20 +412,15 @@ static void a_visit_leaves_no_trace(void **state)
 static void what_nobody_asked_for_goes_first(void **state)
 {
 	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
-	size_t kept = 0;
 
 	(void)state;
-	for (uint64_t i = 0; i < 50; i++) {
-		put(c, 1, i);
-		assert_true(has(c, 1, i));
+	put_and_use(c, 1, 50);
+	for (uint64_t i = 0; i < 50; i++)
 		offer(c, 2, i);
-	}
 	for (uint64_t i = 0; i < 50; i++)
 		put(c, 3, i);
-	for (uint64_t i = 0; i < 50; i++)
-		kept += has(c, 1, i);
-	assert_int_equal(kept, 50);
-	/* And what is there is never passed for what is asked for. */
+	assert_int_equal(found_of(c, 1, 0, 50), 50);
+	/* However much is offered, the cache keeps its capacity. */
 	for (uint64_t i = 0; i < 5000; i++) {
 		offer(c, 4, i);
 		assert_true(cache_used(c) <= 100 * ITEM_BYTES);
@@ -428,14 +433,10 @@ static void what_is_forgotten_goes_first(void **state)
 	struct cache *c = open_cache(100 * ITEM_BYTES, NULL);
 	struct cache_hint hint = { 0 };
 	struct cache_item it;
-	size_t kept = 0, forgotten = 0;
 	bool used = true;
 
 	(void)state;
-	for (uint64_t i = 0; i < 100; i++) {
-		put(c, 1, i);
-		assert_true(has(c, 1, i));
-	}
+	put_and_use(c, 1, 100);
 	for (uint64_t i = 0; i < 50; i++)
 		cache_forget(c, &hint, 1, i);
 	cache_forget(c, &hint, 1, 1000);
@@ -444,12 +445,8 @@ static void what_is_forgotten_goes_first(void **state)
 	assert_false(used);
 	for (uint64_t i = 0; i < 50; i++)
 		put(c, 2, i);
-	for (uint64_t i = 0; i < 50; i++) {
-		forgotten += has(c, 1, i);
-		kept += has(c, 1, 50 + i);
-	}
-	assert_int_equal(forgotten, 0);
-	assert_int_equal(kept, 50);
+	assert_int_equal(found_of(c, 1, 0, 50), 0);
+	assert_int_equal(found_of(c, 1, 50, 50), 50);
 
 	/* What is pinned stays as it is. */
 	insert(c, 3, 1, &it);
