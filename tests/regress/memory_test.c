@@ -1,4 +1,8 @@
-/* What memtables may hold together. */
+/*
+ * How a store shares out its budget: memtables keep to their part, of many families and on a slow
+ * disk, the cache makes room for them and gives up first what nobody reads, and whoever must look
+ * at the shares again is woken, but not without end.
+ */
 #include "regress/sim_store.h"
 
 #include "db/db.h"
@@ -231,6 +235,64 @@ static void threads_do_not_wake_each_other_without_end(void **state)
 		run_sim(1 + i, look_while_another_shares_out);
 }
 
+static struct {
+	shale_allocator_ops ops;
+	const shale_env *env;
+	_Atomic(shale_db *) db; /* NULL: as any heap */
+} freeing;
+
+/* Once, while a look frees blocks, another one is wanted, and the background looks in vain. */
+static void free_while_others_look(void *self, void *p)
+{
+	shale_db *db = atomic_load(&freeing.db);
+
+	if (db != NULL && atomic_load(&db->memory_busy)) {
+		atomic_store(&freeing.db, NULL);
+		need(!atomic_load(&db->memory_beyond));
+		memory_fit(db);
+		env_sleep_ns(freeing.env, 1000000);
+		need(atomic_load(&db->memory_beyond));
+	}
+	freeing.env->allocator.ops->free(self, p);
+}
+
+static void tell_who_looks_already(void *arg)
+{
+	shale_options o = small_options(arg);
+	shale_env env = *o.env;
+	shale_db *db;
+
+	freeing.env = o.env;
+	freeing.ops = *o.env->allocator.ops;
+	freeing.ops.free = free_while_others_look;
+	env.allocator.ops = &freeing.ops;
+	o.env = &env;
+	need_ok(shale_open(DIR, &o, &db));
+	for (unsigned i = 0; i < 1000; i++)
+		put(db, NULL, i, 1000);
+	need_ok(shale_flush(db, NULL));
+	need_ok(shale_wait_idle(db));
+	for (unsigned i = 0; i < 1000; i++)
+		need_ok(has(db, NULL, i));
+	env_sleep_ns(&env, 2000000000);
+	memory_fit(db); /* from now on blocks are freed by the cache alone */
+	budget_add(&db->budget, BUDGET_OTHER, (int64_t)o.memory_budget);
+	atomic_store(&freeing.db, db);
+	memory_fit(db);
+	need(atomic_load(&freeing.db) == NULL);
+	env_sleep_ns(&env, 1000000);
+	need(!atomic_load(&db->memory_beyond));
+	budget_add(&db->budget, BUDGET_OTHER, -(int64_t)o.memory_budget);
+	need_ok(shale_close(db));
+}
+
+static void what_is_told_during_a_look_is_looked_at_after_it(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		run_sim(1 + i, tell_who_looks_already);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +302,7 @@ int main(void)
 		cmocka_unit_test(writers_slow_down_before_they_stop),
 		cmocka_unit_test(inputs_of_a_merge_are_the_first_to_go),
 		cmocka_unit_test(threads_do_not_wake_each_other_without_end),
+		cmocka_unit_test(what_is_told_during_a_look_is_looked_at_after_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
