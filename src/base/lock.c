@@ -82,12 +82,18 @@ void cond_init(struct cond *c)
 	atomic_init(&c->seq, 0);
 }
 
+uint32_t cond_now(const struct cond *c)
+{
+	task_point(false);
+	return atomic_load_explicit(&c->seq, memory_order_relaxed);
+}
+
 void cond_wait_ns(struct cond *c, struct mutex *m, uint64_t timeout_ns)
 {
-	uint32_t seq = atomic_load_explicit(&c->seq, memory_order_relaxed);
+	uint32_t seen = cond_now(c);
 
 	mutex_unlock(m);
-	futex_wait(m->env, &c->seq, seq, timeout_ns);
+	futex_wait(m->env, &c->seq, seen, timeout_ns);
 	mutex_lock(m);
 }
 
@@ -96,16 +102,31 @@ void cond_wait(struct cond *c, struct mutex *m)
 	cond_wait_ns(c, m, UINT64_MAX);
 }
 
-void cond_signal(struct cond *c, const shale_env *env)
+void cond_sleep(struct cond *c, const shale_env *env, uint32_t seen)
+{
+	futex_wait(env, &c->seq, seen, UINT64_MAX);
+}
+
+void cond_move(struct cond *c)
 {
 	atomic_fetch_add_explicit(&c->seq, 1, memory_order_release);
-	futex_wake(env, &c->seq, 1);
+}
+
+void cond_wake(const struct cond *c, const shale_env *env, uint32_t count)
+{
+	futex_wake(env, &c->seq, count < INT_MAX ? (int)count : INT_MAX);
+}
+
+void cond_signal(struct cond *c, const shale_env *env)
+{
+	cond_move(c);
+	cond_wake(c, env, 1);
 }
 
 void cond_broadcast(struct cond *c, const shale_env *env)
 {
-	atomic_fetch_add_explicit(&c->seq, 1, memory_order_release);
-	futex_wake(env, &c->seq, INT_MAX);
+	cond_move(c);
+	cond_wake(c, env, INT_MAX);
 }
 
 void env_sleep_ns(const shale_env *env, uint64_t ns)

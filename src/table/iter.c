@@ -270,7 +270,6 @@ static bool peek_block(struct table_iter *ti, size_t i)
 {
 	struct table *t = ti->t;
 	struct block_place *at = &t->places[i];
-
 	bool used = false;
 
 	ti->peeked = !ti->read.verify &&

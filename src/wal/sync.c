@@ -5,6 +5,8 @@
  * joins the group that forms; at the end of a sync its own group is woken as a
  * whole, and of the group that formed one, which leads next with whatever is
  * completed by then. So a sync serves everyone who came during the one before.
+ * Those served find by the number of their round that it has ended, and go without
+ * sync_mu: to wake them into a queue for it cost each another switch.
  *
  * Those whom a sync has served as a rule come back, each with another commit, a moment
  * after the next leader could have begun; they would form two groups that take turns. So
@@ -94,46 +96,89 @@ static uint64_t lead(struct wal *w, bool together)
 	return w->round++;
 }
 
-/* sync_mu is held. */
+/* sync_mu is held, and let go of. Wakes the next leader, and all of the group served. */
 static void unlead(struct wal *w, uint64_t round)
 {
+	const shale_env *env = w->env;
+	struct cond *mine = &w->group[round & 1], *next = &w->group[(round + 1) & 1];
+	uint32_t *waiting = &w->waiting[round & 1], served = *waiting;
+	bool others = w->waiting[(round + 1) & 1] != 0;
+
 	w->leading = false;
 	w->expected = 1 + w->waiting[0] + w->waiting[1];
-	cond_broadcast(&w->group[round & 1], w->env);
-	if (w->waiting[(round + 1) & 1] != 0)
-		cond_signal(&w->group[(round + 1) & 1], w->env);
+	*waiting = 0;
+	/* Release: who finds its round ended without sync_mu finds what came of it. */
+	atomic_store_explicit(&w->served, round + 1, memory_order_release);
+	cond_move(mine);
+	if (others)
+		cond_move(next);
+	mutex_unlock(&w->sync_mu);
+	if (others)
+		cond_wake(next, env, 1);
+	if (served != 0)
+		cond_wake(mine, env, served);
 }
 
-/* sync_mu is held, somebody leads. Join the group that forms, until woken. */
-static void join(struct wal *w)
+static bool has_ended(const struct wal *w, uint64_t round)
 {
-	unsigned g = w->round & 1;
-
-	w->waiting[g]++;
-	if (w->gathering && is_gathered(w))
-		cond_signal(&w->gathered, w->env);
-	cond_wait(&w->group[g], &w->sync_mu);
-	w->waiting[g]--;
+	return atomic_load_explicit(&w->served, memory_order_acquire) > round;
 }
 
 /*
- * sync_mu is held; this task goes. If it was the one woken to lead, but found its
- * position durable (it had joined after the leader took a position behind it) or
+ * sync_mu is held, somebody leads. Join the group that forms, until its round has ended: true,
+ * and sync_mu is not held. Whoever has to look again has it: false.
+ */
+static bool join(struct wal *w)
+{
+	uint64_t round = w->round;
+	struct cond *group = &w->group[round & 1];
+	bool tell;
+
+	w->waiting[round & 1]++;
+	tell = w->gathering && is_gathered(w);
+	if (tell)
+		cond_move(&w->gathered);
+	do {
+		uint32_t seen = cond_now(group);
+
+		mutex_unlock(&w->sync_mu);
+		if (tell)
+			cond_wake(&w->gathered, w->env, 1);
+		tell = false;
+		cond_sleep(group, w->env, seen);
+		if (has_ended(w, round))
+			return true;
+		mutex_lock(&w->sync_mu);
+	} while (w->leading && !has_ended(w, round));
+	if (!has_ended(w, round))
+		w->waiting[round & 1]--;
+	return false;
+}
+
+/*
+ * sync_mu is held, and let go of; this task goes. If it was the one woken to lead, but found
+ * its position durable (it had joined after the leader took a position behind it) or
  * the log poisoned, the next of its group must be.
  */
 static void pass_on(struct wal *w)
 {
-	unsigned g = w->round & 1;
+	const shale_env *env = w->env;
+	struct cond *next = &w->group[w->round & 1];
+	bool others = !w->leading && w->waiting[w->round & 1] != 0;
 
-	if (!w->leading && w->waiting[g] != 0)
-		cond_signal(&w->group[g], w->env);
+	if (others)
+		cond_move(next);
+	mutex_unlock(&w->sync_mu);
+	if (others)
+		cond_wake(next, env, 1);
 }
 
 void wal_lead(struct wal *w)
 {
 	mutex_lock(&w->sync_mu);
 	while (w->leading)
-		join(w);
+		if (join(w))
+			mutex_lock(&w->sync_mu);
 	lead(w, false);
 	mutex_unlock(&w->sync_mu);
 }
@@ -154,7 +199,6 @@ void wal_unlead(struct wal *w)
 {
 	mutex_lock(&w->sync_mu);
 	unlead(w, w->round - 1);
-	mutex_unlock(&w->sync_mu);
 }
 
 /* ---- syncing ---- */
@@ -215,30 +259,32 @@ static shale_status sync_completed(struct wal *w)
 static shale_status sync_upto(struct wal *w, uint64_t lsn, bool together)
 {
 	shale_status rc = SHALE_OK;
+	uint64_t round;
 
 	if (wal_durable_lsn(w) >= lsn)
 		return SHALE_OK;
 	DEBUG_ASSERT(lsn <= wal_completed_lsn(w));
 	mutex_lock(&w->sync_mu);
-	while (rc == SHALE_OK && wal_durable_lsn(w) < lsn) {
-		uint64_t round;
+	for (;;) {
+		bool durable = wal_durable_lsn(w) >= lsn;
 
-		if (wal_is_poisoned(w)) {
-			rc = wal_poison_status(w);
+		if (durable || wal_is_poisoned(w)) {
+			pass_on(w);
+			return durable ? SHALE_OK : wal_poison_status(w);
+		}
+		if (!w->leading)
 			break;
+		if (join(w)) {
+			if (wal_durable_lsn(w) >= lsn)
+				return SHALE_OK;
+			mutex_lock(&w->sync_mu); /* that leader failed, or was no commit */
 		}
-		if (w->leading) {
-			join(w);
-			continue;
-		}
-		round = lead(w, together);
-		mutex_unlock(&w->sync_mu);
-		rc = sync_completed(w);
-		mutex_lock(&w->sync_mu);
-		unlead(w, round);
 	}
-	pass_on(w);
+	round = lead(w, together);
 	mutex_unlock(&w->sync_mu);
+	rc = sync_completed(w); /* which is all up to lsn, or more */
+	mutex_lock(&w->sync_mu);
+	unlead(w, round);
 	return rc;
 }
 

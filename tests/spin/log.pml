@@ -67,7 +67,7 @@ bit group;             /* round & 1: of the group that forms */
 byte waiting[2];
 byte asleep[2];
 byte permits[2];       /* woken one by one */
-byte broadcasts[2];
+byte broadcasts[2];    /* rounds of the group that have ended */
 
 #define SEGMENT(ticket) (1 + (ticket) / CAPACITY)
 
@@ -95,6 +95,7 @@ inline wake_one(g)
 inline wake_all(g)
 {
 	broadcasts[g] = (broadcasts[g] + 1) % 8;
+	waiting[g] = 0;
 	asleep[g] = 0;
 	permits[g] = 0
 }
@@ -143,17 +144,28 @@ inline fall_asleep()
 	asleep[mine]++
 }
 
-/* ... and goes on after a broadcast, or with a permit. */
+/*
+ * ... and goes on when its round has ended, or with a permit. Only then, in another step, it
+ * looks under sync_mu; and sleeps on if there is a leader.
+ */
 inline wake_up()
 {
-	atomic {
-		(broadcasts[mine] != heard || permits[mine] > 0);
+	do
+	:: atomic {
+		broadcasts[mine] != heard || permits[mine] > 0;
 		if
-		:: broadcasts[mine] != heard -> skip
+		:: broadcasts[mine] != heard -> break
 		:: else -> permits[mine]--; asleep[mine]--
-		fi;
-		waiting[mine]--
+		fi
+	};
+	atomic {
+		if
+		:: broadcasts[mine] != heard -> break
+		:: broadcasts[mine] == heard && leading -> asleep[mine]++
+		:: broadcasts[mine] == heard && !leading -> waiting[mine]--; break
+		fi
 	}
+	od
 }
 
 /* fdatasync() of segment s, which is to bring its records below `upto` to the disk. */
@@ -224,6 +236,11 @@ inline wal_sync(lsn)
 		wake_up();
 #ifdef BROKEN_1
 		break
+#else
+		if
+		:: broadcasts[mine] != heard && durable >= lsn -> break
+		:: else -> skip
+		fi
 #endif
 	:: atomic { durable < lsn && !poisoned && !leading -> lead() };
 		/* It gathers: how long is left to chance. */
