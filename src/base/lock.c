@@ -112,21 +112,21 @@ void cond_move(struct cond *c)
 	atomic_fetch_add_explicit(&c->seq, 1, memory_order_release);
 }
 
-void cond_wake(const struct cond *c, const shale_env *env, uint32_t count)
+void cond_wake(const struct cond *c, const shale_env *env, bool all)
 {
-	futex_wake(env, &c->seq, count < INT_MAX ? (int)count : INT_MAX);
+	futex_wake(env, &c->seq, all ? INT_MAX : 1);
 }
 
 void cond_signal(struct cond *c, const shale_env *env)
 {
 	cond_move(c);
-	cond_wake(c, env, 1);
+	cond_wake(c, env, false);
 }
 
 void cond_broadcast(struct cond *c, const shale_env *env)
 {
 	cond_move(c);
-	cond_wake(c, env, INT_MAX);
+	cond_wake(c, env, true);
 }
 
 void env_sleep_ns(const shale_env *env, uint64_t ns)

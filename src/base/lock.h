@@ -110,13 +110,13 @@ void cond_broadcast(struct cond *c, const shale_env *env);
 /*
  * The same in steps, so that who is woken has not to wait for the mutex, nor to take it. Under
  * the mutex a waiter asks where the condition is, and who wakes it moves it on; without the
- * mutex the one sleeps until it has moved (or for no reason), and the other wakes as many as
- * told. For the latter the condition is an address only: what lay there may be gone.
+ * mutex the one sleeps until it has moved (or for no reason), and the other wakes one or all
+ * who sleep. For the latter the condition is an address only: what lay there may be gone.
  */
 uint32_t cond_now(const struct cond *c);
 void cond_sleep(struct cond *c, const shale_env *env, uint32_t seen);
 void cond_move(struct cond *c);
-void cond_wake(const struct cond *c, const shale_env *env, uint32_t count);
+void cond_wake(const struct cond *c, const shale_env *env, bool all);
 
 /* Time, and a point where another task may run. */
 static inline uint64_t env_now_ns(const shale_env *env)

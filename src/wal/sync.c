@@ -96,17 +96,20 @@ static uint64_t lead(struct wal *w, bool together)
 	return w->round++;
 }
 
-/* sync_mu is held, and let go of. Wakes the next leader, and all of the group served. */
+/*
+ * sync_mu is held, and let go of. Wakes the next leader, and all of the group served. All who
+ * sleep, not as many as were served: by then some of the round after the next may sleep there,
+ * and one who was served may have got the wake-up of one of these.
+ */
 static void unlead(struct wal *w, uint64_t round)
 {
 	const shale_env *env = w->env;
 	struct cond *mine = &w->group[round & 1], *next = &w->group[(round + 1) & 1];
-	uint32_t *waiting = &w->waiting[round & 1], served = *waiting;
-	bool others = w->waiting[(round + 1) & 1] != 0;
+	bool served = w->waiting[round & 1] != 0, others = w->waiting[(round + 1) & 1] != 0;
 
 	w->leading = false;
 	w->expected = 1 + w->waiting[0] + w->waiting[1];
-	*waiting = 0;
+	w->waiting[round & 1] = 0;
 	/* Release: who finds its round ended without sync_mu finds what came of it. */
 	atomic_store_explicit(&w->served, round + 1, memory_order_release);
 	cond_move(mine);
@@ -114,9 +117,9 @@ static void unlead(struct wal *w, uint64_t round)
 		cond_move(next);
 	mutex_unlock(&w->sync_mu);
 	if (others)
-		cond_wake(next, env, 1);
-	if (served != 0)
-		cond_wake(mine, env, served);
+		cond_wake(next, env, false);
+	if (served)
+		cond_wake(mine, env, true);
 }
 
 static bool has_ended(const struct wal *w, uint64_t round)
@@ -143,7 +146,7 @@ static bool join(struct wal *w)
 
 		mutex_unlock(&w->sync_mu);
 		if (tell)
-			cond_wake(&w->gathered, w->env, 1);
+			cond_wake(&w->gathered, w->env, false);
 		tell = false;
 		cond_sleep(group, w->env, seen);
 		if (has_ended(w, round))
@@ -170,7 +173,7 @@ static void pass_on(struct wal *w)
 		cond_move(next);
 	mutex_unlock(&w->sync_mu);
 	if (others)
-		cond_wake(next, env, 1);
+		cond_wake(next, env, false);
 }
 
 void wal_lead(struct wal *w)

@@ -30,6 +30,7 @@
  * BROKEN_5: a failed sync is tried again.
  * BROKEN_6: who was woken to lead and need not, wakes nobody.
  * BROKEN_7: a memtable is flushed before its last commits are published.
+ * BROKEN_8: a leader wakes as many of its group as it has served, not all who sleep.
  */
 #define N 3            /* commits: one for each writer */
 #define CAPACITY 1
@@ -65,9 +66,8 @@ bool poisoned;
 bool leading;
 bit group;             /* round & 1: of the group that forms */
 byte waiting[2];
-byte asleep[2];
-byte permits[2];       /* woken one by one */
-byte broadcasts[2];    /* rounds of the group that have ended */
+byte ended[2];         /* rounds of each group, modulo 8 */
+byte asleep[N + 2];    /* 1 + the group in which a process sleeps, by its number */
 
 #define SEGMENT(ticket) (1 + (ticket) / CAPACITY)
 
@@ -81,23 +81,35 @@ inline survives()
 	c = 0
 }
 
-/* ---- group commit ---- */
+/* ---- group commit: of atomic steps, as sync_mu is held, or of the kernel's ---- */
 
-/* sync_mu is held: all of these are parts of atomic steps. */
 inline wake_one(g)
 {
 	if
-	:: permits[g] < asleep[g] -> permits[g]++
+	:: asleep[1] == 1 + g -> asleep[1] = 0
+	:: asleep[2] == 1 + g -> asleep[2] = 0
+	:: asleep[3] == 1 + g -> asleep[3] = 0
+	:: asleep[4] == 1 + g -> asleep[4] = 0
 	:: else -> skip
 	fi
 }
 
 inline wake_all(g)
 {
-	broadcasts[g] = (broadcasts[g] + 1) % 8;
-	waiting[g] = 0;
-	asleep[g] = 0;
-	permits[g] = 0
+#ifdef BROKEN_8
+	do
+	:: r > 0 -> wake_one(g); r--
+	:: else -> break
+	od
+#else
+	for (s : 1 .. N + 1) {
+		if
+		:: asleep[s] == 1 + g -> asleep[s] = 0
+		:: else -> skip
+		fi
+	}
+	s = 0
+#endif
 }
 
 /* Who comes from now on joins the leader's group, ... */
@@ -113,10 +125,15 @@ inline close_group()
 	group = 1 - group
 }
 
+/* In the step that lets go of sync_mu; the group served is woken in a later one. */
 inline unlead()
 {
 	leading = false;
-	wake_all(mine);
+	ended[mine] = (ended[mine] + 1) % 8;
+#ifdef BROKEN_8
+	r = waiting[mine];
+#endif
+	waiting[mine] = 0;
 	if
 	:: waiting[1 - mine] != 0 -> wake_one(1 - mine)
 	:: else -> skip
@@ -139,30 +156,30 @@ inline pass_on()
 inline fall_asleep()
 {
 	mine = group;
-	heard = broadcasts[mine];
+	heard = ended[mine];
 	waiting[mine]++;
-	asleep[mine]++
+	asleep[_pid] = 1 + mine
 }
 
 /*
- * ... and goes on when its round has ended, or with a permit. Only then, in another step, it
- * looks under sync_mu; and sleeps on if there is a leader.
+ * ... and goes on when it is woken. Only then it looks whether its round has ended, or if not,
+ * in another step, under sync_mu; and sleeps on if there is a leader.
  */
 inline wake_up()
 {
 	do
 	:: atomic {
-		broadcasts[mine] != heard || permits[mine] > 0;
+		asleep[_pid] == 0;
 		if
-		:: broadcasts[mine] != heard -> break
-		:: else -> permits[mine]--; asleep[mine]--
+		:: ended[mine] != heard -> break
+		:: else -> skip
 		fi
 	};
 	atomic {
 		if
-		:: broadcasts[mine] != heard -> break
-		:: broadcasts[mine] == heard && leading -> asleep[mine]++
-		:: broadcasts[mine] == heard && !leading -> waiting[mine]--; break
+		:: ended[mine] != heard -> break
+		:: ended[mine] == heard && leading -> asleep[_pid] = 1 + mine
+		:: ended[mine] == heard && !leading -> waiting[mine]--; break
 		fi
 	}
 	od
@@ -238,7 +255,7 @@ inline wal_sync(lsn)
 		break
 #else
 		if
-		:: broadcasts[mine] != heard && durable >= lsn -> break
+		:: ended[mine] != heard && durable >= lsn -> break
 		:: else -> skip
 		fi
 #endif
@@ -246,7 +263,8 @@ inline wal_sync(lsn)
 		/* It gathers: how long is left to chance. */
 		atomic { close_group() };
 		lead_sync();
-		atomic { unlead() }
+		atomic { unlead() };
+		atomic { wake_all(mine) }
 	od;
 	mine = 0;
 	heard = 0
@@ -391,7 +409,8 @@ end:	atomic {
 		}
 		m = 0;
 		unlead()
-	}
+	};
+	atomic { wake_all(mine) }
 }
 
 init

@@ -20,7 +20,7 @@ check()
 	name=$1
 	shift
 	spin -a "$@" "$model" >spin.log 2>&1 || { cat spin.log; exit 1; }
-	"${CC:-cc}" -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=900 -o pan pan.c
+	"${CC:-cc}" -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
 	./pan -m1000000 >"$name" 2>&1 || { cat "$name"; exit 1; }
 	grep -E 'errors:|states, stored$' "$name" | tr -s ' \n' ' '
 	echo
