@@ -114,6 +114,7 @@ void cond_move(struct cond *c)
 
 void cond_wake(const struct cond *c, const shale_env *env, bool all)
 {
+	task_point(false);
 	futex_wake(env, &c->seq, all ? INT_MAX : 1);
 }
 

@@ -108,7 +108,7 @@ void cond_signal(struct cond *c, const shale_env *env);
 void cond_broadcast(struct cond *c, const shale_env *env);
 
 /*
- * The same in steps, so that who is woken has not to wait for the mutex, nor to take it. Under
+ * The same in steps, so that who is woken need not wait for the mutex, nor take it. Under
  * the mutex a waiter asks where the condition is, and who wakes it moves it on; without the
  * mutex the one sleeps until it has moved (or for no reason), and the other wakes one or all
  * who sleep. For the latter the condition is an address only: what lay there may be gone.

@@ -176,6 +176,7 @@ static inline bool slot_pin(struct slot *s, uint64_t number, uint64_t offset,
 	return false;
 }
 
+/* What was evicted meanwhile is a miss, even if two threads had put it in at once. */
 bool cache_get(struct cache *c, uint64_t number, uint64_t offset, struct cache_item *out)
 {
 	struct slot *s = slot_find(c, number, offset);

@@ -43,8 +43,8 @@ static bool is_hot(const shale_db *db, const struct mem *m, uint64_t blocks)
 }
 
 /*
- * If they have asked for hardly anything, merges until the next flush carry nothing on in the
- * cache: there memory and time are better left to who writes.
+ * If readers have asked for hardly anything meanwhile, merges until the next flush carry nothing
+ * on in the cache: there memory and time are better left to who writes.
  */
 static bool is_read(const shale_db *db, const struct mem *m, uint64_t blocks)
 {

@@ -79,14 +79,14 @@ struct wal {
 	struct mutex load_mu; /* rank WAL_LOAD; one that is known is loaded at a time */
 	struct mutex sync_mu; /* rank WAL_SYNC */
 	bool leading;
-	uint64_t round;          /* of the group that forms */
-	_Atomic uint64_t served; /* rounds that have ended; others look */
-	struct cond group[2];    /* by parity of the round */
-	uint32_t waiting[2];     /* tasks asleep in each */
-	uint32_t expected;       /* tasks that the last sync has served or that wait, about */
-	uint64_t sync_ns;        /* that it took */
-	uint64_t ended_ns;       /* when */
-	uint64_t coming_ns;      /* between one who came while a leader gathered and the next */
+	uint64_t round;         /* of the group that forms */
+	_Atomic uint64_t ended; /* rounds that have; others look */
+	struct cond group[2];   /* by parity of the round */
+	uint32_t waiting[2];    /* members of each, until its round has ended */
+	uint32_t expected;      /* tasks that the last sync has served or that wait, about */
+	uint64_t sync_ns;       /* that it took */
+	uint64_t ended_ns;      /* when */
+	uint64_t coming_ns;     /* between one who came while a leader gathered and the next */
 	bool gathering;
 	struct cond gathered; /* the leader: all who are expected wait */
 	struct wal_segment

@@ -16,7 +16,8 @@
  * does not wait.
  *
  * Leadership also guards what only a leader may touch: `syncing`, and the files
- * and images of ended segments. wal_release() takes it for that reason.
+ * and images of ended segments. wal_release() takes it for that reason: it serves no
+ * group, so no round ends, and wakes one of those who joined meanwhile to lead.
  */
 #include "wal/impl.h"
 
@@ -105,31 +106,33 @@ static void unlead(struct wal *w, uint64_t round)
 {
 	const shale_env *env = w->env;
 	struct cond *mine = &w->group[round & 1], *next = &w->group[(round + 1) & 1];
-	bool served = w->waiting[round & 1] != 0, others = w->waiting[(round + 1) & 1] != 0;
+	bool ours = w->waiting[round & 1] != 0, others = w->waiting[(round + 1) & 1] != 0;
 
 	w->leading = false;
 	w->expected = 1 + w->waiting[0] + w->waiting[1];
 	w->waiting[round & 1] = 0;
 	/* Release: who finds its round ended without sync_mu finds what came of it. */
-	atomic_store_explicit(&w->served, round + 1, memory_order_release);
-	cond_move(mine);
+	atomic_store_explicit(&w->ended, round + 1, memory_order_release);
+	if (ours)
+		cond_move(mine);
 	if (others)
 		cond_move(next);
 	mutex_unlock(&w->sync_mu);
 	if (others)
 		cond_wake(next, env, false);
-	if (served)
+	if (ours)
 		cond_wake(mine, env, true);
 }
 
 static bool has_ended(const struct wal *w, uint64_t round)
 {
-	return atomic_load_explicit(&w->served, memory_order_acquire) > round;
+	return atomic_load_explicit(&w->ended, memory_order_acquire) > round;
 }
 
 /*
  * sync_mu is held, somebody leads. Join the group that forms, until its round has ended: true,
- * and sync_mu is not held. Whoever has to look again has it: false.
+ * and sync_mu is not held. Whoever has to look again has it: false. (An ended round must not be
+ * slept on, since its wake-up may be past: hence the look under the lock.)
  */
 static bool join(struct wal *w)
 {
@@ -138,7 +141,7 @@ static bool join(struct wal *w)
 	bool tell;
 
 	w->waiting[round & 1]++;
-	tell = w->gathering && is_gathered(w);
+	tell = w->gathering && w->waiting[round & 1] + 1 == w->expected; /* the last of them */
 	if (tell)
 		cond_move(&w->gathered);
 	do {
@@ -159,9 +162,9 @@ static bool join(struct wal *w)
 }
 
 /*
- * sync_mu is held, and let go of; this task goes. If it was the one woken to lead, but found
- * its position durable (it had joined after the leader took a position behind it) or
- * the log poisoned, the next of its group must be.
+ * sync_mu is held, and let go of; this task goes. If nobody leads, one of the group that forms
+ * must be woken to: it may be this one who was, but found its position durable (it had joined
+ * after the leader took a position behind it) or the log poisoned.
  */
 static void pass_on(struct wal *w)
 {
@@ -182,7 +185,7 @@ void wal_lead(struct wal *w)
 	while (w->leading)
 		if (join(w))
 			mutex_lock(&w->sync_mu);
-	lead(w, false);
+	w->leading = true;
 	mutex_unlock(&w->sync_mu);
 }
 
@@ -192,8 +195,7 @@ bool wal_try_lead(struct wal *w)
 
 	mutex_lock(&w->sync_mu);
 	free = !w->leading;
-	if (free)
-		lead(w, false);
+	w->leading = true;
 	mutex_unlock(&w->sync_mu);
 	return free;
 }
@@ -201,7 +203,8 @@ bool wal_try_lead(struct wal *w)
 void wal_unlead(struct wal *w)
 {
 	mutex_lock(&w->sync_mu);
-	unlead(w, w->round - 1);
+	w->leading = false;
+	pass_on(w);
 }
 
 /* ---- syncing ---- */
@@ -261,8 +264,8 @@ static shale_status sync_completed(struct wal *w)
 
 static shale_status sync_upto(struct wal *w, uint64_t lsn, bool together)
 {
-	shale_status rc = SHALE_OK;
 	uint64_t round;
+	shale_status rc;
 
 	if (wal_durable_lsn(w) >= lsn)
 		return SHALE_OK;
@@ -280,12 +283,12 @@ static shale_status sync_upto(struct wal *w, uint64_t lsn, bool together)
 		if (join(w)) {
 			if (wal_durable_lsn(w) >= lsn)
 				return SHALE_OK;
-			mutex_lock(&w->sync_mu); /* that leader failed, or was no commit */
+			mutex_lock(&w->sync_mu); /* that leader failed */
 		}
 	}
 	round = lead(w, together);
 	mutex_unlock(&w->sync_mu);
-	rc = sync_completed(w); /* which is all up to lsn, or more */
+	rc = sync_completed(w); /* so what lies before lsn, too */
 	mutex_lock(&w->sync_mu);
 	unlead(w, round);
 	return rc;

@@ -112,20 +112,18 @@ inline wake_all(g)
 #endif
 }
 
-/* Who comes from now on joins the leader's group, ... */
-inline lead()
-{
-	leading = true
-}
-
-/* ... which ends here. */
+/* The leader has gathered: its group ends here. */
 inline close_group()
 {
 	mine = group;
 	group = 1 - group
 }
 
-/* In the step that lets go of sync_mu; the group served is woken in a later one. */
+/*
+ * In the step that lets go of sync_mu. The group served is woken in a later one; the next leader
+ * in this one, to have fewer states: in the code he is woken after it, too, and a wake-up that
+ * comes late only makes somebody look again.
+ */
 inline unlead()
 {
 	leading = false;
@@ -259,7 +257,7 @@ inline wal_sync(lsn)
 		:: else -> skip
 		fi
 #endif
-	:: atomic { durable < lsn && !poisoned && !leading -> lead() };
+	:: atomic { durable < lsn && !poisoned && !leading -> leading = true };
 		/* It gathers: how long is left to chance. */
 		atomic { close_group() };
 		lead_sync();
@@ -398,7 +396,7 @@ end:	atomic {
 	/* wal_release(): leads, so that no sync is under way in what it closes. */
 	do
 	:: atomic { leading -> fall_asleep() }; wake_up()
-	:: atomic { !leading -> lead(); close_group() }; break
+	:: atomic { !leading -> leading = true }; break
 	od;
 	atomic {
 		for (m : 1 .. SEGMENTS) {
@@ -408,9 +406,9 @@ end:	atomic {
 			fi
 		}
 		m = 0;
-		unlead()
-	};
-	atomic { wake_all(mine) }
+		leading = false;
+		pass_on()
+	}
 }
 
 init
