@@ -83,6 +83,7 @@ inline survives()
 
 /* ---- group commit: of atomic steps, as sync_mu is held, or of the kernel's ---- */
 
+/* The processes are 1 to N + 1, here by name: each of those asleep may be the one. */
 inline wake_one(g)
 {
 	if

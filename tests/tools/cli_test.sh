@@ -187,7 +187,7 @@ run put one more
 run flush
 # A byte a second would take for ever; Ctrl-C ends it as soon as it is caught.
 "$SHALE_PROGRAM" compact --rate 1 >"$work/out" 2>"$work/err" </dev/null &
-until_is "$!" '^SigCgt:.*[2367abef]$'
+until_so "$!" is_program_with "$!" '^SigCgt:.*[2367abef]$'
 kill -INT $!
 wait $!
 status=$?
@@ -297,7 +297,7 @@ mkfifo "$work/fifo"
 "$SHALE_PROGRAM" load <"$work/fifo" >/dev/null 2>&1 &
 loader=$!
 exec 3>"$work/fifo"
-until_open "$loader" "$SHALE_DIR/LOCK"
+until_so "$loader" has_open "$loader" "$SHALE_DIR/LOCK"
 run put k v
 expect_status 1 "a store that another process has open"
 expect_err "open already" "a store that another process has open"

@@ -25,27 +25,30 @@ run_with() # FILE ARGUMENT...: the same with standard input
 	status=$?
 }
 
-# Until the program runs as process PID and a line of its status has the PATTERN.
-# Both are looked for in one reading: the shell that is to become the program has
-# other handlers, and a signal that it gets is lost or ends it.
-until_is() # PID PATTERN
+# Wait half a minute for the COMMAND to succeed; a process of which it never did is ended.
+until_so() # PID COMMAND...
 {
+	waited_for=$1
+	shift
 	tries=0
-	until [ "$(grep -c -e '^Name:.*shale' -e "$2" "/proc/$1/status")" -eq 2 ]; do
+	until "$@"; do
 		tries=$((tries + 1))
-		[ "$tries" -le 600 ] || { wrong "process $1 never had $2"; kill -KILL "$1"; return; }
+		[ "$tries" -le 600 ] || { wrong "never: $*"; kill -KILL "$waited_for"; return; }
 		sleep 0.05
 	done
 }
 
-until_open() # PID FILE: until the process has the file open
+# Process PID is the program, and a line of its status has the PATTERN. Both are looked
+# for in one reading: the shell that is to become the program has other handlers, and a
+# signal that it gets is lost or ends it.
+is_program_with() # PID PATTERN
 {
-	tries=0
-	until find "/proc/$1/fd" -lname "$2" 2>/dev/null | grep -q .; do
-		tries=$((tries + 1))
-		[ "$tries" -le 600 ] || { wrong "process $1 never opened $2"; kill -KILL "$1"; return; }
-		sleep 0.05
-	done
+	[ "$(grep -c -e '^Name:.*shale' -e "$2" "/proc/$1/status")" -eq 2 ]
+}
+
+has_open() # PID FILE
+{
+	find "/proc/$1/fd" -lname "$2" 2>/dev/null | grep -q .
 }
 
 wrong()
