@@ -96,9 +96,7 @@ typedef enum shale_reason {
 	SHALE_FLUSH_FULL = 1,        /* the memtable was full */
 	SHALE_FLUSH_LOG = 2,         /* it kept more log alive than log_bytes_max */
 	SHALE_FLUSH_MEMORY = 3,      /* all families' memtables together were too large */
-	SHALE_FLUSH_ASKED = 4,       /* shale_flush(), shale_compact(), shale_resume(); or a scan
-					passed many dead entries and half of the memtable are
-					tombstones */
+	SHALE_FLUSH_ASKED = 4,       /* shale_flush(), shale_compact(), shale_resume() */
 	SHALE_FLUSH_OPEN = 5,        /* it was recovered from the log */
 	SHALE_FLUSH_CLOSE = 6,       /* the store was closed */
 	SHALE_MERGE_TOP_RUNS = 7,    /* level 0 had top_runs runs, or twice as many: see there */
@@ -112,6 +110,8 @@ typedef enum shale_reason {
 	SHALE_MERGE_DEADLINE = 15,   /* delete_within_ms of some tombstones was coming up */
 	SHALE_MERGE_SPACE = 16,      /* there was little room, and it may free some */
 	SHALE_FLUSH_SPACE = 17,      /* there was no room: what is flushed needs no log */
+	SHALE_FLUSH_DELETES = 18,    /* half of the memtable were tombstones, and a scan passed
+					many dead entries or little lay beneath but those */
 	SHALE_REASONS
 } shale_reason;
 #define SHALE_REASONS_MAX 32u /* room in shale_stats for those to come */

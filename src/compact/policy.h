@@ -220,9 +220,15 @@ bool reclaim_pick_expired(const struct version *v, const struct policy_now *now,
 /* Tombstones that are about to be older than delete_within_ms, the oldest first. */
 bool reclaim_pick_late(const struct policy_options *o, const struct version *v,
 		       const struct policy_now *now, struct pick_input *inputs, struct pick *out);
-/* A table at the bottom of which much is dead. */
+/* A table at the bottom of which much is dead, or one of tombstones and what they may hide. */
 bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
 			const struct policy_now *now, struct pick_input *inputs, struct pick *out);
+/*
+ * Whether so many tombstones over [lo, hi] would be merged with what tables have there, if
+ * they were in one. False while some of it is busy, or there is nothing.
+ */
+bool reclaim_is_awaited(const struct policy_options *o, const struct version *v, shale_slice lo,
+			shale_slice hi, uint64_t tombstones, struct pick_input *inputs);
 
 /* ---- helpers for policies (policy.c) ---- */
 

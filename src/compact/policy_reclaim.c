@@ -210,14 +210,13 @@ static bool is_dense(const struct version *v, size_t run, const struct table_pro
 	return (ranges || dead * DENSE_BOTTOM >= all) && reclaim_is_bottom(v, run, p);
 }
 
-/*
- * Whether a dense table is to be merged with what lies beneath it: where that is little
- * (in level 0 others will come), or little but what the tombstones may hide.
- */
-static bool is_worth(const struct version *v, const struct run *r, size_t t,
-		     const struct pick *column)
+struct weight {
+	uint64_t bytes, tombstones, others;
+};
+
+static struct weight weigh(const struct version *v, const struct pick *column)
 {
-	uint64_t bytes = 0, entries = 0, tombstones = 0;
+	struct weight w = { .bytes = 0 };
 
 	for (size_t k = 0; k < column->input_count; k++) {
 		const struct pick_input *in = &column->inputs[k];
@@ -225,21 +224,47 @@ static bool is_worth(const struct version *v, const struct run *r, size_t t,
 		for (size_t n = in->first; n < in->first + in->count; n++) {
 			const struct table_meta *m = v->runs[in->run]->tables[n];
 
-			bytes += m->size;
-			entries += m->props.entries;
-			tombstones += m->props.tombstones;
+			w.bytes += m->size;
+			w.tombstones += m->props.tombstones;
+			w.others += m->props.entries - m->props.tombstones;
 		}
 	}
-	if (r->level != 0 && bytes <= COLUMN_MAX * r->tables[t]->size)
-		return true;
-	return entries - tombstones <= HIDDEN * tombstones;
+	return w;
+}
+
+/*
+ * Whether a dense table is to be merged with what lies beneath it: where that is little
+ * (in level 0 others will come), or little but what the tombstones may hide.
+ */
+static bool is_worth(const struct version *v, const struct run *r, size_t t,
+		     const struct pick *column)
+{
+	struct weight w = weigh(v, column);
+
+	return (r->level != 0 && w.bytes <= COLUMN_MAX * r->tables[t]->size) ||
+	       w.others <= HIDDEN * w.tombstones;
+}
+
+static bool is_alone(const struct policy_options *o)
+{
+	return o->acting == SHALE_TIME_WINDOW || o->acting == SHALE_FIFO;
+}
+
+bool reclaim_is_awaited(const struct policy_options *o, const struct version *v, shale_slice lo,
+			shale_slice hi, uint64_t tombstones, struct pick_input *inputs)
+{
+	struct pick column = { .reason = PICK_DELETED, .inputs = inputs };
+	struct weight w;
+
+	if (is_alone(o) || !pick_column(v, 0, lo, hi, false, &column))
+		return false;
+	w = weigh(v, &column);
+	return w.others != 0 && w.others <= HIDDEN * (w.tombstones + tombstones);
 }
 
 bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
 			const struct policy_now *now, struct pick_input *inputs, struct pick *out)
 {
-	bool alone = o->acting == SHALE_TIME_WINDOW || o->acting == SHALE_FIFO;
-
 	for (size_t i = v->run_count; i-- > 0;) {
 		const struct run *r = v->runs[i];
 
@@ -249,7 +274,7 @@ bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
 			if (!is_dense(v, i, &r->tables[t]->props, now) ||
 			    !column_of(v, i, t, inputs, out))
 				continue;
-			if (out->input_count == 1 || (!alone && is_worth(v, r, t, out)))
+			if (out->input_count == 1 || (!is_alone(o) && is_worth(v, r, t, out)))
 				return true;
 		}
 	}

@@ -180,6 +180,8 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 		space_written(db);
 		for (size_t i = 0; i < c->target_count; i++)
 			stall_look(db, c->targets[i].cf);
+		for (size_t i = 0; i < c->target_count; i++)
+			seal_for_deletes(db, c->targets[i].cf);
 		if (logged && log_wants_segment(db, wal))
 			scheduler_kick(db->keeper);
 	}

@@ -41,10 +41,11 @@
 #include "wal/wal.h"
 
 enum {
-	RING_SIZE = 1024,    /* commits between their ordered step and their publication */
-	SEALED_MAX = 32,     /* sealed memtables of a family */
-	PASSED_MANY = 10000, /* dead entries, in vain for a scan */
-	JOB_CANCELLED = -99, /* a merge that was told to end */
+	RING_SIZE = 1024,       /* commits between their ordered step and their publication */
+	SEALED_MAX = 32,        /* sealed memtables of a family */
+	PASSED_MANY = 10000,    /* dead entries, in vain for a scan */
+	DELETED_MANY = 1 << 16, /* tombstones of a memtable that are looked at for what they hide */
+	JOB_CANCELLED = -99,    /* a merge that was told to end */
 	LOG_SEGMENT_MIN = 64 << 10,
 	LOG_SEGMENT_MAX = 16 << 20,
 	LARGE_BLOCKS_FROM = 32 << 20, /* a smaller budget is better off with a heap alone */
@@ -62,9 +63,10 @@ struct mem {
 	uint64_t seal_ticket; /* all its commits have tickets below */
 	uint64_t last_seq;    /* all its sequences are <= this */
 	size_t bytes;
-	bool used;     /* some commit was ordered into it; guarded by commit_mu */
-	bool flushing; /* a thread has taken it: until it is built, that thread's alone */
-	bool built;    /* by now the installing thread's, which discards it */
+	bool used;             /* some commit was ordered into it; guarded by commit_mu */
+	uint64_t deletes_next; /* with so many tombstones it is looked at; guarded by commit_mu */
+	bool flushing;         /* a thread has taken it: until it is built, that thread's alone */
+	bool built;            /* by now the installing thread's, which discards it */
 	bool installed;
 	struct job result; /* when built; of the thread whose it is, as is `history` */
 	shale_reason why;  /* it was sealed */
@@ -470,6 +472,9 @@ shale_status seal_for_log(shale_db *db);
 /* A scan has passed PASSED_MANY: seal the family's memtable if it is mostly tombstones. No lock
    held. */
 void seal_for_scans(shale_db *db, shale_cf *cf);
+/* Seal the family's memtable if what it deletes is most of what tables have there. Under
+   commit_mu. */
+void seal_for_deletes(shale_db *db, shale_cf *cf);
 /* Seal the largest memtables when many families together hold too much. Under commit_mu. */
 void seal_for_memory(shale_db *db);
 

@@ -14,6 +14,7 @@ struct mem *mem_new(shale_cf *cf)
 		return NULL;
 	}
 	m->cf = cf;
+	m->deletes_next = DELETED_MANY;
 	m->reads_before = stats_reads(&cf->db->stats);
 	m->hits_before = stats_sum(&cf->db->stats, STAT_MEMTABLE_HITS);
 	return m;

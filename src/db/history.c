@@ -20,6 +20,7 @@ const char *shale_reason_name(shale_reason reason)
 		[SHALE_MERGE_EXPIRED] = "expired",       [SHALE_MERGE_MAX_BYTES] = "over max_bytes",
 		[SHALE_MERGE_TOMBSTONES] = "tombstones", [SHALE_MERGE_DEADLINE] = "delete deadline",
 		[SHALE_MERGE_SPACE] = "room is short",   [SHALE_FLUSH_SPACE] = "no room",
+		[SHALE_FLUSH_DELETES] = "deletes",
 	};
 
 	return (unsigned)reason < SHALE_REASONS ? names[reason] : names[SHALE_REASON_OTHER];

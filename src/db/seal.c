@@ -1,6 +1,6 @@
 /*
- * Sealing: a memtable that is full, keeps old log alive, is too much with the others, or is
- * mostly tombstones, is set aside for the flush and a fresh one takes its place. Only under
+ * Sealing: a memtable that is full, keeps old log alive, is too much with the others, or
+ * deletes what scans pass or tables could be rid of, is set aside for the flush and a fresh one takes its place. Only under
  * commit_mu.
  */
 #include "db/db.h"
@@ -92,10 +92,49 @@ void seal_for_scans(shale_db *db, shale_cf *cf)
 		mutex_lock(&db->commit_mu);
 		dead = memtable_tombstones(cf->active->table);
 		if (dead >= PASSED_MANY && 2 * dead >= memtable_count(cf->active->table))
-			(void)seal_family(db, cf, SHALE_FLUSH_ASKED);
+			(void)seal_family(db, cf, SHALE_FLUSH_DELETES);
 		mutex_unlock(&db->commit_mu);
 	}
 	*err_last() = before;
+}
+
+/* Whether a merge would wait for the tombstones of the active memtable. */
+static bool are_awaited(shale_db *db, shale_cf *cf, uint64_t tombstones)
+{
+	struct pick_input *inputs = NULL;
+	bool awaited = false;
+	shale_slice lo, hi;
+
+	if (!memtable_bounds(cf->active->table, &lo, &hi))
+		return false;
+	mutex_lock(&db->mu);
+	if (cf->sealed_count == 0 && cf->version->run_count != 0)
+		inputs = mem_array(db->env, cf->version->run_count, sizeof(*inputs));
+	if (inputs != NULL)
+		awaited = reclaim_is_awaited(&cf->policy, cf->version, lo, hi, tombstones, inputs);
+	mutex_unlock(&db->mu);
+	mem_free(db->env, inputs);
+	return awaited;
+}
+
+/*
+ * What is deleted in stretches leaves the disk long before its tombstones fill a memtable, and
+ * scans find it gone. While one such flush or its merge is under way, the next one waits; while
+ * there is a snapshot, which may see what was deleted, all do.
+ */
+void seal_for_deletes(shale_db *db, shale_cf *cf)
+{
+	struct mem *m = cf->active;
+	uint64_t dead = memtable_tombstones(m->table);
+
+	mutex_assert_held(&db->commit_mu);
+	if (likely(dead < m->deletes_next))
+		return;
+	m->deletes_next = dead + dead / 8;
+	/* When that fails all is as well without. */
+	if (2 * dead >= memtable_count(m->table) && snapshots_oldest(db) == UINT64_MAX &&
+	    are_awaited(db, cf, dead))
+		(void)seal_family(db, cf, SHALE_FLUSH_DELETES);
 }
 
 /* Note what the active memtables hold; *largest is the family of the largest in use, or NULL. */

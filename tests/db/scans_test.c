@@ -1,9 +1,12 @@
-/* What scans pass in vain goes from the memtable, and from the tables beneath it. */
+/* What is deleted goes from the memtable, and from the tables beneath it: when scans pass it in
+   vain, and when it is most of what lies there. */
 #include "fixture.h"
+
+#include "db/db.h"
 
 #include <stdio.h>
 
-enum { MANY = 12000, FEW = 4000 };
+enum { MANY = 12000, FEW = 4000, STRETCH = DELETED_MANY + 8000 };
 
 static int large_memtable(void **state)
 {
@@ -11,8 +14,8 @@ static int large_memtable(void **state)
 	struct fixture *f = *state;
 
 	fixture_close(f);
-	f->options.memory_budget = 64 << 20;
-	f->options.memtable_bytes = 8 << 20;
+	f->options.memory_budget = 256 << 20;
+	f->options.memtable_bytes = 32 << 20;
 	fixture_open(f);
 	return rc;
 }
@@ -30,12 +33,18 @@ static void put_some(struct fixture *f, unsigned n)
 		assert_ok(shale_put(f->db, NULL, key_of(i, key), shale_str("value")));
 }
 
-static void delete_some(struct fixture *f, unsigned n)
+/* Every so manieth key of the first ones. */
+static void delete_every(struct fixture *f, unsigned n, unsigned step)
 {
 	char key[32];
 
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i += step)
 		assert_ok(shale_delete(f->db, NULL, key_of(i, key)));
+}
+
+static void delete_some(struct fixture *f, unsigned n)
+{
+	delete_every(f, n, 1);
 }
 
 /* How many entries a scan shows, in pieces or not. */
@@ -140,7 +149,7 @@ static void few_that_are_deleted_stay_in_the_memtable(void **state)
 	shale_iter_free(it);
 	s = settled(f);
 	assert_int_equal(in_tables(&s), FEW);
-	assert_int_equal(s.by_reason[SHALE_FLUSH_ASKED].jobs, 1);
+	assert_int_equal(s.by_reason[SHALE_FLUSH_DELETES].jobs, 0);
 }
 
 static void so_do_those_among_many_that_are_not(void **state)
@@ -153,7 +162,64 @@ static void so_do_those_among_many_that_are_not(void **state)
 	assert_int_equal(scan(f, NULL, 0, false), 3 * MANY);
 	s = settled(f);
 	assert_int_equal(in_tables(&s), 0);
-	assert_int_equal(s.by_reason[SHALE_FLUSH_ASKED].jobs, 0);
+	assert_int_equal(s.by_reason[SHALE_FLUSH_DELETES].jobs, 0);
+}
+
+/* The first ones do: what is deleted while they are merged waits for as many again. */
+static void a_stretch_that_is_deleted_goes_without_a_scan(void **state)
+{
+	struct fixture *f = *state;
+	shale_stats s;
+
+	put_some(f, STRETCH);
+	assert_ok(shale_flush(f->db, NULL));
+	(void)settled(f);
+	delete_some(f, STRETCH);
+	s = settled(f);
+	assert_in_range(in_tables(&s), 1, STRETCH - DELETED_MANY);
+	assert_int_equal(s.by_reason[SHALE_FLUSH_DELETES].jobs, 1);
+	assert_int_equal(scan(f, NULL, 0, false), 0);
+}
+
+static void not_what_a_snapshot_may_see(void **state)
+{
+	struct fixture *f = *state;
+	shale_snapshot *before;
+	shale_stats s;
+
+	put_some(f, STRETCH);
+	assert_ok(shale_flush(f->db, NULL));
+	assert_ok(shale_snapshot_new(f->db, &before));
+	delete_some(f, STRETCH);
+	s = settled(f);
+	assert_int_equal(in_tables(&s), STRETCH);
+	assert_int_equal(s.by_reason[SHALE_FLUSH_DELETES].jobs, 0);
+	shale_snapshot_free(before);
+}
+
+static void nor_a_few_among_many_others(void **state)
+{
+	struct fixture *f = *state;
+	shale_stats s;
+
+	put_some(f, 4 * STRETCH);
+	assert_ok(shale_flush(f->db, NULL));
+	delete_every(f, 4 * STRETCH, 4);
+	s = settled(f);
+	assert_int_equal(in_tables(&s), 4 * STRETCH);
+	assert_int_equal(s.by_reason[SHALE_FLUSH_DELETES].jobs, 0);
+}
+
+/* Nor where nothing lies beneath: a flush would only make a table of them. */
+static void nor_what_was_never_in_a_table(void **state)
+{
+	struct fixture *f = *state;
+	shale_stats s;
+
+	delete_some(f, STRETCH);
+	s = settled(f);
+	assert_int_equal(in_tables(&s), 0);
+	assert_int_equal(s.by_reason[SHALE_FLUSH_DELETES].jobs, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, large_memtable, fixture_teardown)
@@ -166,6 +232,10 @@ int main(void)
 		TEST(a_snapshot_keeps_what_it_sees),
 		TEST(few_that_are_deleted_stay_in_the_memtable),
 		TEST(so_do_those_among_many_that_are_not),
+		TEST(a_stretch_that_is_deleted_goes_without_a_scan),
+		TEST(not_what_a_snapshot_may_see),
+		TEST(nor_a_few_among_many_others),
+		TEST(nor_what_was_never_in_a_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
