@@ -245,7 +245,8 @@ static bool is_worth(const struct version *v, const struct run *r, size_t t,
 	       w.others <= HIDDEN * w.tombstones;
 }
 
-static bool is_alone(const struct policy_options *o)
+/* Whose tables are not merged with what lies beneath them, or times would be mixed. */
+static bool is_by_time(const struct policy_options *o)
 {
 	return o->acting == SHALE_TIME_WINDOW || o->acting == SHALE_FIFO;
 }
@@ -256,7 +257,7 @@ bool reclaim_is_awaited(const struct policy_options *o, const struct version *v,
 	struct pick column = { .reason = PICK_DELETED, .inputs = inputs };
 	struct weight w;
 
-	if (is_alone(o) || !pick_column(v, 0, lo, hi, false, &column))
+	if (is_by_time(o) || !pick_column(v, 0, lo, hi, false, &column))
 		return false;
 	w = weigh(v, &column);
 	return w.others != 0 && w.others <= HIDDEN * (w.tombstones + tombstones);
@@ -274,7 +275,7 @@ bool reclaim_pick_dense(const struct policy_options *o, const struct version *v,
 			if (!is_dense(v, i, &r->tables[t]->props, now) ||
 			    !column_of(v, i, t, inputs, out))
 				continue;
-			if (out->input_count == 1 || (!is_alone(o) && is_worth(v, r, t, out)))
+			if (out->input_count == 1 || (!is_by_time(o) && is_worth(v, r, t, out)))
 				return true;
 		}
 	}

@@ -1,7 +1,7 @@
 /*
  * Sealing: a memtable that is full, keeps old log alive, is too much with the others, or
- * deletes what scans pass or tables could be rid of, is set aside for the flush and a fresh one takes its place. Only under
- * commit_mu.
+ * deletes what scans pass or tables could be rid of, is set aside for the flush and a fresh
+ * one takes its place. Only under commit_mu.
  */
 #include "db/db.h"
 
