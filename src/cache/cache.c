@@ -25,6 +25,8 @@
  * - `used` is the charge of all memory handed out. It exceeds the capacity only when
  *   all else is pinned or what was asked for is larger than the cache; what is
  *   inserted then is standalone.
+ * - Who is on trial lies in a slot like all others; the ring only says who goes first. A slot in
+ *   it may have changed hands since.
  * - A visible slot that lies in a frame has left its number there. Shrinking takes
  *   whole chunks by it, since what the clock evicts here and there would free no
  *   chunk for long.
@@ -44,6 +46,9 @@ enum {
 	FRAMES_FROM = 16 << 20, /* capacity from which items lie in frames */
 	HEIGHT_MAX = 3,         /* passes of the hand that the hottest item survives */
 	HAND_STEP = 8,          /* slots taken from the hand at once */
+	HAND_LOOK = 2,          /* the same, before a trial */
+	TRIAL_SHARE = 32,       /* slots for each item on trial */
+	TRIALS_MIN = 4,
 };
 
 #define COUNT_MASK ((1ull << COUNT_BITS) - 1)
@@ -69,12 +74,17 @@ struct cache {
 	struct slot *slots;
 	size_t mask; /* slots - 1 */
 	size_t occupied_max;
+	_Atomic uint32_t *trial; /* numbers of slots, from 1: a ring, the oldest goes first */
+	size_t trials;           /* its length, a power of two */
 
 	/* Any thread. */
 	_Alignas(64) _Atomic uint64_t used;
 	_Atomic uint64_t capacity;
 	_Atomic size_t occupied;
 	_Alignas(64) _Atomic uint64_t hand;
+	_Atomic uint64_t trial_in, trial_out;
+	_Atomic bool contested;
+	_Atomic int64_t forgotten; /* items, less what was evicted since */
 	struct frames frames;
 };
 
@@ -336,10 +346,10 @@ void cache_forget(struct cache *c, const struct cache_hint *hint, uint64_t numbe
 		return;
 	old = atomic_load_explicit(&s->state, memory_order_relaxed);
 	/* By now it may be a stranger's: then he is less likely to stay, no more than that. */
-	if (life_of(old) == VISIBLE && pins_of(old) == 0)
-		(void)atomic_compare_exchange_strong_explicit(&s->state, &old, LIFE(VISIBLE),
-							      memory_order_relaxed,
-							      memory_order_relaxed);
+	if (life_of(old) == VISIBLE && pins_of(old) == 0 &&
+	    atomic_compare_exchange_strong_explicit(&s->state, &old, LIFE(VISIBLE),
+						    memory_order_relaxed, memory_order_relaxed))
+		atomic_fetch_add_explicit(&c->forgotten, 1, memory_order_relaxed);
 }
 
 /* ---- eviction ---- */
@@ -375,6 +385,8 @@ static bool slot_evict(struct cache *c, struct slot *s, uint64_t old, struct evi
 	s->data = NULL;
 	slot_empty(c, s);
 	atomic_fetch_sub_explicit(&c->occupied, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&c->forgotten, memory_order_relaxed) > 0)
+		atomic_fetch_sub_explicit(&c->forgotten, 1, memory_order_relaxed);
 	item_free(c, data, size);
 	got->bytes += frames_charge(&c->frames, size);
 	got->slots++;
@@ -398,6 +410,17 @@ static bool slot_visit(struct cache *c, struct slot *s, struct evicted *got)
 						       memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Move the hand over n slots. How many of them were aged or taken. */
+static size_t hand_move(struct cache *c, uint64_t n, struct evicted *got)
+{
+	uint64_t at = atomic_fetch_add_explicit(&c->hand, n, memory_order_relaxed);
+	size_t touched = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		touched += slot_visit(c, &c->slots[(at + i) & c->mask], got);
+	return touched;
+}
+
 /*
  * Move the hand until `bytes` and at least one slot are freed. False when once
  * around there was nothing to age or to take.
@@ -408,18 +431,66 @@ static bool cache_evict(struct cache *c, uint64_t bytes)
 	size_t idle = 0;
 
 	while (got.slots == 0 || got.bytes < bytes) {
-		uint64_t at = atomic_fetch_add_explicit(&c->hand, HAND_STEP, memory_order_relaxed);
-
-		for (int i = 0; i < HAND_STEP; i++) {
-			if (slot_visit(c, &c->slots[(at + (uint64_t)i) & c->mask], &got))
-				idle = 0;
-			else
-				idle++;
-		}
+		idle = hand_move(c, HAND_STEP, &got) != 0 ? 0 : idle + HAND_STEP;
 		if (idle > c->mask)
 			return false;
 	}
 	return true;
+}
+
+/* ---- trial ---- */
+
+/* The item of a slot that has just been shown has yet to prove itself. */
+static void trial_begin(struct cache *c, const struct slot *s)
+{
+	uint64_t at = atomic_fetch_add_explicit(&c->trial_in, 1, memory_order_relaxed);
+
+	atomic_store_explicit(&c->trial[at & (c->trials - 1)], (uint32_t)(s - c->slots) + 1,
+			      memory_order_relaxed);
+}
+
+/*
+ * End the oldest trial: the item is evicted, unless somebody has asked for it again. By now the
+ * slot may have a stranger's, who then goes a little early if nobody has asked for him either.
+ */
+static bool trial_end(struct cache *c)
+{
+	uint64_t out = atomic_load_explicit(&c->trial_out, memory_order_relaxed);
+	struct evicted got = { 0, 0 };
+	struct slot *s;
+	uint64_t old;
+	uint32_t slot;
+
+	do {
+		/* Half of the ring: those that many gets at once put in follow later. */
+		if (atomic_load_explicit(&c->trial_in, memory_order_relaxed) - out <= c->trials / 2)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&c->trial_out, &out, out + 1,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	slot = atomic_exchange_explicit(&c->trial[out & (c->trials - 1)], 0, memory_order_relaxed);
+	if (slot == 0)
+		return false;
+	s = &c->slots[slot - 1];
+	old = atomic_load_explicit(&s->state, memory_order_relaxed);
+	return life_of(old) == VISIBLE && pins_of(old) == 0 && releases_of(old) <= 1 &&
+	       slot_evict(c, s, old, &got);
+}
+
+/*
+ * Evict something. If the next slots hold nothing that has aged out, most of what is here is in use
+ * and what comes is no better than that: it is put on trial, and takes the place of who was on
+ * trial longest. Unless there are items somewhere that nobody will ask for: they go first.
+ */
+static bool give_way(struct cache *c, uint64_t bytes)
+{
+	bool spare = atomic_load_explicit(&c->forgotten, memory_order_relaxed) > 0;
+	struct evicted got = { 0, 0 };
+
+	if (!spare)
+		hand_move(c, HAND_LOOK, &got);
+	atomic_store_explicit(&c->contested, !spare && got.slots == 0, memory_order_relaxed);
+	return got.slots != 0 || (!spare && trial_end(c)) || cache_evict(c, bytes);
 }
 
 /* Free a whole chunk after another until `used` is within the capacity. */
@@ -456,7 +527,7 @@ static void room_make(struct cache *c, uint64_t charge)
 		uint64_t used = cache_used(c);
 
 		if (charge > capacity || used + charge <= capacity ||
-		    !cache_evict(c, used + charge - capacity))
+		    !give_way(c, used + charge - capacity))
 			return;
 	}
 }
@@ -526,7 +597,7 @@ static bool slots_left(struct cache *c)
 
 	do {
 		while (occupied >= c->occupied_max) {
-			if (!cache_evict(c, 0))
+			if (!give_way(c, 0))
 				return false;
 			occupied = atomic_load_explicit(&c->occupied, memory_order_relaxed);
 		}
@@ -579,6 +650,8 @@ bool cache_insert(struct cache *c, uint64_t number, uint64_t offset, void *data,
 	 * one touch of the hand, and what is read again survives more.
 	 */
 	slot_show(c, s, number, offset, data, n, ACQUIRE_ONE);
+	if (atomic_load_explicit(&c->contested, memory_order_relaxed))
+		trial_begin(c, s);
 	*out = (struct cache_item){ data, (uintptr_t)s };
 	return true;
 }
@@ -595,6 +668,12 @@ void cache_offer(struct cache *c, uint64_t number, uint64_t offset, void *data, 
 
 /* ---- life of the cache ---- */
 
+/* The slots, and the ring behind them. */
+static size_t array_bytes(const struct cache *c)
+{
+	return (c->mask + 1) * sizeof(struct slot) + c->trials * sizeof(c->trial[0]);
+}
+
 shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_bytes,
 		       struct budget *budget, struct cache **out)
 {
@@ -608,20 +687,22 @@ shale_status cache_new(const shale_env *env, uint64_t capacity, size_t item_byte
 	while (slots - slots * 3 / 10 < items && slots < SIZE_MAX / (4 * sizeof(struct slot)))
 		slots *= 2;
 	memset(c, 0, sizeof(*c));
-	c->slots = mem_aligned(env, 64, slots * sizeof(struct slot));
+	c->mask = slots - 1;
+	c->trials = slots / TRIAL_SHARE > TRIALS_MIN ? slots / TRIAL_SHARE : TRIALS_MIN;
+	c->slots = mem_aligned(env, 64, array_bytes(c));
 	if (c->slots == NULL) {
 		mem_free(env, c);
 		return err_memory("the slots of the block cache");
 	}
-	memset(c->slots, 0, slots * sizeof(struct slot));
+	memset(c->slots, 0, array_bytes(c));
+	c->trial = (_Atomic uint32_t *)(c->slots + slots);
 	c->env = env;
 	frames_init(&c->frames, env, MEM_PAGES_HIDE_ERRORS || capacity < FRAMES_FROM);
 	c->budget = budget;
-	c->mask = slots - 1;
 	c->occupied_max = slots - slots / 8;
 	atomic_init(&c->capacity, capacity);
 	if (budget != NULL)
-		budget_add(budget, BUDGET_OTHER, (int64_t)(slots * sizeof(struct slot)));
+		budget_add(budget, BUDGET_OTHER, (int64_t)array_bytes(c));
 	*out = c;
 	return SHALE_OK;
 }
@@ -641,8 +722,7 @@ void cache_free(struct cache *c)
 	}
 	ASSERT(cache_used(c) == 0); /* else a standalone item is pinned */
 	if (c->budget != NULL)
-		budget_add(c->budget, BUDGET_OTHER,
-			   -(int64_t)((c->mask + 1) * sizeof(struct slot)));
+		budget_add(c->budget, BUDGET_OTHER, -(int64_t)array_bytes(c));
 	frames_fini(&c->frames);
 	mem_free(c->env, c->slots);
 	mem_free(c->env, c);
@@ -653,6 +733,7 @@ void cache_set_capacity(struct cache *c, uint64_t capacity)
 	uint64_t used;
 
 	atomic_store_explicit(&c->capacity, capacity, memory_order_relaxed);
+	atomic_store_explicit(&c->contested, false, memory_order_relaxed);
 	if (!c->frames.heap_only && cache_used(c) > capacity)
 		evict_chunks(c, capacity);
 	used = cache_used(c);

@@ -5,7 +5,10 @@
  * its life (empty, being built, visible, invisible), an acquire and a release
  * counter whose difference is the number of pins, and whose height is how recent
  * it is. A hit is one atomic add, a release one more. Eviction moves a clock
- * hand over the slots, ages what is not pinned and takes what has aged out. Merges
+ * hand over the slots, ages what is not pinned and takes what has aged out. Where
+ * hardly anything does, what comes is on trial: it has the place of who came a while
+ * before and was not asked for again. So a cache that is a little too small keeps
+ * most of what it has, and the page cache behind it is left with the rest. Merges
  * look without being seen, and put in what readers may ask for with no height yet.
  * (The scheme of RocksDB's HyperClockCache, described in its release notes.)
  *

@@ -121,8 +121,8 @@ static void keeps_its_capacity(void **state)
 		assert_true(cache_used(c) <= 100 * ITEM_BYTES);
 		assert_int_equal(budget_used(&budget, BUDGET_CACHE), cache_used(c));
 	}
-	/* Full, not merely within its bounds. */
-	assert_int_equal(found_of(c, 1, 0, 5000), 100);
+	/* Full, not merely within its bounds; the hand may take two at once. */
+	assert_true(found_of(c, 1, 0, 5000) >= 98);
 	close_cache(c);
 	assert_int_equal(budget_all(&budget), 0);
 }
@@ -464,6 +464,83 @@ static void what_is_forgotten_goes_first(void **state)
 	close_cache(c);
 }
 
+/* Ask for a random one of these items, and put it in if it is not there; was it? */
+static bool ask(struct cache *c, struct rand *rnd, uint64_t number, uint64_t items, uint64_t *which)
+{
+	*which = rand_below(rnd, items);
+	if (has(c, number, *which))
+		return true;
+	put(c, number, *which);
+	return false;
+}
+
+/* Were all of it replaced again and again, the page cache behind it could serve none of it. */
+static void a_cache_a_little_too_small_keeps_most(void **state)
+{
+	enum { ITEMS = 1100, GETS = 20000 };
+	struct cache *c = open_cache(1000 * ITEM_BYTES, NULL);
+	bool missed[ITEMS] = { false };
+	size_t misses = 0, distinct = 0;
+	struct rand rnd;
+	uint64_t which;
+
+	(void)state;
+	rand_seed(&rnd, test_seed());
+	for (int i = 0; i < 5 * GETS; i++)
+		ask(c, &rnd, 1, ITEMS, &which);
+	for (int i = 0; i < GETS; i++) {
+		if (!ask(c, &rnd, 1, ITEMS, &which)) {
+			misses++;
+			missed[which] = true;
+		}
+	}
+	for (int i = 0; i < ITEMS; i++)
+		distinct += missed[i];
+	assert_true(misses < GETS / 5);
+	assert_true(distinct < ITEMS / 3); /* with a clock alone it is three quarters */
+	close_cache(c);
+}
+
+static void what_is_asked_for_on_trial_stays(void **state)
+{
+	struct cache *c = open_cache(1000 * ITEM_BYTES, NULL);
+
+	(void)state;
+	/* The first on trial have nobody to follow: for them the hand goes around. */
+	put_and_use(c, 1, 950);
+	for (uint64_t i = 0; i < 100; i++)
+		put(c, 4, i);
+	for (int times = 0; times < 4; times++)
+		put_and_use(c, 1, 950);
+	put_and_use(c, 2, 1);
+	for (uint64_t i = 0; i < 200; i++)
+		put(c, 3, i);
+	assert_true(has(c, 2, 0));
+	/* These nobody asked for. What was there before is there still. */
+	assert_true(found_of(c, 3, 0, 200) < 50);
+	assert_true(found_of(c, 1, 0, 950) > 900);
+	close_cache(c);
+}
+
+static void what_readers_turn_to_gets_in(void **state)
+{
+	enum { ITEMS = 900, GETS = 20000 };
+	struct cache *c = open_cache(1000 * ITEM_BYTES, NULL);
+	size_t hits = 0;
+	struct rand rnd;
+	uint64_t which;
+
+	(void)state;
+	rand_seed(&rnd, test_seed());
+	for (uint64_t number = 1; number <= 2; number++)
+		for (int i = 0; i < GETS; i++)
+			ask(c, &rnd, number, ITEMS, &which);
+	for (int i = 0; i < GETS; i++)
+		hits += ask(c, &rnd, 2, ITEMS, &which);
+	assert_true(hits > GETS - GETS / 20);
+	close_cache(c);
+}
+
 /* Two merges on one block, as parts of one that share it, are no readers. */
 static void visitors_do_not_take_each_other_for_readers(void **state)
 {
@@ -637,6 +714,9 @@ int main(void)
 		cmocka_unit_test(a_visit_leaves_no_trace),
 		cmocka_unit_test(what_nobody_asked_for_goes_first),
 		cmocka_unit_test(what_is_forgotten_goes_first),
+		cmocka_unit_test(a_cache_a_little_too_small_keeps_most),
+		cmocka_unit_test(what_is_asked_for_on_trial_stays),
+		cmocka_unit_test(what_readers_turn_to_gets_in),
 		cmocka_unit_test(visitors_do_not_take_each_other_for_readers),
 		cmocka_unit_test(threads_see_only_the_items_they_asked_for),
 		cmocka_unit_test(threads_that_fight_for_a_few_slots_lose_nothing),
