@@ -43,6 +43,8 @@ struct engine_options {
 	uint64_t memory_bytes; /* of a tuned engine: memtables, caches and filters together */
 	uint64_t data_bytes;   /* about what will be stored, for engines that reserve it */
 	unsigned threads;      /* that will work in it, for engines with caches of each */
+	uint64_t rate_bytes;   /* a second at most, of merges (Shale) or of all writes of
+				  tables (RocksDB); 0: no limit. Other engines have none. */
 	uint64_t ttl_ms;       /* of what is put to expire; 0: nothing will be */
 };
 

@@ -60,6 +60,16 @@ static void tune(struct store *s, const struct engine_options *o)
 	rocksdb_options_set_memtable_whole_key_filtering(options, 1);
 }
 
+static void limit_rate(struct store *s, uint64_t bytes_per_s)
+{
+	enum { REFILL_US = 100000, FAIRNESS = 10 }; /* as it comes */
+	rocksdb_ratelimiter_t *limiter =
+		rocksdb_ratelimiter_create((int64_t)bytes_per_s, REFILL_US, FAIRNESS);
+
+	rocksdb_options_set_ratelimiter(s->options, limiter);
+	rocksdb_ratelimiter_destroy(limiter); /* the options hold it */
+}
+
 static void *open_store(const struct engine_options *o)
 {
 	static const char *const name = "default";
@@ -70,6 +80,8 @@ static void *open_store(const struct engine_options *o)
 
 	if (o->tuned)
 		tune(s, o);
+	if (o->rate_bytes != 0)
+		limit_rate(s, o->rate_bytes);
 	if (o->style == STYLE_TIERED)
 		rocksdb_options_set_compaction_style(s->options, rocksdb_universal_compaction);
 	rocksdb_writeoptions_disable_WAL(s->write, o->durability == SURVIVES_NOTHING);

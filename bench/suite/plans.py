@@ -12,11 +12,13 @@ READS = ["warm", "readrandom", "readmissing", "readzipf", "multiget", "seek10", 
 MIXES = [f"ycsb{letter}" for letter in "abcdef"]
 TITLES = {"quick": "The usual workloads", "full": "Nearly every workload", "open": "Under a given load",
 	  "durable": "Every commit durable", "sustained": "Sustained writes",
-	  "sizes": "Data smaller and larger than memory", "merging": "Commits beside merges"}
+	  "sizes": "Data smaller and larger than memory", "merging": "Commits beside merges",
+	  "rated": "Puts beside merges of limited rate"}
 MERGING = ["shale", "shale-leveled", "shale-tiered", "rocksdb", "rocksdb-universal", "leveldb"]
 # The engines of plans that are not for all of them.
 ENGINES = {"durable": engines.USUAL + ["device"], "sustained": MERGING,
-	   "merging": ["shale", "rocksdb", "leveldb"]}
+	   "merging": ["shale", "rocksdb", "leveldb"],
+	   "rated": ["shale", "shale-leveled", "rocksdb"]}
 
 
 def scenario(name, steps, options=None, then=None, more=None, durability="kill"):
@@ -110,6 +112,12 @@ def merging(num=1000000):
 			 {"num": num, "writes": 20000}, durability="power")]
 
 
+def rated(num=10000000):
+	"""Does a put wait where merges may write only so many bytes a second?"""
+	return [scenario("merges limited", ["fillrandom", "settle", "overwritezipf", "settle"],
+			 {"num": num, "writes": num * 2 // 5, "rate-mb": 100})]
+
+
 def hot(num=1000000, writes=20000000):
 	"""A few keys are put again and again."""
 	return [scenario("hot keys", ["fillbatch", "settle", "overwritezipf", "settle"],
@@ -125,7 +133,7 @@ def sustained(num=20000000):
 
 
 PLANS = {"quick": quick, "full": full, "open": open_loop, "durable": durable,
-	 "sustained": sustained, "merging": merging, "hot": hot}
+	 "sustained": sustained, "merging": merging, "rated": rated, "hot": hot}
 
 
 def one(name, num=1000000):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the comparison: every scenario of a plan, for every engine, in rounds.
 
-    run.py PROGRAM quick|full|open|durable|sustained|sizes|merging|hot|kill [OPTION]...
+    run.py PROGRAM quick|full|open|durable|sustained|sizes|merging|rated|hot|kill [OPTION]...
     run.py PROGRAM SCENARIO|STEP [OPTION]...    one scenario of full, or a single step
 
 In each round all engines have their turn, the first one changing. Each line of the
@@ -37,7 +37,7 @@ UNSUPPORTED = 3
 LATE = 1000 # no exit status: the driver had more than --patience and was ended
 # Plans about writes of many times the memory: what they write passes through the page cache,
 # and how much of that a limit leaves would be what is measured.
-UNLIMITED = ("sustained", "hot", "merging", "durable", "kill")
+UNLIMITED = ("sustained", "hot", "merging", "rated", "durable", "kill")
 
 
 class Group:

@@ -838,7 +838,7 @@ class Runs(unittest.TestCase):
 				("quick", 256, 341, ""), ("full", 768, 1024, ""), ("open", 768, 1024, ""),
 				("readrandom", 768, 1024, ""), ("threads", 768, 1024, ""),
 				("sizes", 192, 256, ""), ("sustained", 768, 0, ""), ("hot", 768, 0, ""),
-				("merging", 768, 0, ""), ("durable", 768, 0, ""), ("kill", 768, 0, ""),
+				("merging", 768, 0, ""), ("rated", 768, 0, ""), ("durable", 768, 0, ""), ("kill", 768, 0, ""),
 				("quick --limit-mb 0", 256, 0, " --limit-mb 0"),
 				("full --limit-mb 0", 768, 0, " --limit-mb 0"),
 				("full --memory-mb 512", 512, 682, " --memory-mb 512"),
@@ -970,7 +970,8 @@ class Runs(unittest.TestCase):
 		limit = unittest.mock.Mock()
 		r = run.Runner.__new__(run.Runner)
 		r.args, r.group = self.args(limit_mb=1000), argparse.Namespace(path="x", limit=limit)
-		for scenarios in (plans.full(), plans.hot(), plans.sustained(), plans.merging()):
+		for scenarios in (plans.full(), plans.hot(), plans.sustained(), plans.merging(),
+				  plans.rated()):
 			for s in scenarios:
 				for variant in s["more"].values():
 					options = {**s["options"], **variant}
