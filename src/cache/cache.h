@@ -10,7 +10,8 @@
  * before and was not asked for again. So a cache that is a little too small keeps
  * most of what it has, and the page cache behind it is left with the rest. Merges
  * look without being seen, and put in what readers may ask for with no height yet.
- * (The scheme of RocksDB's HyperClockCache, described in its release notes.)
+ * (But for the trial, the scheme of RocksDB's HyperClockCache, described in its release
+ * notes.)
  *
  * The cache owns the memory of its items (frames.h). The charge of an item is its
  * bytes; taking memory evicts until there is room; when all is pinned the item is
