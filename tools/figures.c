@@ -38,6 +38,7 @@ static const struct figure asked[] = {
 	FIGURE(iterators, "iterators", COUNT),
 	FIGURE(seeks, "seeks", COUNT),
 	FIGURE(nexts, "steps", COUNT),
+	FIGURE(gap_skips, "steps over many deleted keys at once", COUNT),
 	FIGURE_END,
 };
 

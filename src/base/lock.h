@@ -19,6 +19,7 @@
 enum lock_rank {
 	RANK_LOG_PREPARE = 1, /* db: one log segment prepared or sealed at a time */
 	RANK_INSTALL,         /* db: order of flush results and manifest edits */
+	RANK_GAPS,            /* db: where nothing is alive */
 	RANK_COMMIT,          /* db: the ordered step */
 	RANK_DB,              /* db: state of families, jobs, stalls */
 	RANK_SCHEDULER,

@@ -7,11 +7,13 @@
  */
 #include "db/apply.h"
 
-static struct memtable *table_of(const struct commit *c, uint32_t family)
+#include "db/gaps.h"
+
+static const struct commit_target *target_of(const struct commit *c, uint32_t family)
 {
 	for (size_t i = 0; i < c->target_count; i++)
 		if (c->targets[i].cf->id == family)
-			return c->targets[i].mem->table;
+			return &c->targets[i];
 	return NULL;
 }
 
@@ -22,12 +24,14 @@ static void group_read(struct apply *a)
 
 	for (a->count = 0; a->count < APPLY_GROUP; a->count++) {
 		struct batch_op *op = &a->group[a->count].op;
+		const struct commit_target *target;
 
 		a->read = batch_op_read(&a->next, end, op);
 		if (a->read != SHALE_OK)
 			break;
-		a->group[a->count].table = table_of(c, op->cf);
-		ASSERT(a->group[a->count].table != NULL);
+		target = target_of(c, op->cf);
+		ASSERT(target != NULL);
+		a->group[a->count].table = target->mem->table;
 		memtable_aim(a->group[a->count].table, op->key, &a->group[a->count].aim);
 	}
 	for (unsigned i = 0; i < a->count; i++)
@@ -39,6 +43,9 @@ void apply_begin(struct apply *a, const struct commit *c, uint64_t first)
 	a->commit = c;
 	a->next = c->payload.data;
 	a->seq = first;
+	a->gaps = false;
+	for (size_t i = 0; i < c->target_count; i++)
+		a->gaps |= gaps_exist(c->targets[i].cf);
 	group_read(a);
 }
 
@@ -52,6 +59,8 @@ shale_status apply_all(struct apply *a)
 
 			if (unlikely(rc < 0))
 				return rc;
+			if (unlikely(a->gaps) && (op->type == OP_PUT || op->type == OP_PUT_TTL))
+				gaps_put(target_of(a->commit, op->cf)->cf, op->key);
 		}
 		if (a->read != SHALE_OK)
 			return a->read == SHALE_END ? SHALE_OK : a->read;

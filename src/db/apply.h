@@ -12,6 +12,7 @@ struct apply {
 	const uint8_t *next; /* the first operation that was not read */
 	uint64_t seq;        /* of the group's first */
 	shale_status read;   /* how reading ended: SHALE_OK if there is more */
+	bool gaps;           /* puts have to look at them */
 	unsigned count;
 	struct {
 		struct batch_op op;

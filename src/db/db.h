@@ -118,6 +118,7 @@ struct shale_cf {
 	/* Values of shale_stall_cause: of delay, of delay_behind, of full memtables. */
 	_Atomic uint32_t delay_cause, behind_cause, full_cause;
 	_Atomic bool dropped;
+	_Atomic(struct gaps *) gaps; /* NULL: none was found yet */
 
 	/* Guarded by commit_mu. */
 	struct mem *active;

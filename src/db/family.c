@@ -2,7 +2,7 @@
  * Column families: named key spaces with memtables and tables of their own, over
  * one log. The table of families is kept in order of id; ids are never reused.
  */
-#include "db/db.h"
+#include "db/gaps.h"
 
 struct mem *mem_new(shale_cf *cf)
 {
@@ -96,6 +96,7 @@ void family_unref(shale_cf *cf)
 		mem_discard(m);
 	}
 	version_unref(cf->version);
+	gaps_free(cf);
 	mem_free(cf->db->env, cf);
 }
 

@@ -13,7 +13,7 @@
  * The view is held by a count, so an idle iterator blocks no reclamation but that
  * of what it sees.
  */
-#include "db/db.h"
+#include "db/gaps.h"
 
 enum iter_place { AT_NOTHING, AT_ENTRY, AT_PAUSE };
 
@@ -25,6 +25,7 @@ struct shale_iter {
 	struct rangedel_set *ranges; /* NULL: none */
 	uint64_t seq, now_ms, skip_max, skipped;
 	uint64_t passed;         /* dead entries, of earlier moves; back to 0 at PASSED_MANY */
+	struct dead_run run;     /* that the last move ended with */
 	uint64_t moves;          /* not yet counted in the store's figures */
 	struct buf lower, upper; /* bounds, where has_* */
 	bool has_lower, has_upper;
@@ -200,9 +201,22 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 	return SHALE_OK;
 }
 
+/* The run of dead keys that the last move has passed; behind a pause it goes on. */
+static void tell_run(struct shale_iter *it)
+{
+	bool alive = it->place == AT_ENTRY;
+
+	gaps_tell(it->cf, &it->run, alive ? it->shown_key : buf_view(&it->key), alive, it->seq,
+		  it->backward);
+	if (it->place != AT_PAUSE)
+		it->run.passed = 0;
+}
+
 /* A move has passed dead entries. Where they are many, they are to go from the memtable. */
 static __attribute__((noinline)) void note_passed(struct shale_iter *it)
 {
+	if (it->run.passed != 0)
+		tell_run(it);
 	it->passed += it->skipped;
 	it->skipped = 0;
 	if (it->passed < PASSED_MANY)
@@ -262,6 +276,8 @@ static inline shale_status finish(struct shale_iter *it, shale_status rc)
 		it->place = AT_ENTRY;
 		return rc;
 	}
+	if (rc < 0)
+		it->run.passed = 0; /* not even the key may be one that was judged */
 	it->place = rc == SHALE_MORE ? AT_PAUSE : AT_NOTHING;
 	it->shown_key = it->shown_value = slice_from(NULL, 0);
 	return rc;
@@ -323,6 +339,49 @@ static __attribute__((noinline)) shale_status pause_at_newer(struct shale_iter *
 	return remember(&it->key, key) ? SHALE_MORE : err_memory("an iterator's key");
 }
 
+/* Before the key; of its versions all but one are dead, whether it was shown or not. */
+static void seek_before(struct shale_iter *it, shale_slice key)
+{
+	struct iter *m = it->merged;
+
+	iter_seek_prev(m, key);
+	for (bool dead = false; m->valid && slice_eq(iter_key(m), key); dead = true) {
+		it->skipped += dead;
+		iter_prev(m);
+	}
+}
+
+/*
+ * The key in `key` is dead. True: it lay in a gap, and the merge was taken to its end. What has
+ * expired is none of a run: it would be back if the clock were set back.
+ */
+static __attribute__((noinline)) bool over_gap(struct shale_iter *it, enum op_type type)
+{
+	struct gap_key to;
+
+	if (type == OP_PUT_TTL) {
+		it->run.passed = 0;
+		return false;
+	}
+	if (!gaps_pass(it->cf, &it->run, buf_view(&it->key), it->seq, it->backward, &to))
+		return false;
+	it->skipped++;
+	stats_add(&it->db->stats, STAT_GAP_SKIPS, 1);
+	if (it->backward)
+		seek_before(it, gap_key_view(&to));
+	else
+		iter_seek(it->merged, gap_key_view(&to));
+	return true;
+}
+
+/* A run has one direction. */
+static inline void head(struct shale_iter *it, bool backward)
+{
+	if (unlikely(it->backward != backward))
+		it->run.passed = 0;
+	it->backward = backward;
+}
+
 /*
  * From where the merge stands, the first entry to show. `key` holds the key whose
  * versions are to be passed (has_key), which is the last one judged.
@@ -331,10 +390,12 @@ static inline shale_status forward(struct shale_iter *it, bool has_key)
 {
 	struct iter *m = it->merged;
 
-	it->backward = false;
+	head(it, false);
 	for (; likely(m->valid); iter_next(m)) {
-		const struct iter *e = m->top;
+		const struct iter *e;
 
+	there:
+		e = m->top;
 		if (has_key && unlikely(same_key(e->key, buf_view(&it->key)))) {
 			if (budget_spent(it))
 				return SHALE_MORE;
@@ -355,6 +416,11 @@ static inline shale_status forward(struct shale_iter *it, bool has_key)
 		if (!remember(&it->key, e->key))
 			return err_memory("an iterator's key");
 		has_key = true;
+		if (over_gap(it, seqtype_type(e->seqtype))) {
+			if (m->valid)
+				goto there;
+			break;
+		}
 		if (budget_spent(it))
 			return SHALE_MORE;
 	}
@@ -369,7 +435,7 @@ static shale_status backward(struct shale_iter *it)
 {
 	struct iter *m = it->merged;
 
-	it->backward = true;
+	head(it, true);
 	while (m->valid) {
 		struct iter newest = { .seqtype = 0 };
 		uint64_t versions = 0;
@@ -402,7 +468,8 @@ static shale_status backward(struct shale_iter *it)
 			it->shown_value = entry_value(seqtype_type(newest.seqtype), newest.value);
 			return SHALE_OK;
 		}
-		if (budget_spent(it))
+		/* Nothing of it that the reader may see is no reason to end a run. */
+		if (!over_gap(it, seqtype_type(newest.seqtype)) && budget_spent(it))
 			return SHALE_MORE;
 	}
 	return m->status < 0 ? m->status : SHALE_END;
@@ -412,9 +479,14 @@ static shale_status backward(struct shale_iter *it)
 
 static shale_status begin(struct shale_iter *it)
 {
+	shale_status rc = db_enter(it->db);
+
+	if (unlikely(rc < 0))
+		return rc;
 	note_passed(it);
+	it->run.passed = 0;
 	stats_add(&it->db->stats, STAT_SEEKS, 1);
-	return db_enter(it->db);
+	return SHALE_OK;
 }
 
 static inline bool begins_within(shale_slice a, shale_slice b)
@@ -469,18 +541,6 @@ shale_status shale_iter_first(shale_iter *it)
 	return finish(it, forward(it, false));
 }
 
-/* Before the key; of its versions all but one are dead, whether it was shown or not. */
-static void seek_before(struct shale_iter *it, shale_slice key)
-{
-	struct iter *m = it->merged;
-
-	iter_seek_prev(m, key);
-	for (bool dead = false; m->valid && slice_eq(iter_key(m), key); dead = true) {
-		it->skipped += dead;
-		iter_prev(m);
-	}
-}
-
 shale_status shale_iter_seek_prev(shale_iter *it, shale_slice key)
 {
 	shale_status rc = begin_seek(it, &key);
@@ -512,7 +572,7 @@ static inline bool leave(struct shale_iter *it)
 {
 	if (unlikely(++it->moves == MOVES_MAX))
 		count_moves(it);
-	if (unlikely(it->skipped != 0))
+	if (unlikely((it->skipped | it->run.passed) != 0))
 		note_passed(it);
 	return it->backward || it->place != AT_ENTRY || remember(&it->key, it->shown_key);
 }
