@@ -302,6 +302,8 @@ static void count_entries(struct plan *p, const char *name, const struct stream 
 		p->entries -= p->s.sizes.num / 2;
 	else if (strcmp(name, "deletefront") == 0)
 		p->entries -= p->s.sizes.num - 1;
+	else if (strcmp(name, "takefront") == 0)
+		p->entries -= p->s.sizes.num / TAKEN_PART;
 	else
 		p->entries += s->inserts;
 }

@@ -82,6 +82,26 @@ static void op_seek(struct worker *w, uint64_t i)
 	e->iter_free(it);
 }
 
+/* As the one who works through a queue: what is first, and then it is no more. */
+static void op_take(struct worker *w)
+{
+	const struct engine *e = w->s->e;
+	void *it = e->iter_new(w->h);
+	char key[KEY_SIZE];
+
+	memcpy(key, w->taken, KEY_SIZE);
+	if (!e->iter_first(it))
+		wrong(w, "a key is missing");
+	check_entry(w->s, it, 1, key);
+	if (memcmp(key, w->taken, KEY_SIZE) == 0)
+		wrong(w, "a key is there again");
+	memcpy(w->taken, key, KEY_SIZE);
+	e->iter_free(it);
+	e->remove(w->h, (struct bytes){ key, KEY_SIZE });
+	w->entries++;
+	w->user_bytes += KEY_SIZE;
+}
+
 static void op_batch(struct worker *w, uint64_t i)
 {
 	unsigned n = w->stream->group;
@@ -174,6 +194,9 @@ void op_perform(struct worker *w, uint64_t i)
 		w->s->e->remove(w->h, key_at(w, i));
 		w->entries++;
 		w->user_bytes += KEY_SIZE;
+		break;
+	case OP_TAKE:
+		op_take(w);
 		break;
 	case OP_BATCH:
 		op_batch(w, i);

@@ -42,6 +42,7 @@ struct worker {
 	struct bytes *keys, *values; /* of one group */
 	struct found *found;
 	uint64_t entries, user_bytes;
+	char taken[KEY_SIZE]; /* by OP_TAKE, last */
 };
 
 /* ops.c: the operation at `i`, whose answer is checked. */

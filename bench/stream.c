@@ -12,7 +12,7 @@ enum drawing {
 	SORTED,  /* all keys of the store, in order */
 	ALL,     /* all, each once, shuffled */
 	HALF,    /* half of them, each once, shuffled */
-	FRONT,   /* all but the last, in order */
+	FRONT,   /* all but the last, or the first ones, in order */
 	REPEAT,  /* drawn evenly, with repetition */
 	ZIPF,    /* drawn by Zipf's law: the hundredth part of the keys gets most */
 	MISSING, /* not there */
@@ -44,6 +44,7 @@ static const struct simple {
 	{ "readwhilewriting10", OP_GET, REPEAT, 0 },
 	{ "deletehalf", OP_REMOVE, HALF, 0 },
 	{ "deletefront", OP_REMOVE, FRONT, 0 },
+	{ "takefront", OP_TAKE, FRONT, 0 },
 };
 
 static void *map(uint64_t bytes)
@@ -110,7 +111,7 @@ static uint64_t custom_count(const struct simple *d, const struct sizes *z)
 	case HALF:
 		return z->num / 2;
 	case FRONT:
-		return z->num - 1;
+		return d->kind == OP_TAKE ? z->num / TAKEN_PART : z->num - 1;
 	case ONCE:
 		return 1;
 	default:

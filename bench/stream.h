@@ -17,6 +17,7 @@ enum op_kind {
 	OP_SEEK,      /* a new iterator, a seek, `nexts` entries read */
 	OP_MODIFY,    /* a get, then a put of the same key */
 	OP_REMOVE,
+	OP_TAKE,      /* a new iterator, its first entry, which is deleted; one thread */
 	OP_BATCH,     /* the next `group` keys in one batch */
 	OP_MULTI_GET, /* the next `group` keys at once */
 	OP_PUT_TTL,   /* a put that lives as long as the next `window` of its kind take */
@@ -45,6 +46,8 @@ struct sizes {
 	unsigned group;  /* keys of a batch or multi_get */
 	unsigned threads;
 };
+
+enum { TAKEN_PART = 50 }; /* of the entries, by `takefront` */
 
 /*
  * The stream of the step `name`, of `count` operations or (0) of as many as is its

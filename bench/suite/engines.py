@@ -63,6 +63,7 @@ STEPS = {
 	"compact": "merge all there is into one",
 	"deletehalf": "delete half of the keys",
 	"deletefront": "delete all keys but the last, in order",
+	"takefront": "take the first entry: a new iterator finds it, then it is deleted",
 	"firstread": "get one key, after the store was opened",
 	"readrandom": "get keys that are there",
 	"readmissing": "get keys that are not there",

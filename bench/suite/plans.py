@@ -13,7 +13,7 @@ MIXES = [f"ycsb{letter}" for letter in "abcdef"]
 TITLES = {"quick": "The usual workloads", "full": "Nearly every workload", "open": "Under a given load",
 	  "durable": "Every commit durable", "sustained": "Sustained writes",
 	  "sizes": "Data smaller and larger than memory", "merging": "Commits beside merges",
-	  "rated": "Puts beside merges of limited rate"}
+	  "rated": "Puts beside merges of limited rate", "queue": "A queue"}
 MERGING = ["shale", "shale-leveled", "shale-tiered", "rocksdb", "rocksdb-universal", "leveldb"]
 # The engines of plans that are not for all of them.
 ENGINES = {"durable": engines.USUAL + ["device"], "sustained": MERGING,
@@ -124,6 +124,11 @@ def hot(num=1000000, writes=20000000):
 			 {"num": num, "writes": writes})]
 
 
+def queue(num=1000000):
+	"""Who takes what is first has what was taken before in the way."""
+	return [scenario("queue", ["fillrandom", "settle", "takefront", "settle"], {"num": num})]
+
+
 def sustained(num=20000000):
 	"""A large store second by second: all keys put, then some again; and opened again."""
 	return [scenario("sustained", ["fillrandom", "settle", "warm", "readrandom",
@@ -133,7 +138,7 @@ def sustained(num=20000000):
 
 
 PLANS = {"quick": quick, "full": full, "open": open_loop, "durable": durable,
-	 "sustained": sustained, "merging": merging, "rated": rated, "hot": hot}
+	 "sustained": sustained, "merging": merging, "rated": rated, "hot": hot, "queue": queue}
 
 
 def one(name, num=1000000):

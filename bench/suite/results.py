@@ -207,7 +207,7 @@ def entry_size(r):
 def read_amp(r, rest=None):
 	"""Bytes from the device over bytes of the entries that were asked for."""
 	asked = (r["entries"] + beside_ops(r)) * entry_size(r) - r["user_written"]
-	if asked <= 0 or r["step"] in ("deletehalf", "deletefront", "settle"):
+	if asked <= 0 or r["step"] in ("deletehalf", "deletefront", "takefront", "settle"):
 		return None
 	return r["device_read"] / asked
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the comparison: every scenario of a plan, for every engine, in rounds.
 
-    run.py PROGRAM quick|full|open|durable|sustained|sizes|merging|rated|hot|kill [OPTION]...
+    run.py PROGRAM quick|full|open|durable|sustained|sizes|merging|rated|hot|queue|kill [OPTION]...
     run.py PROGRAM SCENARIO|STEP [OPTION]...    one scenario of full, or a single step
 
 In each round all engines have their turn, the first one changing. Each line of the

@@ -972,7 +972,7 @@ class Runs(unittest.TestCase):
 		r = run.Runner.__new__(run.Runner)
 		r.args, r.group = self.args(limit_mb=1000), argparse.Namespace(path="x", limit=limit)
 		for scenarios in (plans.full(), plans.hot(), plans.sustained(), plans.merging(),
-				  plans.rated()):
+				  plans.rated(), plans.queue()):
 			for s in scenarios:
 				for variant in s["more"].values():
 					options = {**s["options"], **variant}

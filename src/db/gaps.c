@@ -100,6 +100,7 @@ static void show(struct gaps *g, const struct gap *gap)
 	const struct gap_range *r = gap->is_hoped ? &gap->hoped : &gap->sure;
 	bool any = gap->is_hoped || gap->is_sure;
 
+	task_point(false);
 	atomic_store_explicit(&g->lo_head[i], any ? key_head(gap_key_view(&r->lo), 0) : UINT64_MAX,
 			      memory_order_relaxed);
 	atomic_store_explicit(&g->hi_head[i], any ? key_head(gap_key_view(&r->hi), 0) : 0,
@@ -112,6 +113,7 @@ static bool may_have(const struct gaps *g, shale_slice key)
 	uint64_t k = key_head(key, 0);
 	bool any = false;
 
+	task_point(false);
 	for (int i = 0; i < GAPS; i++)
 		any |= atomic_load_explicit(&g->lo_head[i], memory_order_relaxed) <= k &&
 		       k <= atomic_load_explicit(&g->hi_head[i], memory_order_relaxed);

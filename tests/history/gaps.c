@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { KEYS = 24, TASKS = 4, ROUNDS = 12, SEEDS = 3000 };
+enum { KEYS = 24, TASKS = 4, ROUNDS = 12, SEEDS = 800 };
 
 struct run {
 	struct sim *sim;
