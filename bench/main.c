@@ -50,7 +50,7 @@ static const char usage[] =
 	"  --num N              entries of the store (default 1000000)\n"
 	"  --reads N            operations of steps that read (default: as --num, at most "
 	"1000000)\n"
-	"  --writes N           operations of steps that overwrite (default: as --num)\n"
+	"  --writes N           operations of steps that overwrite or delete (default: as --num)\n"
 	"  --rate-mb N          a second at most: merges, read and written (Shale), or what\n"
 	"                       flushes and merges write (RocksDB)\n"
 	"  --value-size N       bytes (default 100), half of them compressible\n"
@@ -301,7 +301,7 @@ static void count_entries(struct plan *p, const char *name, const struct stream 
 	else if (strcmp(name, "deletehalf") == 0)
 		p->entries -= p->s.sizes.num / 2;
 	else if (strcmp(name, "deletefront") == 0)
-		p->entries -= p->s.sizes.num - 1;
+		p->entries -= deleted_in_front(&p->s.sizes);
 	else if (strcmp(name, "takefront") == 0)
 		p->entries -= p->s.sizes.num / TAKEN_PART;
 	else

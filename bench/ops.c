@@ -82,23 +82,30 @@ static void op_seek(struct worker *w, uint64_t i)
 	e->iter_free(it);
 }
 
-/* As the one who works through a queue: what is first, and then it is no more. */
-static void op_take(struct worker *w)
+/* The key goes to `first`, which holds a key that is not behind it. */
+static void op_first(struct worker *w, char first[KEY_SIZE])
 {
 	const struct engine *e = w->s->e;
 	void *it = e->iter_new(w->h);
+
+	if (!e->iter_first(it))
+		wrong(w, "a key is missing");
+	check_entry(w->s, it, 1, first);
+	e->iter_free(it);
+	w->entries++;
+}
+
+/* As the one who works through a queue: what is first, and then it is no more. */
+static void op_take(struct worker *w)
+{
 	char key[KEY_SIZE];
 
 	memcpy(key, w->taken, KEY_SIZE);
-	if (!e->iter_first(it))
-		wrong(w, "a key is missing");
-	check_entry(w->s, it, 1, key);
+	op_first(w, key);
 	if (memcmp(key, w->taken, KEY_SIZE) == 0)
 		wrong(w, "a key is there again");
 	memcpy(w->taken, key, KEY_SIZE);
-	e->iter_free(it);
-	e->remove(w->h, (struct bytes){ key, KEY_SIZE });
-	w->entries++;
+	w->s->e->remove(w->h, (struct bytes){ key, KEY_SIZE });
 	w->user_bytes += KEY_SIZE;
 }
 
@@ -194,6 +201,9 @@ void op_perform(struct worker *w, uint64_t i)
 		w->s->e->remove(w->h, key_at(w, i));
 		w->entries++;
 		w->user_bytes += KEY_SIZE;
+		break;
+	case OP_FIRST:
+		op_first(w, (char[KEY_SIZE]){ 0 });
 		break;
 	case OP_TAKE:
 		op_take(w);

@@ -12,7 +12,7 @@ enum drawing {
 	SORTED,  /* all keys of the store, in order */
 	ALL,     /* all, each once, shuffled */
 	HALF,    /* half of them, each once, shuffled */
-	FRONT,   /* all but the last, or the first ones, in order */
+	FRONT,   /* the first ones, in order */
 	REPEAT,  /* drawn evenly, with repetition */
 	ZIPF,    /* drawn by Zipf's law: the hundredth part of the keys gets most */
 	MISSING, /* not there */
@@ -44,6 +44,7 @@ static const struct simple {
 	{ "readwhilewriting10", OP_GET, REPEAT, 0 },
 	{ "deletehalf", OP_REMOVE, HALF, 0 },
 	{ "deletefront", OP_REMOVE, FRONT, 0 },
+	{ "first", OP_FIRST, ONCE, 0 },
 	{ "takefront", OP_TAKE, FRONT, 0 },
 };
 
@@ -111,7 +112,7 @@ static uint64_t custom_count(const struct simple *d, const struct sizes *z)
 	case HALF:
 		return z->num / 2;
 	case FRONT:
-		return d->kind == OP_TAKE ? z->num / TAKEN_PART : z->num - 1;
+		return d->kind == OP_TAKE ? z->num / TAKEN_PART : deleted_in_front(z);
 	case ONCE:
 		return 1;
 	default:
@@ -127,7 +128,6 @@ static uint64_t number_of(const struct simple *d, const struct sizes *z, const s
 {
 	switch (d->drawing) {
 	case SORTED:
-	case FRONT:
 		return i % z->num;
 	case ALL:
 	case HALF:
@@ -140,17 +140,16 @@ static uint64_t number_of(const struct simple *d, const struct sizes *z, const s
 	}
 }
 
-/* There is one key more than in the stream: leave out the largest instead. */
-static void leave_out_largest(const struct sizes *z, struct stream *s)
+/* Which keys are the first ones is known once all are in order. */
+static void fill_front(const struct sizes *z, struct stream *s)
 {
-	char *largest = s->keys, last[KEY_SIZE];
+	char *all = map(z->num * KEY_SIZE);
 
-	for (uint64_t i = 1; i < s->count; i++)
-		if (key_order(s->keys + i * KEY_SIZE, largest) > 0)
-			largest = s->keys + i * KEY_SIZE;
-	key_make(z->keys, 2 * s->count, last);
-	if (key_order(last, largest) < 0)
-		memcpy(largest, last, KEY_SIZE);
+	for (uint64_t i = 0; i < z->num; i++)
+		key_make(z->keys, 2 * i, all + i * KEY_SIZE);
+	qsort(all, z->num, KEY_SIZE, key_order);
+	memcpy(s->keys, all, s->count * KEY_SIZE);
+	munmap(all, z->num * KEY_SIZE);
 }
 
 static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t count,
@@ -159,6 +158,10 @@ static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t 
 	uint64_t seed = 100 * turn + (uint64_t)(d - simple);
 	struct zipf zipf = { 0 };
 
+	if (d->drawing == FRONT) {
+		fill_front(z, out);
+		return;
+	}
 	if (d->drawing == ZIPF)
 		zipf = zipf_new(z->num);
 	for (uint64_t i = 0; i < count; i++) {
@@ -166,9 +169,7 @@ static void fill_simple(const struct simple *d, const struct sizes *z, uint64_t 
 
 		key_make(z->keys, 2 * n + (d->drawing == MISSING), out->keys + i * KEY_SIZE);
 	}
-	if (d->drawing == FRONT)
-		leave_out_largest(z, out);
-	if (d->drawing == FRONT || (d->drawing == SORTED && z->keys != KEY_DECIMAL))
+	if (d->drawing == SORTED && z->keys != KEY_DECIMAL)
 		qsort(out->keys, count, KEY_SIZE, key_order);
 }
 

@@ -17,6 +17,7 @@ enum op_kind {
 	OP_SEEK,      /* a new iterator, a seek, `nexts` entries read */
 	OP_MODIFY,    /* a get, then a put of the same key */
 	OP_REMOVE,
+	OP_FIRST,     /* a new iterator, its first entry */
 	OP_TAKE,      /* a new iterator, its first entry, which is deleted; one thread */
 	OP_BATCH,     /* the next `group` keys in one batch */
 	OP_MULTI_GET, /* the next `group` keys at once */
@@ -42,12 +43,18 @@ struct sizes {
 	enum key_kind keys;
 	uint64_t num;    /* entries of the store */
 	uint64_t reads;  /* operations of a step that only reads, or mixes */
-	uint64_t writes; /* of a step that puts what is there already */
+	uint64_t writes; /* of a step that puts what is there already, or deletes it */
 	unsigned group;  /* keys of a batch or multi_get */
 	unsigned threads;
 };
 
 enum { TAKEN_PART = 50 }; /* of the entries, by `takefront` */
+
+/* What `deletefront` deletes: one entry stays at least. */
+static inline uint64_t deleted_in_front(const struct sizes *z)
+{
+	return z->writes < z->num ? z->writes : z->num - 1;
+}
 
 /*
  * The stream of the step `name`, of `count` operations or (0) of as many as is its

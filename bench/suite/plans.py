@@ -59,6 +59,8 @@ def full(num=5000000):
 			 {"num": num}),
 		scenario("all but one deleted", ["fillrandom", "settle", "deletefront", "scan", "settle",
 						 "scan"], {"num": 1000000}),
+		scenario("front deleted", ["fillrandom", "settle", "deletefront", "first", "first",
+					   "settle", "first"], {"num": num, "writes": num // 5}),
 		scenario("expiry", ["ttlmix", "settle"], {"num": num, "reads": num}),
 		scenario("time series", ["timeseries", "settle"], {"num": num, "reads": num}),
 		scenario("reopen", ["fillrandom", "die"], {"num": num}, then=["firstread", "warm", "readrandom"]),
