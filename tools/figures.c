@@ -39,6 +39,7 @@ static const struct figure asked[] = {
 	FIGURE(seeks, "seeks", COUNT),
 	FIGURE(nexts, "steps", COUNT),
 	FIGURE(gap_skips, "steps over many deleted keys at once", COUNT),
+	FIGURE(gap_scouted, "deleted keys passed before any scan", COUNT),
 	FIGURE_END,
 };
 

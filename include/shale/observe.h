@@ -200,6 +200,8 @@ typedef struct shale_stats {
 	uint64_t puts, deletes, range_deletes, commits, user_bytes;
 	uint64_t gets, gets_found, iterators, seeks, nexts;
 	uint64_t gap_skips; /* of iterators: over many deleted keys at once */
+	uint64_t
+		gap_scouted; /* dead entries that a background thread passed so that no scan has to */
 	/* Reads: where they were answered. */
 	uint64_t memtable_hits, filter_probes, filter_negatives, filter_false_positives;
 	uint64_t cache_hits, cache_misses, block_reads, block_read_bytes;

@@ -5,6 +5,7 @@
  * memtable, is made ready by a thread of its own, so that none of them waits while the others
  * are busy with tables.
  */
+#include "db/scout.h"
 #include "db/work.h"
 
 enum { TIDY_NS = 5000000 };
@@ -31,7 +32,7 @@ static bool do_some(shale_db *db, uint64_t *wait_ns)
 	/* Without a log its thread rests. */
 	if (db->options.durability == SHALE_EPHEMERAL && page_pool_prepare(&db->pages))
 		return true;
-	if (background_tidy(db, wait_ns))
+	if (background_tidy(db, wait_ns) || scout_some(db))
 		return true;
 	/* A time that comes after this was not seen by who looked for a merge. */
 	looked_ns = env_now_ns(db->env);

@@ -14,6 +14,7 @@
 
 #include "base/crc32c.h"
 #include "db/batch.h"
+#include "db/scout.h"
 
 enum { ENCODE_INLINE = 1024 };
 
@@ -185,6 +186,8 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 		if (logged && log_wants_segment(db, wal))
 			scheduler_kick(db->keeper);
 	}
+	if (c->frees && scout_is_due(ticket))
+		scout_look(db, c, first);
 	if (unlikely(logged &&
 		     segment != atomic_load_explicit(&db->log_segment, memory_order_relaxed))) {
 		/* Release: pairs with log_encode_removals(). */

@@ -122,6 +122,7 @@ struct shale_cf {
 
 	/* Guarded by commit_mu. */
 	struct mem *active;
+	struct scout *scout; /* NULL: there was nothing for it to look at */
 
 	/* Changed under install_mu and mu. */
 	struct version *version;
@@ -308,6 +309,8 @@ struct shale_db {
 	uint64_t delete_ns;    /* the time up to which deletes have been let through */
 	uint64_t delete_least; /* bytes per second, by what has been waiting at most */
 	_Atomic size_t garbage_pending;
+
+	_Atomic uint32_t scouts_due; /* families with a stretch to follow (scout.h) */
 
 	struct rate rate;              /* of merges */
 	_Atomic uint64_t debt;         /* of all families; changed under mu */

@@ -3,6 +3,7 @@
  * one log. The table of families is kept in order of id; ids are never reused.
  */
 #include "db/gaps.h"
+#include "db/scout.h"
 
 struct mem *mem_new(shale_cf *cf)
 {
@@ -97,6 +98,7 @@ void family_unref(shale_cf *cf)
 	}
 	version_unref(cf->version);
 	gaps_free(cf);
+	scout_free(cf);
 	mem_free(cf->db->env, cf);
 }
 

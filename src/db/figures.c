@@ -18,6 +18,7 @@ static void sum_counters(shale_db *db, shale_stats *s)
 		{ STAT_SEEKS, &s->seeks },
 		{ STAT_NEXTS, &s->nexts },
 		{ STAT_GAP_SKIPS, &s->gap_skips },
+		{ STAT_GAP_SCOUTED, &s->gap_scouted },
 		{ STAT_MEMTABLE_HITS, &s->memtable_hits },
 		{ STAT_FILTER_PROBES, &s->filter_probes },
 		{ STAT_FILTER_NEGATIVES, &s->filter_negatives },

@@ -15,7 +15,7 @@ struct gap_range {
 
 struct gap {
 	bool is_sure, is_hoped;
-	struct gap_range sure, hoped; /* what is hoped for holds what is sure */
+	struct gap_range sure, hoped; /* what is hoped for holds what is sure, and more */
 	uint64_t since;               /* sure for readers at this sequence or later */
 	uint64_t born;                /* puts behind this sequence saw what is hoped for */
 	uint64_t used;
@@ -31,13 +31,6 @@ struct gaps {
 };
 
 /* ---- keys and ranges ---- */
-
-static void key_set(struct gap_key *k, shale_slice key)
-{
-	k->size = key.size;
-	if (key.size != 0 && key.size <= GAP_KEY)
-		memcpy(k->bytes, key.data, key.size);
-}
 
 static bool has_key(const struct gap_range *r, shale_slice key)
 {
@@ -120,13 +113,14 @@ static bool may_have(const struct gaps *g, shale_slice key)
 	return any;
 }
 
-/* mu is held. What is hoped for holds for readers at seq or later. */
-static void make_sure(struct gaps *g, struct gap *gap, uint64_t seq)
+/* mu is held. What is hoped for, or a part with all that is sure, holds for readers at seq or
+   later. */
+static void make_sure(struct gaps *g, struct gap *gap, const struct gap_range *range, uint64_t seq)
 {
 	gap->since = gap->is_sure && gap->since > seq ? gap->since : seq;
-	gap->sure = gap->hoped;
+	gap->sure = *range;
 	gap->is_sure = true;
-	gap->is_hoped = false;
+	gap->is_hoped = !holds(&gap->sure, &gap->hoped);
 	gap->used = ++g->uses;
 	for (struct gap *other = g->gap; other < g->gap + GAPS; other++) {
 		if (other == gap || !other->is_sure || !holds(&gap->sure, &other->sure))
@@ -167,7 +161,13 @@ static void hope(shale_db *db, struct gaps *g, struct gap *gap, const struct gap
 	gap->born = db->next_seq - 1;
 	mutex_unlock(&db->commit_mu);
 	if (gap->born <= seq)
-		make_sure(g, gap, seq);
+		make_sure(g, gap, &gap->hoped, seq);
+}
+
+static bool is_known(const struct gap *gap, const struct gap_range *range)
+{
+	return (gap->is_sure && holds(&gap->sure, range)) ||
+	       (gap->is_hoped && holds(&gap->hoped, range));
 }
 
 /* A reader at seq has found nothing alive there. */
@@ -183,12 +183,46 @@ static void note(shale_cf *cf, const struct gap_range *seen, uint64_t seq)
 	gap = choose(g, seen);
 	if (gap->is_sure)
 		widen(&range, &gap->sure);
-	if (gap->is_hoped && seq >= gap->born && holds(&range, &gap->hoped))
-		make_sure(g, gap, seq);
-	if (!(gap->is_sure && holds(&gap->sure, &range)) &&
-	    !(gap->is_hoped && holds(&gap->hoped, &range)))
+	if (gap->is_hoped && seq >= gap->born) {
+		if (holds(&range, &gap->hoped))
+			make_sure(g, gap, &gap->hoped, seq);
+		else if (holds(&gap->hoped, &range))
+			make_sure(g, gap, &range, seq);
+	}
+	if (!is_known(gap, &range))
 		hope(cf->db, g, gap, &range, seq);
 	mutex_unlock(&g->mu);
+}
+
+/* Until readers see what was ordered so far. */
+static void wait_ordered(shale_db *db)
+{
+	uint64_t ticket;
+
+	mutex_lock(&db->commit_mu);
+	ticket = db->next_ticket;
+	mutex_unlock(&db->commit_mu);
+	(void)publish_wait(db, ticket);
+}
+
+void gaps_hope(shale_cf *cf, shale_slice lo, shale_slice hi)
+{
+	struct gaps *g = gaps_of(cf);
+	struct gap_range range;
+	struct gap *gap;
+
+	if (g == NULL)
+		return;
+	gap_key_set(&range.lo, lo);
+	gap_key_set(&range.hi, hi);
+	mutex_lock(&g->mu);
+	gap = choose(g, &range);
+	if (gap->is_sure)
+		widen(&range, &gap->sure);
+	if (!is_known(gap, &range))
+		hope(cf->db, g, gap, &range, 0);
+	mutex_unlock(&g->mu);
+	wait_ordered(cf->db);
 }
 
 /* The far bound of a gap that has the key, for a reader at seq. */
@@ -223,7 +257,7 @@ void gaps_put(shale_cf *cf, shale_slice key)
 			gap->is_hoped = false;
 		if (gap->is_sure && has_key(&gap->sure, key)) {
 			/* What lies before the key is as dead as it was. */
-			key_set(&gap->sure.hi, key);
+			gap_key_set(&gap->sure.hi, key);
 			gap->is_sure = key.size <= GAP_KEY &&
 				       slice_cmp(gap_key_view(&gap->sure.lo), key) < 0;
 		}
@@ -238,7 +272,7 @@ bool gaps_pass(shale_cf *cf, struct dead_run *run, shale_slice key, uint64_t seq
 	       struct gap_key *to)
 {
 	if (run->passed == 0) {
-		key_set(&run->from, key);
+		gap_key_set(&run->from, key);
 		run->told = 0;
 		run->ask = run->step = 1;
 	}
@@ -265,13 +299,13 @@ void gaps_tell(shale_cf *cf, struct dead_run *run, shale_slice key, bool alive, 
 	if (key.size >= GAP_KEY || run->from.size > GAP_KEY)
 		return;
 	if (backward) {
-		key_set(&seen.lo, key);
+		gap_key_set(&seen.lo, key);
 		if (alive) /* the least key behind it */
 			seen.lo.bytes[seen.lo.size++] = 0;
 		seen.hi = run->from;
 	} else {
 		seen.lo = run->from;
-		key_set(&seen.hi, key);
+		gap_key_set(&seen.hi, key);
 	}
 	if (slice_cmp(gap_key_view(&seen.lo), gap_key_view(&seen.hi)) < 0)
 		note(cf, &seen, seq);

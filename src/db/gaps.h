@@ -11,8 +11,8 @@
  * What a reader at `seq` has seen says nothing of puts that were ordered behind `seq` but did
  * not find the gap written down yet. So it is first hoped for: written down, where puts see it
  * and end it, and then `born` is the newest sequence that was given out, asked for under
- * commit_mu, so that all puts behind it do see it. It is sure when a reader at `born` or later
- * has passed all of it and found nothing alive either; at once, where `born` is not above
+ * commit_mu, so that all puts behind it do see it. As far as a reader at `born` or later
+ * has passed it and found nothing alive either, it is sure; all of it at once, where `born` is not above
  * `seq`, since then there are no such puts.
  *
  * Gaps are a help that may be forgotten at any time: there are GAPS of a family at most, whose
@@ -58,7 +58,20 @@ static inline bool gaps_exist(const shale_cf *cf)
 	return atomic_load_explicit(&cf->gaps, memory_order_acquire) != NULL;
 }
 
+/*
+ * Somebody is about to pass [lo, hi), so it is hoped for: who does at what is the newest sequence
+ * from now on makes it sure, as far as there is nothing alive. Waits for commits under way.
+ */
+void gaps_hope(shale_cf *cf, shale_slice lo, shale_slice hi);
+
 void gaps_free(shale_cf *cf);
+
+static inline void gap_key_set(struct gap_key *k, shale_slice key)
+{
+	k->size = key.size;
+	if (key.size != 0 && key.size <= GAP_KEY)
+		memcpy(k->bytes, key.data, key.size);
+}
 
 static inline shale_slice gap_key_view(const struct gap_key *k)
 {

@@ -14,6 +14,7 @@
  * of what it sees.
  */
 #include "db/gaps.h"
+#include "db/scout.h"
 
 enum iter_place { AT_NOTHING, AT_ENTRY, AT_PAUSE };
 
@@ -29,6 +30,7 @@ struct shale_iter {
 	uint64_t moves;          /* not yet counted in the store's figures */
 	struct buf lower, upper; /* bounds, where has_* */
 	bool has_lower, has_upper;
+	bool scout; /* the store's own: nobody who reads or has to give it back */
 
 	enum iter_place place;
 	bool backward;         /* direction of the last move */
@@ -157,7 +159,8 @@ static shale_status open_sources(struct shale_iter *it, const struct table_read 
 	return rc;
 }
 
-shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_iter **out)
+static shale_status iter_new(shale_db *db, const shale_read_options *o, bool scout,
+			     shale_iter **out)
 {
 	const struct table_read read = read_how(o);
 	struct shale_iter *it;
@@ -170,6 +173,7 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 	if (it == NULL)
 		return err_memory("an iterator");
 	it->db = db;
+	it->scout = scout;
 	buf_init(&it->lower, db->env);
 	buf_init(&it->upper, db->env);
 	buf_init(&it->key, db->env);
@@ -195,10 +199,22 @@ shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_ite
 	it->holder.seq = it->seq;
 	it->holder.cf = it->cf;
 	it->holder.view = it->view;
-	holder_add(db, &it->holder, o != NULL ? o->owner : NULL, it->now_ms);
-	stats_add(&db->stats, STAT_ITERATORS, 1);
+	if (!scout) {
+		holder_add(db, &it->holder, o != NULL ? o->owner : NULL, it->now_ms);
+		stats_add(&db->stats, STAT_ITERATORS, 1);
+	}
 	*out = it;
 	return SHALE_OK;
+}
+
+shale_status shale_iter_new(shale_db *db, const shale_read_options *o, shale_iter **out)
+{
+	return iter_new(db, o, false, out);
+}
+
+shale_status iter_new_scout(shale_db *db, const shale_read_options *o, shale_iter **out)
+{
+	return iter_new(db, o, true, out);
 }
 
 /* The run of dead keys that the last move has passed; behind a pause it goes on. */
@@ -217,9 +233,11 @@ static __attribute__((noinline)) void note_passed(struct shale_iter *it)
 {
 	if (it->run.passed != 0)
 		tell_run(it);
+	if (it->scout)
+		stats_add(&it->db->stats, STAT_GAP_SCOUTED, it->skipped);
 	it->passed += it->skipped;
 	it->skipped = 0;
-	if (it->passed < PASSED_MANY)
+	if (it->scout || it->passed < PASSED_MANY)
 		return;
 	it->passed = 0;
 	seal_for_scans(it->db, it->cf);
@@ -228,7 +246,8 @@ static __attribute__((noinline)) void note_passed(struct shale_iter *it)
 /* Counters that all threads share are not touched at every step. */
 static void count_moves(struct shale_iter *it)
 {
-	stats_add(&it->db->stats, STAT_NEXTS, it->moves);
+	if (!it->scout)
+		stats_add(&it->db->stats, STAT_NEXTS, it->moves);
 	it->moves = 0;
 }
 
@@ -366,7 +385,8 @@ static __attribute__((noinline)) bool over_gap(struct shale_iter *it, enum op_ty
 	if (!gaps_pass(it->cf, &it->run, buf_view(&it->key), it->seq, it->backward, &to))
 		return false;
 	it->skipped++;
-	stats_add(&it->db->stats, STAT_GAP_SKIPS, 1);
+	if (!it->scout)
+		stats_add(&it->db->stats, STAT_GAP_SKIPS, 1);
 	if (it->backward)
 		seek_before(it, gap_key_view(&to));
 	else
@@ -485,7 +505,8 @@ static shale_status begin(struct shale_iter *it)
 		return rc;
 	note_passed(it);
 	it->run.passed = 0;
-	stats_add(&it->db->stats, STAT_SEEKS, 1);
+	if (!it->scout)
+		stats_add(&it->db->stats, STAT_SEEKS, 1);
 	return SHALE_OK;
 }
 

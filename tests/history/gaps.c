@@ -28,7 +28,7 @@ struct member {
 	bool writes;
 };
 
-static uint64_t skips; /* of all seeds */
+static uint64_t skips, scouted; /* of all seeds */
 
 static shale_slice key_of(unsigned i, char *buf)
 {
@@ -143,6 +143,7 @@ static void play(void *arg)
 		env->executor.ops->join(env->executor.self, t[i]);
 	must(r, shale_stats_get(r->db, &s) == SHALE_OK, "no figures");
 	skips += s.gap_skips;
+	scouted += s.gap_scouted;
 	must(r, shale_close(r->db) == SHALE_OK, "a close failed");
 }
 
@@ -166,8 +167,9 @@ static void scans_show_what_gets_find(void **state)
 		if (r.wrong != NULL)
 			fail_msg("seed %" PRIu64 ": %s", seed, r.wrong);
 	}
-	print_message("%" PRIu64 " stretches stepped over\n", skips);
-	assert_true(skips != 0);
+	print_message("%" PRIu64 " stretches stepped over, %" PRIu64 " entries scouted\n", skips,
+		      scouted);
+	assert_true(skips != 0 && scouted != 0);
 }
 
 int main(void)
