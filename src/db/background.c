@@ -32,7 +32,7 @@ static bool do_some(shale_db *db, uint64_t *wait_ns)
 	/* Without a log its thread rests. */
 	if (db->options.durability == SHALE_EPHEMERAL && page_pool_prepare(&db->pages))
 		return true;
-	if (background_tidy(db, wait_ns) || scout_some(db))
+	if (background_tidy(db, wait_ns) || scout_some(db, wait_ns))
 		return true;
 	/* A time that comes after this was not seen by who looked for a merge. */
 	looked_ns = env_now_ns(db->env);

@@ -463,6 +463,8 @@ shale_status publish(shale_db *db, uint64_t ticket, uint64_t last_seq, uint64_t 
 		     bool failed);
 /* Wait until all tickets below `ticket` are published; false if that will never be. */
 bool publish_wait(shale_db *db, uint64_t ticket);
+/* The same for all that were ordered by now: readers see them. */
+bool publish_wait_ordered(shale_db *db);
 
 /*
  * Set the family's memtable aside and give it a new one. Under commit_mu. Does

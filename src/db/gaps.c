@@ -194,17 +194,6 @@ static void note(shale_cf *cf, const struct gap_range *seen, uint64_t seq)
 	mutex_unlock(&g->mu);
 }
 
-/* Until readers see what was ordered so far. */
-static void wait_ordered(shale_db *db)
-{
-	uint64_t ticket;
-
-	mutex_lock(&db->commit_mu);
-	ticket = db->next_ticket;
-	mutex_unlock(&db->commit_mu);
-	(void)publish_wait(db, ticket);
-}
-
 void gaps_hope(shale_cf *cf, shale_slice lo, shale_slice hi)
 {
 	struct gaps *g = gaps_of(cf);
@@ -222,7 +211,6 @@ void gaps_hope(shale_cf *cf, shale_slice lo, shale_slice hi)
 	if (!is_known(gap, &range))
 		hope(cf->db, g, gap, &range, 0);
 	mutex_unlock(&g->mu);
-	wait_ordered(cf->db);
 }
 
 /* The far bound of a gap that has the key, for a reader at seq. */

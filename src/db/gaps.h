@@ -59,8 +59,8 @@ static inline bool gaps_exist(const shale_cf *cf)
 }
 
 /*
- * Somebody is about to pass [lo, hi), so it is hoped for: who does at what is the newest sequence
- * from now on makes it sure, as far as there is nothing alive. Waits for commits under way.
+ * Somebody is about to pass [lo, hi), so it is hoped for: who does at a sequence that is not below
+ * any that was given out by now makes it sure, as far as there is nothing alive.
  */
 void gaps_hope(shale_cf *cf, shale_slice lo, shale_slice hi);
 

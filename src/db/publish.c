@@ -121,6 +121,16 @@ bool publish_wait(shale_db *db, uint64_t ticket)
 	return true;
 }
 
+bool publish_wait_ordered(shale_db *db)
+{
+	uint64_t ticket;
+
+	mutex_lock(&db->commit_mu);
+	ticket = db->next_ticket;
+	mutex_unlock(&db->commit_mu);
+	return publish_wait(db, ticket);
+}
+
 shale_status publish(shale_db *db, uint64_t ticket, uint64_t last_seq, uint64_t log_end,
 		     bool failed)
 {

@@ -65,13 +65,13 @@ static void send(shale_db *db, struct scout *s, shale_slice lo, shale_slice hi, 
 		t->pass_max = 0;
 		s->due = true;
 		atomic_fetch_add_explicit(&db->scouts_due, 1, memory_order_relaxed);
+		scheduler_kick(db->scheduler);
 	}
 	if (slice_cmp(lo, gap_key_view(&t->lo)) < 0)
 		gap_key_set(&t->lo, lo);
 	if (slice_cmp(hi, gap_key_view(&t->hi)) > 0)
 		gap_key_set(&t->hi, hi);
 	t->pass_max += SPARE * entries;
-	scheduler_kick(db->scheduler);
 }
 
 void scout_look(shale_db *db, const struct commit *c, uint64_t first)
@@ -111,8 +111,9 @@ void scout_free(shale_cf *cf)
 
 /* ---- following it ---- */
 
-/* A family with a stretch to follow, with a reference, and the stretch. NULL: there is none. */
-static shale_cf *take(shale_db *db, struct stretch *out)
+/* A family with a stretch to follow, with a reference, and the stretch. NULL: there is none
+   before *wait_ns have passed. */
+static shale_cf *take(shale_db *db, struct stretch *out, uint64_t *wait_ns)
 {
 	uint64_t now = env_now_ns(db->env);
 	shale_cf *found = NULL;
@@ -121,8 +122,13 @@ static shale_cf *take(shale_db *db, struct stretch *out)
 	for (size_t i = 0; i < db->family_count && found == NULL; i++) {
 		struct scout *s = db->families[i]->scout;
 
-		if (s == NULL || !s->due || s->busy || s->rest_until_ns > now)
+		if (s == NULL || !s->due || s->busy)
 			continue;
+		if (s->rest_until_ns > now) {
+			if (*wait_ns > s->rest_until_ns - now)
+				*wait_ns = s->rest_until_ns - now;
+			continue;
+		}
 		s->due = false;
 		s->busy = true;
 		atomic_fetch_sub_explicit(&db->scouts_due, 1, memory_order_relaxed);
@@ -160,7 +166,7 @@ static shale_status pass(shale_cf *cf, const struct stretch *t, uint64_t most, u
 			break;
 		rc = shale_iter_next(it);
 	}
-	if (rc == SHALE_OK && slice_cmp(shale_iter_key(it), gap_key_view(&t->hi)) > 0)
+	if (rc == SHALE_OK && slice_cmp(shale_iter_key(it), gap_key_view(&t->hi)) >= 0)
 		rc = SHALE_END;
 	shale_iter_free(it);
 	return rc;
@@ -183,11 +189,14 @@ static void note_outcome(shale_cf *cf, bool dead, bool slow, uint64_t took)
 
 static void follow(shale_cf *cf, const struct stretch *t)
 {
+	/* The commit that told of it may be under way. */
+	bool published = publish_wait_ordered(cf->db);
 	uint64_t began = env_now_ns(cf->db->env), passed = 0, took;
-	shale_status rc = pass(cf, t, PEEK, PEEK, &passed);
+	shale_status rc = published ? pass(cf, t, PEEK, PEEK, &passed) : SHALE_OK;
 
 	if (rc == SHALE_MORE) {
 		gaps_hope(cf, gap_key_view(&t->lo), gap_key_view(&t->hi));
+		(void)publish_wait_ordered(cf->db);
 		rc = pass(cf, t, t->pass_max, STEP, &passed);
 	}
 	took = env_now_ns(cf->db->env) - began;
@@ -195,14 +204,14 @@ static void follow(shale_cf *cf, const struct stretch *t)
 		     took > SLOW_NS + passed * SLOW_ENTRY_NS, took);
 }
 
-bool scout_some(shale_db *db)
+bool scout_some(shale_db *db, uint64_t *wait_ns)
 {
 	struct stretch t;
 	shale_cf *cf;
 
 	if (likely(atomic_load_explicit(&db->scouts_due, memory_order_relaxed) == 0))
 		return false;
-	cf = take(db, &t);
+	cf = take(db, &t, wait_ns);
 	if (cf == NULL)
 		return false;
 	follow(cf, &t);

@@ -3,11 +3,11 @@
  * scans it. Without, the first scan pays for all of it, and so does each that comes before that
  * one has ended.
  *
- * One commit in EVERY of those that only delete is looked at. Two in a row tell of a stretch, from
+ * Every so manieth commit is looked at, if it only deletes. Two in a row tell of a stretch, from
  * the key of one to the key of the other, of which it is not known what else lies there. A
  * background thread puts an iterator before it, and only if that passes PEEK dead entries without
  * one that is alive, the stretch is hoped to be a gap and passed to its end: to the first entry
- * that is alive, but no more entries than SPARE for each that was deleted meanwhile. So keys that
+ * that is alive, but no more entries than SPARE for each operation between the two. So keys that
  * are deleted here and there cost a seek, and that more and more seldom; keys deleted in a row are
  * passed once, about one look behind who deletes them.
  *
@@ -22,8 +22,9 @@
 /* A commit that only deletes was ordered, from the sequence `first` on. commit_mu is held. */
 void scout_look(shale_db *db, const struct commit *c, uint64_t first);
 
-/* Follow one stretch that was told of; false: there is none. */
-bool scout_some(shale_db *db);
+/* Follow one stretch that was told of; false: there is none before *wait_ns, made smaller, have
+   passed. */
+bool scout_some(shale_db *db, uint64_t *wait_ns);
 
 /* Nobody has the family any more. */
 void scout_free(shale_cf *cf);

@@ -47,6 +47,19 @@ static void delete_some(struct fixture *f, unsigned n)
 	delete_every(f, n, 1);
 }
 
+/* In one commit: no scout is sent, who would have left scans nothing to pass. */
+static void delete_at_once(struct fixture *f, unsigned n)
+{
+	shale_batch *b;
+	char key[32];
+
+	assert_ok(shale_batch_new(&b));
+	for (unsigned i = 0; i < n; i++)
+		assert_ok(shale_batch_delete(b, NULL, key_of(i, key)));
+	assert_ok(shale_write(f->db, NULL, b));
+	shale_batch_free(b);
+}
+
 /* How many entries a scan shows, in pieces or not. */
 static unsigned scan(struct fixture *f, const shale_snapshot *snapshot, uint64_t skip_max,
 		     bool back)
@@ -93,7 +106,7 @@ static void expect_swept(struct fixture *f, uint64_t skip_max, bool back)
 
 	put_some(f, MANY + 1);
 	assert_ok(shale_flush(f->db, NULL));
-	delete_some(f, MANY);
+	delete_at_once(f, MANY);
 	s = settled(f);
 	assert_true(in_tables(&s) > MANY);
 	assert_int_equal(scan(f, NULL, skip_max, back), 1);
@@ -121,7 +134,7 @@ static void a_snapshot_keeps_what_it_sees(void **state)
 	put_some(f, MANY);
 	assert_ok(shale_flush(f->db, NULL));
 	assert_ok(shale_snapshot_new(f->db, &before));
-	delete_some(f, MANY);
+	delete_at_once(f, MANY);
 	assert_int_equal(scan(f, NULL, 0, false), 0);
 	s = settled(f);
 	assert_true(in_tables(&s) >= 2 * MANY);
@@ -158,7 +171,7 @@ static void so_do_those_among_many_that_are_not(void **state)
 	shale_stats s;
 
 	put_some(f, 4 * MANY);
-	delete_some(f, MANY);
+	delete_at_once(f, MANY);
 	assert_int_equal(scan(f, NULL, 0, false), 3 * MANY);
 	s = settled(f);
 	assert_int_equal(in_tables(&s), 0);
