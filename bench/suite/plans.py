@@ -7,8 +7,8 @@ ended.
 """
 import engines
 
-READS = ["warm", "readrandom", "readmissing", "readzipf", "multiget", "seek10", "seek100",
-	 "scan", "scanback"]
+READS = ["warm", "readrandom", "readmissing", "readzipf", "multiget", "seek1", "seek10",
+	 "seek50", "seek100", "scan", "scanback"]
 MIXES = [f"ycsb{letter}" for letter in "abcdef"]
 TITLES = {"quick": "The usual workloads", "full": "Nearly every workload", "open": "Under a given load",
 	  "durable": "Every commit durable", "sustained": "Sustained writes",
