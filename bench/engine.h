@@ -45,6 +45,7 @@ struct engine_options {
 	unsigned threads;      /* that will work in it, for engines with caches of each */
 	uint64_t rate_bytes;   /* a second at most, of merges (Shale) or of all writes of
 				  tables (RocksDB); 0: no limit. Other engines have none. */
+	unsigned nice;         /* of Shale's background threads */
 	uint64_t ttl_ms;       /* of what is put to expire; 0: nothing will be */
 };
 

@@ -53,6 +53,7 @@ static const char usage[] =
 	"  --writes N           operations of steps that overwrite or delete (default: as --num)\n"
 	"  --rate-mb N          a second at most: merges, read and written (Shale), or what\n"
 	"                       flushes and merges write (RocksDB)\n"
+	"  --nice N             of Shale's background threads, 0 to 19\n"
 	"  --value-size N       bytes (default 100), half of them compressible\n"
 	"  --keys KIND          random (default) or decimal: user000000000042\n"
 	"  --group N            keys of a batch or multi_get (default 100; at most 128)\n"
@@ -143,6 +144,9 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 	case 'R':
 		p->o.rate_bytes = number(name, arg, 1, 1 << 20) << 20;
 		break;
+	case 'N':
+		p->o.nice = (unsigned)number(name, arg, 0, 19);
+		break;
 	case 'n':
 		z->num = number(name, arg, 100, 4000000000);
 		break;
@@ -191,16 +195,27 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 static void parse(int argc, char **argv, struct plan *p)
 {
 	static const struct option options[] = {
-		{ "engine", 1, NULL, 'e' },       { "dir", 1, NULL, 'D' },
-		{ "tuned", 0, NULL, 'u' },        { "durability", 1, NULL, 'd' },
-		{ "memory-mb", 1, NULL, 'm' },    { "rate-mb", 1, NULL, 'R' },
-		{ "num", 1, NULL, 'n' },          { "reads", 1, NULL, 'r' },
-		{ "writes", 1, NULL, 'w' },       { "value-size", 1, NULL, 'v' },
-		{ "keys", 1, NULL, 'k' },         { "group", 1, NULL, 'g' },
-		{ "threads", 1, NULL, 't' },      { "limit", 1, NULL, 'l' },
-		{ "open-seconds", 1, NULL, 'o' }, { "key-memory-mb", 1, NULL, 'K' },
-		{ "ack", 1, NULL, 'a' },          { "version", 0, NULL, 'V' },
-		{ "help", 0, NULL, 'h' },         { NULL, 0, NULL, 0 },
+		{ "engine", 1, NULL, 'e' },
+		{ "dir", 1, NULL, 'D' },
+		{ "tuned", 0, NULL, 'u' },
+		{ "durability", 1, NULL, 'd' },
+		{ "memory-mb", 1, NULL, 'm' },
+		{ "rate-mb", 1, NULL, 'R' },
+		{ "nice", 1, NULL, 'N' },
+		{ "num", 1, NULL, 'n' },
+		{ "reads", 1, NULL, 'r' },
+		{ "writes", 1, NULL, 'w' },
+		{ "value-size", 1, NULL, 'v' },
+		{ "keys", 1, NULL, 'k' },
+		{ "group", 1, NULL, 'g' },
+		{ "threads", 1, NULL, 't' },
+		{ "limit", 1, NULL, 'l' },
+		{ "open-seconds", 1, NULL, 'o' },
+		{ "key-memory-mb", 1, NULL, 'K' },
+		{ "ack", 1, NULL, 'a' },
+		{ "version", 0, NULL, 'V' },
+		{ "help", 0, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c, index = 0;
 

@@ -34,6 +34,7 @@ static void *open_store(const struct engine_options *o)
 	options.durability = durability[o->durability];
 	options.default_cf.compression = SHALE_NO_COMPRESSION;
 	options.rate.bytes_per_s = o->rate_bytes;
+	options.background_nice = o->nice;
 	options.default_cf.compaction.policy = policy[o->style];
 	if (o->tuned) {
 		options.memory_budget = o->memory_bytes;

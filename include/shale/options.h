@@ -151,11 +151,18 @@ typedef struct shale_options {
 					merges that free room need some */
 	uint64_t delete_bytes_per_s; /* at which files that merges freed are deleted: 1 MiB..;
 					default 256 MiB; UINT64_MAX: at once */
+	/*
+	 * 0..19: how much nicer (as nice(1) has it) the threads that flush and merge are than the
+	 * one that opens the store. Where processors are short, reads beside a writer at full speed
+	 * are faster then, and the writer is held back sooner, since merges fall behind; where
+	 * readers keep all processors busy, writers may come to wait for flushes for long.
+	 */
+	uint32_t background_nice;
 } shale_options;
 #define SHALE_OPTIONS_INIT                                                                         \
 	{                                                                                          \
 		sizeof(shale_options), false, false, false, 0, 0, 0, SHALE_DEFAULT_DURABILITY, 0,  \
-			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT, 0, 0, 0       \
+			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT, 0, 0, 0, 0    \
 	}
 
 typedef struct shale_write_options {

@@ -21,6 +21,7 @@ struct scheduler {
 	_Atomic uint32_t kicks; /* workers sleep on this word */
 	unsigned count;         /* of the threads that were started */
 	unsigned workers;       /* how many there are to be */
+	unsigned nice;          /* of theirs */
 	struct worker worker[];
 };
 
@@ -29,6 +30,8 @@ static void work(void *arg)
 	struct worker *w = arg;
 	struct scheduler *s = w->scheduler;
 
+	if (s->nice != 0 && s->env->executor.ops->give_way != NULL)
+		s->env->executor.ops->give_way(s->env->executor.self, s->nice);
 	while (!atomic_load(&s->stopping)) {
 		/* Read before asking: a kick in between ends the sleep at once. */
 		uint32_t kicks = atomic_load(&s->kicks);
@@ -41,8 +44,8 @@ static void work(void *arg)
 	}
 }
 
-shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_step step, void *arg,
-			     struct scheduler **out)
+shale_status scheduler_start(const shale_env *env, unsigned workers, unsigned nice,
+			     scheduler_step step, void *arg, struct scheduler **out)
 {
 	struct scheduler *s = mem_zalloc(env, sizeof(*s) + workers * sizeof(s->worker[0]));
 
@@ -52,6 +55,7 @@ shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_s
 	s->step = step;
 	s->arg = arg;
 	s->workers = workers;
+	s->nice = nice;
 	/* The workers look for the scheduler where the owner will have it, and kick it. */
 	*out = s;
 	for (unsigned i = 0; i < workers; i++) {

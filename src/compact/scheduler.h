@@ -20,9 +20,12 @@ struct scheduler;
  */
 typedef bool (*scheduler_step)(void *arg, unsigned worker, uint64_t *wait_ns);
 
-/* Starts `workers` threads; on failure none is left running. *out is set before the first runs. */
-shale_status scheduler_start(const shale_env *env, unsigned workers, scheduler_step step, void *arg,
-			     struct scheduler **out);
+/*
+ * Starts `workers` threads, which make way for others as `nice` of 0 to 19 says; on failure none
+ * is left running. *out is set before the first runs.
+ */
+shale_status scheduler_start(const shale_env *env, unsigned workers, unsigned nice,
+			     scheduler_step step, void *arg, struct scheduler **out);
 /* Something may be owed now. Any thread, also with locks held. */
 void scheduler_kick(struct scheduler *s);
 /* Whether the workers are to end; long work looks at it. NULL: true. */

@@ -97,10 +97,10 @@ static shale_status start(shale_db *db)
 	for (size_t i = 0; i < db->family_count; i++)
 		stall_update(db, db->families[i]);
 	mutex_unlock(&db->mu);
-	rc = scheduler_start(db->env, db->options.background_threads, background_step, db,
-			     &db->scheduler);
+	rc = scheduler_start(db->env, db->options.background_threads, db->options.background_nice,
+			     background_step, db, &db->scheduler);
 	if (rc >= 0) /* without a log, too: a single write may ask for one, which may fail */
-		rc = scheduler_start(db->env, 1, background_log_step, db, &db->keeper);
+		rc = scheduler_start(db->env, 1, 0, background_log_step, db, &db->keeper);
 	if (rc >= 0)
 		memory_ask(db);
 	return rc;

@@ -245,6 +245,8 @@ shale_status options_sanitise(const shale_env *env, const shale_options *in, sha
 		out->background_threads = cpus > 2 ? (cpus < 8 ? cpus : 8) : 2;
 	if (out->background_threads > 64)
 		return out_of_range("background_threads", out->background_threads, "1 to 64");
+	if (out->background_nice > 19)
+		return out_of_range("background_nice", out->background_nice, "0 to 19");
 	if (out->error_if_missing && out->error_if_exists)
 		return err_new(SHALE_INVALID,
 			       "options error_if_missing and error_if_exists exclude each other");

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,6 +94,15 @@ static void threads_yield(void *self)
 	sched_yield();
 }
 
+/* On Linux niceness is a thread's own, and anybody may add to his. */
+static void threads_give_way(void *self, unsigned nice)
+{
+	id_t me = (id_t)syscall(SYS_gettid);
+
+	(void)self;
+	setpriority(PRIO_PROCESS, me, getpriority(PRIO_PROCESS, me) + (int)nice);
+}
+
 static unsigned threads_cpus(void *self)
 {
 	cpu_set_t set;
@@ -154,5 +164,6 @@ const shale_executor_ops threads_executor = {
 	.wake = threads_wake,
 	.yield = threads_yield,
 	.cpus = threads_cpus,
+	.give_way = threads_give_way,
 	.alive = threads_alive,
 };

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,43 @@ static void missing_and_existing_stores_are_told_apart(void **state)
 	assert_status(shale_open("", NULL, &db), SHALE_INVALID);
 	snprintf(path, sizeof(path), "file:%s", f->path);
 	assert_ok(shale_open(path, &f->options, &f->db));
+}
+
+/* Threads of this process that are as nice. */
+static unsigned threads_as_nice(int nice)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *e;
+	unsigned n = 0;
+
+	assert_non_null(tasks);
+	while ((e = readdir(tasks)) != NULL)
+		n += e->d_name[0] != '.' &&
+		     getpriority(PRIO_PROCESS, (id_t)atoi(e->d_name)) == nice;
+	closedir(tasks);
+	return n;
+}
+
+static void flushes_and_merges_make_way_as_far_as_asked(void **state)
+{
+	struct fixture *f = *state;
+	int mine = getpriority(PRIO_PROCESS, 0);
+	int nicer = mine + 7 < 19 ? mine + 7 : 19;
+
+	if (mine == 19)
+		skip();
+	assert_int_equal(threads_as_nice(nicer), 0);
+	fixture_close(f);
+	f->options.background_threads = 3;
+	f->options.background_nice = 7;
+	fixture_open(f);
+	for (int i = 0; i < 10000 && threads_as_nice(nicer) < 3; i++)
+		env_sleep_ns(shale_env_default(), 1000000); /* they say so when they begin */
+	assert_int_equal(threads_as_nice(nicer), 3);        /* not who makes the log ready */
+	put_text(f, NULL, "a", "1");
+	assert_ok(shale_flush(f->db, NULL));
+	assert_int_equal(threads_as_nice(nicer), 3);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), mine);
 }
 
 static void a_second_owner_is_kept_out(void **state)
@@ -273,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(missing_and_existing_stores_are_told_apart),
+		TEST(flushes_and_merges_make_way_as_far_as_asked),
 		TEST(a_second_owner_is_kept_out),
 		TEST(an_inherited_iterator_does_not_wait_for_a_lock),
 		TEST(what_is_inherited_is_given_back_without_a_lock),

@@ -135,7 +135,7 @@ static void bring_work_piece_by_piece(void *arg)
 {
 	struct place *p = arg;
 
-	p->rc = scheduler_start(p->env, 3, step, p, &p->scheduler);
+	p->rc = scheduler_start(p->env, 3, 0, step, p, &p->scheduler);
 	for (unsigned i = 1; i <= 20; i++) {
 		add_work(p, 1);
 		if (i % 4 == 0) /* sleeps for good if a kick was lost */
@@ -167,7 +167,7 @@ static void bring_work_that_makes_more(void *arg)
 	struct place *p = arg;
 
 	p->todo = 10; /* there before the first worker is */
-	p->rc = scheduler_start(p->env, 3, step, p, &p->scheduler);
+	p->rc = scheduler_start(p->env, 3, 0, step, p, &p->scheduler);
 	await_done(p, 14); /* 10, then 3, then 1 */
 	scheduler_stop(p->scheduler);
 	scheduler_free(p->scheduler);
@@ -195,7 +195,7 @@ static void stop_while_work_runs(void *arg)
 {
 	struct place *p = arg;
 
-	p->rc = scheduler_start(p->env, 2, step, p, &p->scheduler);
+	p->rc = scheduler_start(p->env, 2, 0, step, p, &p->scheduler);
 	assert_false(scheduler_stopping(p->scheduler));
 	add_work(p, 5);
 	mutex_lock(&p->mu);
@@ -227,7 +227,7 @@ static void start_and_stop(void *arg)
 {
 	struct place *p = arg;
 
-	p->rc = scheduler_start(p->env, 3, step, p, &p->scheduler);
+	p->rc = scheduler_start(p->env, 3, 0, step, p, &p->scheduler);
 	scheduler_stop(p->scheduler);
 	scheduler_free(p->scheduler);
 }
@@ -256,7 +256,7 @@ static void wait_for_a_timeout(void *arg)
 {
 	struct place *p = arg;
 
-	p->rc = scheduler_start(p->env, 1, step_with_timeout, p, &p->scheduler);
+	p->rc = scheduler_start(p->env, 1, 0, step_with_timeout, p, &p->scheduler);
 	env_sleep_ns(p->env, 12000000);
 	scheduler_stop(p->scheduler);
 	scheduler_free(p->scheduler);
@@ -289,12 +289,13 @@ static void fail_to_start(void *arg)
 
 	for (uint64_t nth = 1; nth <= 3; nth++) {
 		sim_fail_spawn(p->sim, nth);
-		assert_int_not_equal(scheduler_start(p->env, 3, step, p, &p->scheduler), SHALE_OK);
+		assert_int_not_equal(scheduler_start(p->env, 3, 0, step, p, &p->scheduler),
+				     SHALE_OK);
 		assert_null(p->scheduler);
 	}
 	sim_fail_spawn(p->sim, 0);
 	sim_heap_fail(sim_get_heap(p->sim), 1, false);
-	assert_int_equal(scheduler_start(p->env, 3, step, p, &p->scheduler), SHALE_NO_MEMORY);
+	assert_int_equal(scheduler_start(p->env, 3, 0, step, p, &p->scheduler), SHALE_NO_MEMORY);
 	assert_null(p->scheduler);
 	/* Nobody there: no one to kick, nothing to stop. */
 	scheduler_kick(NULL);
