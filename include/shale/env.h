@@ -128,15 +128,16 @@ typedef struct shale_executor_ops {
 	void (*yield)(void *self);
 	unsigned (*cpus)(void *self);
 	/*
-	 * The calling task is to have less of the processors than others from now on: by `nice`,
-	 * 1 to 19, of Linux. A wish; nothing but its share may change. NULL: nothing.
-	 */
-	void (*give_way)(void *self, unsigned nice);
-	/*
 	 * A word that is nonzero in this process and reads zero in a child made
 	 * by fork(); NULL where that cannot be told.
 	 */
 	const uint32_t *(*alive)(void *self);
+	/*
+	 * The calling task is to have less of the processors than others from now on: by `nice`,
+	 * 1 to 19, of Linux. A wish; nothing but its share may change. NULL, or a table that
+	 * ends before this: nothing.
+	 */
+	void (*give_way)(void *self, unsigned nice);
 } shale_executor_ops;
 
 /* ---- allocator ---------------------------------------------------------- */

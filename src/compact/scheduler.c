@@ -25,13 +25,22 @@ struct scheduler {
 	struct worker worker[];
 };
 
+/* The executor may have been compiled when there was no such wish. */
+static void give_way(const struct scheduler *s)
+{
+	const shale_executor_ops *ops = s->env->executor.ops;
+	size_t end = offsetof(shale_executor_ops, give_way) + sizeof(ops->give_way);
+
+	if (s->nice != 0 && ops->struct_size >= end && ops->give_way != NULL)
+		ops->give_way(s->env->executor.self, s->nice);
+}
+
 static void work(void *arg)
 {
 	struct worker *w = arg;
 	struct scheduler *s = w->scheduler;
 
-	if (s->nice != 0 && s->env->executor.ops->give_way != NULL)
-		s->env->executor.ops->give_way(s->env->executor.self, s->nice);
+	give_way(s);
 	while (!atomic_load(&s->stopping)) {
 		/* Read before asking: a kick in between ends the sleep at once. */
 		uint32_t kicks = atomic_load(&s->kicks);

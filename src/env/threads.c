@@ -164,6 +164,6 @@ const shale_executor_ops threads_executor = {
 	.wake = threads_wake,
 	.yield = threads_yield,
 	.cpus = threads_cpus,
-	.give_way = threads_give_way,
 	.alive = threads_alive,
+	.give_way = threads_give_way,
 };

@@ -281,6 +281,52 @@ static void asks_again_after_the_time_the_step_gave(void **state)
 	assert_in_range(p.asked_ns[1] - p.asked_ns[0], 5000000, 5100000);
 }
 
+/* ---- making way ---- */
+
+static unsigned ways_given, nice_given;
+
+static void count_way(void *self, unsigned nice)
+{
+	(void)self;
+	ways_given++;
+	nice_given = nice;
+}
+
+/* How many of three workers make way, under an executor with such a table. */
+static unsigned make_way(struct place *p, unsigned nice, size_t table_bytes,
+			 void (*give_way)(void *self, unsigned nice))
+{
+	shale_env env = *p->env;
+	shale_executor_ops ops = *env.executor.ops;
+
+	ops.struct_size = table_bytes;
+	ops.give_way = give_way;
+	env.executor.ops = &ops;
+	ways_given = 0;
+	assert_ok(scheduler_start(&env, 3, nice, step, p, &p->scheduler));
+	scheduler_stop(p->scheduler);
+	scheduler_free(p->scheduler);
+	p->scheduler = NULL;
+	return ways_given;
+}
+
+static void make_way_in_each_way(void *arg)
+{
+	struct place *p = arg;
+	size_t all = sizeof(shale_executor_ops), before = offsetof(shale_executor_ops, give_way);
+
+	assert_int_equal(make_way(p, 7, all, count_way), 3);
+	assert_int_equal(nice_given, 7);
+	assert_int_equal(make_way(p, 0, all, count_way), 0);
+	assert_int_equal(make_way(p, 7, before, count_way), 0);
+	assert_int_equal(make_way(p, 7, all, NULL), 0);
+}
+
+static void workers_make_way_as_asked_where_the_executor_can(void **state)
+{
+	run_all(*state, make_way_in_each_way, NULL, check_nothing);
+}
+
 /* ---- failures ---- */
 
 static void fail_to_start(void *arg)
@@ -320,6 +366,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(asks_again_after_the_time_the_step_gave, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(workers_make_way_as_asked_where_the_executor_can,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_start_leaves_nothing_running, setup,
 						teardown),
 	};
