@@ -35,6 +35,13 @@ enum style {
 	STYLE_TIERED, /* by similar size; RocksDB calls it universal */
 };
 
+/* What of their tables goes past the page cache. */
+enum direct {
+	DIRECT_NOTHING,
+	DIRECT_WRITES, /* of flushes and merges */
+	DIRECT_ALL,
+};
+
 struct engine_options {
 	const char *dir; /* exists; holds nothing, or this engine's store */
 	enum durability durability;
@@ -46,6 +53,7 @@ struct engine_options {
 	uint64_t rate_bytes;   /* a second at most, of merges (Shale) or of all writes of
 				  tables (RocksDB); 0: no limit. Other engines have none. */
 	unsigned nice;         /* of Shale's background threads */
+	enum direct direct;    /* of Shale and RocksDB */
 	uint64_t ttl_ms;       /* of what is put to expire; 0: nothing will be */
 };
 

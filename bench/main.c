@@ -54,6 +54,8 @@ static const char usage[] =
 	"  --rate-mb N          a second at most: merges, read and written (Shale), or what\n"
 	"                       flushes and merges write (RocksDB)\n"
 	"  --nice N             of Shale's background threads, 0 to 19\n"
+	"  --direct WHAT        past the page cache: nothing (default), writes, all; Shale's\n"
+	"                       and RocksDB's tables\n"
 	"  --value-size N       bytes (default 100), half of them compressible\n"
 	"  --keys KIND          random (default) or decimal: user000000000042\n"
 	"  --group N            keys of a batch or multi_get (default 100; at most 128)\n"
@@ -121,6 +123,7 @@ static void set_engine(struct plan *p, const char *name)
 
 static void set(struct plan *p, int c, const char *name, const char *arg)
 {
+	static const char *const directs[] = { "nothing", "writes", "all", NULL };
 	static const char *const classes[] = { "nothing", "kill", "power", NULL };
 	static const char *const kinds[] = { "random", "decimal", NULL };
 	struct sizes *z = &p->s.sizes;
@@ -146,6 +149,9 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 		break;
 	case 'N':
 		p->o.nice = (unsigned)number(name, arg, 0, 19);
+		break;
+	case 'P':
+		p->o.direct = (enum direct)one_of(name, arg, directs);
 		break;
 	case 'n':
 		z->num = number(name, arg, 100, 4000000000);
@@ -195,27 +201,17 @@ static void set(struct plan *p, int c, const char *name, const char *arg)
 static void parse(int argc, char **argv, struct plan *p)
 {
 	static const struct option options[] = {
-		{ "engine", 1, NULL, 'e' },
-		{ "dir", 1, NULL, 'D' },
-		{ "tuned", 0, NULL, 'u' },
-		{ "durability", 1, NULL, 'd' },
-		{ "memory-mb", 1, NULL, 'm' },
-		{ "rate-mb", 1, NULL, 'R' },
-		{ "nice", 1, NULL, 'N' },
-		{ "num", 1, NULL, 'n' },
-		{ "reads", 1, NULL, 'r' },
-		{ "writes", 1, NULL, 'w' },
-		{ "value-size", 1, NULL, 'v' },
-		{ "keys", 1, NULL, 'k' },
-		{ "group", 1, NULL, 'g' },
-		{ "threads", 1, NULL, 't' },
-		{ "limit", 1, NULL, 'l' },
-		{ "open-seconds", 1, NULL, 'o' },
-		{ "key-memory-mb", 1, NULL, 'K' },
-		{ "ack", 1, NULL, 'a' },
-		{ "version", 0, NULL, 'V' },
-		{ "help", 0, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "engine", 1, NULL, 'e' },       { "dir", 1, NULL, 'D' },
+		{ "tuned", 0, NULL, 'u' },        { "durability", 1, NULL, 'd' },
+		{ "memory-mb", 1, NULL, 'm' },    { "rate-mb", 1, NULL, 'R' },
+		{ "nice", 1, NULL, 'N' },         { "direct", 1, NULL, 'P' },
+		{ "num", 1, NULL, 'n' },          { "reads", 1, NULL, 'r' },
+		{ "writes", 1, NULL, 'w' },       { "value-size", 1, NULL, 'v' },
+		{ "keys", 1, NULL, 'k' },         { "group", 1, NULL, 'g' },
+		{ "threads", 1, NULL, 't' },      { "limit", 1, NULL, 'l' },
+		{ "open-seconds", 1, NULL, 'o' }, { "key-memory-mb", 1, NULL, 'K' },
+		{ "ack", 1, NULL, 'a' },          { "version", 0, NULL, 'V' },
+		{ "help", 0, NULL, 'h' },         { NULL, 0, NULL, 0 },
 	};
 	int c, index = 0;
 

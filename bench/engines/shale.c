@@ -27,6 +27,8 @@ static void *open_store(const struct engine_options *o)
 {
 	static const shale_durability durability[] = { SHALE_EPHEMERAL, SHALE_PROCESS,
 						       SHALE_DURABLE };
+	static const shale_direct_io direct[] = { SHALE_NO_DIRECT_IO, SHALE_DIRECT_WRITES,
+						  SHALE_DIRECT_ALL };
 	static const shale_policy policy[] = { SHALE_DEFAULT_POLICY, SHALE_LEVELED, SHALE_TIERED };
 	shale_options options = SHALE_OPTIONS_INIT;
 	shale_db *db;
@@ -35,6 +37,7 @@ static void *open_store(const struct engine_options *o)
 	options.default_cf.compression = SHALE_NO_COMPRESSION;
 	options.rate.bytes_per_s = o->rate_bytes;
 	options.background_nice = o->nice;
+	options.direct_io = direct[o->direct];
 	options.default_cf.compaction.policy = policy[o->style];
 	if (o->tuned) {
 		options.memory_budget = o->memory_bytes;

@@ -31,7 +31,16 @@ enum {
 	SHALE_FILE_CREATE = 4, /* create; with EXCLUSIVE it must not exist */
 	SHALE_FILE_EXCLUSIVE = 8,
 	SHALE_FILE_TRUNCATE = 16,
+	/*
+	 * Past the system's page cache, where memory, length and place are multiples of
+	 * SHALE_DIRECT_ALIGN; what is not goes through it, and so may all that follows. A wish:
+	 * a file system that cannot, or an environment that knows nothing of it, opens the file
+	 * as if it were not there.
+	 */
+	SHALE_FILE_DIRECT = 32,
 };
+
+#define SHALE_DIRECT_ALIGN 4096
 
 enum {
 	SHALE_ADVISE_RANDOM = 1,

@@ -42,6 +42,19 @@ typedef enum shale_policy {
 	SHALE_ADAPTIVE = 6,       /* one of the first three, by what is asked of the store */
 } shale_policy;
 
+/*
+ * Whether tables are kept in the system's page cache. Who reads what was merged just now, in a
+ * store of a few times the block cache, is served by it; but it takes processor time, a third of
+ * what a merge takes, and memory that is not counted in memory_budget. File systems without
+ * direct I/O do as by default.
+ */
+typedef enum shale_direct_io {
+	SHALE_NO_DIRECT_IO = 0,  /* all goes through it */
+	SHALE_DIRECT_WRITES = 1, /* flushes and merges write past it, each from a buffer of 1 MiB */
+	SHALE_DIRECT_ALL = 2,    /* and whoever reads a table reads past it: who misses the block
+				    cache waits for the device */
+} shale_direct_io;
+
 /* How a column family merges its runs. Zero fields take the defaults named. */
 typedef struct shale_compaction {
 	shale_policy policy;
@@ -110,8 +123,8 @@ typedef struct shale_rate_window {
 typedef struct shale_rate {
 	size_t struct_size;
 	uint64_t bytes_per_s; /* of tables, read and written; 0: no limit */
-	uint64_t ops_per_s;   /* reads (of up to 256 KiB) and writes (256 KiB, or 32 KiB while
-				 there are durable commits); 0: no limit */
+	uint64_t ops_per_s;   /* reads (of up to 256 KiB) and writes (256 KiB, with direct_io 1 MiB,
+				 or 32 KiB while there are durable commits); 0: no limit */
 	shale_rate_window window[SHALE_RATE_WINDOWS]; /* the first that the time lies in counts */
 	/*
 	 * Bytes a second follow the 99th percentile of what single puts, deletes and gets
@@ -158,11 +171,13 @@ typedef struct shale_options {
 	 * readers keep all processors busy, writers may come to wait for flushes for long.
 	 */
 	uint32_t background_nice;
+	shale_direct_io direct_io; /* of tables */
 } shale_options;
 #define SHALE_OPTIONS_INIT                                                                         \
 	{                                                                                          \
 		sizeof(shale_options), false, false, false, 0, 0, 0, SHALE_DEFAULT_DURABILITY, 0,  \
-			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT, 0, 0, 0, 0    \
+			0, 0, 0, SHALE_CF_OPTIONS_INIT, NULL, NULL, SHALE_RATE_INIT, 0, 0, 0, 0,   \
+			SHALE_NO_DIRECT_IO                                                         \
 	}
 
 typedef struct shale_write_options {

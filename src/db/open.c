@@ -125,7 +125,9 @@ static shale_status open_with(const char *path, const shale_options *options, bo
 {
 	const shale_env *env = options->env;
 	struct store_options so = { .create = !options->error_if_missing && !options->read_only,
-				    .read_only = options->read_only };
+				    .read_only = options->read_only,
+				    .direct_writes = options->direct_io != SHALE_NO_DIRECT_IO,
+				    .direct_reads = options->direct_io == SHALE_DIRECT_ALL };
 	shale_db *db = mem_aligned(env, 64, sizeof(*db));
 	shale_status rc;
 

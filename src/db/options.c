@@ -247,6 +247,9 @@ shale_status options_sanitise(const shale_env *env, const shale_options *in, sha
 		return out_of_range("background_threads", out->background_threads, "1 to 64");
 	if (out->background_nice > 19)
 		return out_of_range("background_nice", out->background_nice, "0 to 19");
+	if (out->direct_io < 0 || out->direct_io > SHALE_DIRECT_ALL)
+		return out_of_range("direct_io", (uint64_t)out->direct_io,
+				    "a value of enum shale_direct_io");
 	if (out->error_if_missing && out->error_if_exists)
 		return err_new(SHALE_INVALID,
 			       "options error_if_missing and error_if_exists exclude each other");

@@ -57,13 +57,13 @@ static inline int fs_sync_dir(const shale_env *env, const char *path)
 	return env->fs.ops->sync_dir(env->fs.self, path);
 }
 
-/* How many bytes there were, n unless the file ends before. */
-static inline int64_t fs_read(const shale_env *env, shale_file *f, void *buf, size_t n,
-			      uint64_t offset)
+/* Up to n bytes; how many there were, `least` at least unless the file ends before. */
+static inline int64_t fs_read_least(const shale_env *env, shale_file *f, void *buf, size_t n,
+				    size_t least, uint64_t offset)
 {
 	size_t done = 0;
 
-	while (done < n) {
+	while (done < least) {
 		int64_t got = env->fs.ops->pread(env->fs.self, f, (uint8_t *)buf + done, n - done,
 						 offset + done);
 
@@ -76,24 +76,33 @@ static inline int64_t fs_read(const shale_env *env, shale_file *f, void *buf, si
 	return (int64_t)done;
 }
 
-/* Several reads together; each result as that of fs_read(). */
-static inline void fs_read_many(const shale_env *env, shale_read *reads, size_t n)
+/* How many bytes there were, n unless the file ends before. */
+static inline int64_t fs_read(const shale_env *env, shale_file *f, void *buf, size_t n,
+			      uint64_t offset)
 {
-	bool together = env->fs.ops->read_many != NULL;
+	return fs_read_least(env, f, buf, n, n, offset);
+}
 
-	if (together)
+/* Several reads together, of which any may be short, or not begun: then fs_read_rest(). */
+static inline void fs_read_try(const shale_env *env, shale_read *reads, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		reads[i].result = 0;
+	if (env->fs.ops->read_many != NULL)
 		env->fs.ops->read_many(env->fs.self, reads, n);
-	for (size_t i = 0; i < n; i++) {
-		shale_read *r = &reads[i];
-		size_t done = together && r->result > 0 ? (size_t)r->result : 0;
-		int64_t more;
+}
 
-		if (together && (r->result <= 0 || done == r->n))
-			continue;
-		more = fs_read(env, r->file, (uint8_t *)r->buf + done, r->n - done,
-			       r->offset + done);
-		r->result = more < 0 ? more : (int64_t)done + more;
-	}
+/* What is missing of it up to `least`; then its result is as that of fs_read_least(). */
+static inline void fs_read_rest(const shale_env *env, shale_read *r, size_t least)
+{
+	size_t done = r->result > 0 ? (size_t)r->result : 0;
+	int64_t more;
+
+	if (r->result < 0 || done >= least)
+		return;
+	more = fs_read_least(env, r->file, (uint8_t *)r->buf + done, r->n - done, least - done,
+			     r->offset + done);
+	r->result = more < 0 ? more : (int64_t)done + more;
 }
 
 typedef int64_t fs_pwrite(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset);

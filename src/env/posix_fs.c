@@ -83,6 +83,38 @@ static int fd_open(const char *path, int flags)
 
 /* ---- files -------------------------------------------------------------- */
 
+void posix_through_cache(shale_file *f)
+{
+	int flags = fcntl(f->fd, F_GETFL);
+
+	if (flags >= 0)
+		(void)fcntl(f->fd, F_SETFL, flags & ~O_DIRECT);
+	atomic_store_explicit(&f->direct, false, memory_order_relaxed);
+}
+
+static bool is_direct(const shale_file *f)
+{
+	return atomic_load_explicit(&f->direct, memory_order_relaxed);
+}
+
+/*
+ * File systems refuse O_DIRECT when a file is opened with it, or when it is used: there may
+ * be some that want more than SHALE_DIRECT_ALIGN. In that case the caller tries again.
+ */
+static bool refused(shale_file *f)
+{
+	if (errno != EINVAL || !is_direct(f))
+		return false;
+	posix_through_cache(f);
+	return true;
+}
+
+static void before_transfer(shale_file *f, const void *buf, size_t n, uint64_t offset)
+{
+	if (is_direct(f) && !posix_aligned(buf, n, offset))
+		posix_through_cache(f);
+}
+
 static int posix_open(void *self, const char *path, unsigned flags, shale_file **out)
 {
 	int mode = flags & SHALE_FILE_WRITE ? O_RDWR : O_RDONLY, fd;
@@ -98,7 +130,13 @@ static int posix_open(void *self, const char *path, unsigned flags, shale_file *
 	f = malloc(sizeof(*f));
 	if (f == NULL)
 		return -ENOMEM;
-	fd = fd_open(path, mode | O_NOFOLLOW);
+	atomic_init(&f->direct, (flags & SHALE_FILE_DIRECT) != 0);
+	fd = fd_open(path, mode | O_NOFOLLOW | (flags & SHALE_FILE_DIRECT ? O_DIRECT : 0));
+	if (fd == -EINVAL && (flags & SHALE_FILE_DIRECT)) {
+		/* It may have been created before it was refused. */
+		atomic_init(&f->direct, false);
+		fd = fd_open(path, (mode & ~O_EXCL) | O_NOFOLLOW);
+	}
 	if (fd < 0) {
 		free(f);
 		return fd;
@@ -116,19 +154,27 @@ static void posix_close(void *self, shale_file *f)
 	free(f);
 }
 
-static int64_t posix_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t offset)
+int64_t posix_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t offset)
 {
-	ssize_t got = RETRY(pread(f->fd, buf, n, (off_t)offset));
+	ssize_t got;
 
 	(void)self;
+	before_transfer(f, buf, n, offset);
+	do
+		got = RETRY(pread(f->fd, buf, n, (off_t)offset));
+	while (got < 0 && refused(f));
 	return got < 0 ? -errno : got;
 }
 
 static int64_t posix_pwrite(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset)
 {
-	ssize_t put = RETRY(pwrite(f->fd, buf, n, (off_t)offset));
+	ssize_t put;
 
 	(void)self;
+	before_transfer(f, buf, n, offset);
+	do
+		put = RETRY(pwrite(f->fd, buf, n, (off_t)offset));
+	while (put < 0 && refused(f));
 	return put < 0 ? -errno : put;
 }
 
@@ -142,10 +188,14 @@ static int64_t posix_pwrite_durable(void *self, shale_file *f, const void *buf, 
 				    uint64_t offset)
 {
 	struct iovec v = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
-	ssize_t put = RETRY(pwritev2(f->fd, &v, 1, (off_t)offset, RWF_DSYNC));
+	ssize_t put;
 	int64_t rc;
 	int err;
 
+	before_transfer(f, buf, n, offset);
+	do
+		put = RETRY(pwritev2(f->fd, &v, 1, (off_t)offset, RWF_DSYNC));
+	while (put < 0 && refused(f));
 	if (put >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 		return put < 0 ? -errno : put;
 	rc = posix_pwrite(self, f, buf, n, offset);

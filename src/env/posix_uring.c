@@ -63,14 +63,11 @@ static struct ring *ring_take(void)
 	return NULL;
 }
 
-static void read_alone(shale_read *r)
+/* Whether this result says nothing of the file, but that the ring did not serve. */
+static bool not_served(const shale_read *r)
 {
-	ssize_t got;
-
-	do
-		got = pread(r->file->fd, r->buf, r->n, (off_t)r->offset);
-	while (got < 0 && errno == EINTR);
-	r->result = got < 0 ? -errno : got;
+	/* EINVAL: posix_pread() finds out whether the file cannot be read past the page cache. */
+	return r->result == -EAGAIN || r->result == -EINTR || r->result == -EINVAL;
 }
 
 static size_t ring_reap(struct ring *r)
@@ -129,14 +126,20 @@ void posix_read_many(void *self, shale_read *reads, size_t n)
 	struct ring *r = n >= WORTH_IT ? ring_take() : NULL;
 	bool sound = true;
 
-	(void)self;
-	for (size_t i = 0; i < n; i++)
-		reads[i].result = -EAGAIN;
+	for (size_t i = 0; i < n; i++) {
+		shale_read *one = &reads[i];
+
+		one->result = -EAGAIN;
+		if (atomic_load_explicit(&one->file->direct, memory_order_relaxed) &&
+		    !posix_aligned(one->buf, one->n, one->offset))
+			posix_through_cache(one->file);
+	}
 	for (size_t i = 0; r != NULL && sound && i < n; i += DEPTH)
 		sound = ring_read(r, reads + i, n - i < DEPTH ? n - i : DEPTH);
 	if (r != NULL)
 		ring_give_back(r, sound ? READY : REFUSED);
 	for (size_t i = 0; i < n; i++)
-		if (reads[i].result == -EAGAIN || reads[i].result == -EINTR)
-			read_alone(&reads[i]);
+		if (not_served(&reads[i]))
+			reads[i].result = posix_pread(self, reads[i].file, reads[i].buf, reads[i].n,
+						      reads[i].offset);
 }

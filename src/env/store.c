@@ -278,6 +278,8 @@ shale_status store_open(const shale_env *env, const char *path, const struct sto
 		return err_memory("a store");
 	s->env = env;
 	s->read_only = o->read_only;
+	s->direct_writes = o->direct_writes;
+	s->direct_reads = o->direct_reads;
 	mutex_init(&s->root_mu, env, RANK_STORE);
 	s->path = mem_alloc(env, n + 1);
 	if (s->path == NULL) {

@@ -29,6 +29,8 @@ struct log_file;
 struct store_options {
 	bool create;    /* make the directory if it is missing (its parent must exist) */
 	bool read_only; /* take no lock, create nothing */
+	/* Objects are written, or read, past the page cache (SHALE_FILE_DIRECT). */
+	bool direct_writes, direct_reads;
 };
 
 /*
@@ -86,7 +88,7 @@ struct object_read {
 void object_read_many(struct object_read *reads, size_t n);
 /* How one of them ended, as object_read() would have said. */
 shale_status object_read_result(const struct object_read *r);
-/* A hint that [offset, offset + n) will be read soon. */
+/* A hint that [offset, offset + n) will be read soon; nothing past the page cache. */
 void object_readahead(struct object *o, uint64_t offset, uint64_t n);
 void object_close(struct object *o); /* NULL is allowed */
 

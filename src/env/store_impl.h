@@ -11,7 +11,7 @@ struct store {
 	/* Set by store_open(), then constant. */
 	const shale_env *env;
 	char *path;
-	bool read_only;
+	bool read_only, direct_writes, direct_reads;
 	shale_file_lock *lock; /* NULL when read-only */
 
 	_Atomic uint64_t used;      /* see store_used(); relaxed: a figure */

@@ -3,6 +3,7 @@
  * when it is opened, so a range beyond it is told from a failing disk without a
  * system call; a file that has shrunk since is found by the read itself.
  */
+#include "env/direct.h"
 #include "env/store_impl.h"
 
 struct object {
@@ -11,6 +12,7 @@ struct object {
 	uint64_t size;
 	uint64_t number;
 	struct object_name name;
+	bool direct; /* is read past the page cache */
 };
 
 shale_status store_open_object(struct store *s, enum object_kind kind, uint64_t number,
@@ -26,8 +28,10 @@ shale_status store_open_object(struct store *s, enum object_kind kind, uint64_t 
 	o->env = s->env;
 	o->number = number;
 	o->name = object_name(kind, number);
+	o->direct = s->direct_reads;
 	store_path_to(s, o->name.text, &path);
-	err = fs_open(s->env, path.text, SHALE_FILE_READ, &o->file);
+	err = fs_open(s->env, path.text,
+		      SHALE_FILE_READ | (o->direct ? (unsigned)SHALE_FILE_DIRECT : 0), &o->file);
 	if (err < 0) {
 		o->file = NULL;
 		rc = err_sys(-err, o->name.text, "cannot open %s", path.text);
@@ -81,11 +85,36 @@ static shale_status object_got(const struct object *o, uint64_t offset, size_t n
 
 shale_status object_read(struct object *o, uint64_t offset, void *buf, size_t n)
 {
-	int64_t got = 0;
+	struct object_read r = { .object = o, .offset = offset, .buf = buf, .n = n };
 
-	if (likely(object_holds(o, offset, n)))
-		got = fs_read(o->env, o->file, buf, n, offset);
-	return object_got(o, offset, n, got);
+	if (o->direct)
+		object_read_many(&r, 1);
+	else if (likely(object_holds(o, offset, n)))
+		r.got = fs_read(o->env, o->file, buf, n, offset);
+	return object_read_result(&r);
+}
+
+/* What the file system is asked for. False: no memory for it. */
+static bool read_begin(const struct object_read *r, shale_read *asked)
+{
+	const struct object *o = r->object;
+
+	if (o->direct)
+		return direct_widen(o->env, o->file, r->n, r->offset, asked);
+	*asked = (shale_read){ .file = o->file, .buf = r->buf, .n = r->n, .offset = r->offset };
+	return true;
+}
+
+static void read_end(struct object_read *r, shale_read *asked)
+{
+	const struct object *o = r->object;
+
+	if (o->direct) {
+		r->got = direct_narrow(o->env, asked, r->buf, r->n, r->offset);
+	} else {
+		fs_read_rest(o->env, asked, r->n);
+		r->got = asked->result;
+	}
 }
 
 void object_read_many(struct object_read *reads, size_t n)
@@ -100,15 +129,15 @@ void object_read_many(struct object_read *reads, size_t n)
 
 		if (object_holds(r->object, r->offset, r->n)) {
 			whose[count] = r;
-			many[count++] = (shale_read){ .file = r->object->file,
-						      .buf = r->buf,
-						      .n = r->n,
-						      .offset = r->offset };
+			if (read_begin(r, &many[count]))
+				count++;
+			else
+				r->got = -ENOMEM;
 		}
 		if (count == TOGETHER || (count != 0 && i + 1 == n)) {
-			fs_read_many(r->object->env, many, count);
+			fs_read_try(r->object->env, many, count);
 			for (size_t k = 0; k < count; k++)
-				whose[k]->got = many[k].result;
+				read_end(whose[k], &many[k]);
 			count = 0;
 		}
 	}
@@ -121,7 +150,9 @@ shale_status object_read_result(const struct object_read *r)
 
 void object_readahead(struct object *o, uint64_t offset, uint64_t n)
 {
-	(void)o->env->fs.ops->advise(o->env->fs.self, o->file, offset, n, SHALE_ADVISE_WILLNEED);
+	if (!o->direct)
+		(void)o->env->fs.ops->advise(o->env->fs.self, o->file, offset, n,
+					     SHALE_ADVISE_WILLNEED);
 }
 
 void object_close(struct object *o)

@@ -6,6 +6,10 @@
  * never queues behind a whole table, but behind two pieces at most, which are short
  * as long as somebody waits for commits.
  *
+ * Where tables go past the page cache, the same is done with what is aligned: whole
+ * buffers, and the last one but for its end. There is nothing to be awaited then, and a file
+ * system that does not do it that way is kept in bounds all the same.
+ *
  * The file is written under its own name: nothing refers to it before it is
  * sealed, and what a crash leaves behind is removed as an orphan.
  */
@@ -15,10 +19,11 @@
 
 enum {
 	BUFFER_BYTES = 256 << 10,
+	DIRECT_BYTES = 1 << 20, /* the same past the page cache, where each is waited for */
 	PIECE_BYTES = 1 << 20,  /* on its way to the device at once */
 	SHORT_BYTES = 32 << 10, /* the same beside commits, and of the buffer */
 	SYNC_BYTES = 16 << 20,
-	BUFFER_ALIGN = 4096,
+	BUFFER_ALIGN = SHALE_DIRECT_ALIGN,
 };
 
 #define BESIDE_NS UINT64_C(100000000) /* so long after a commit, the next one is expected */
@@ -29,7 +34,8 @@ struct store_writer {
 	struct object_name name;
 	shale_file *file;
 	uint8_t *buffer;
-	size_t used;        /* of buffer */
+	size_t capacity;    /* of buffer */
+	size_t used;        /* of it */
 	bool beside;        /* commits, as this buffer was begun */
 	uint64_t written;   /* bytes in the file */
 	uint64_t started;   /* bytes whose writing to the device was begun */
@@ -51,6 +57,7 @@ shale_status store_create(struct store *s, enum object_kind kind, uint64_t numbe
 {
 	struct object_name name = object_name(kind, number);
 	struct store_writer *w = NULL;
+	unsigned flags = SHALE_FILE_WRITE | SHALE_FILE_CREATE | SHALE_FILE_EXCLUSIVE;
 	struct store_path path;
 	shale_status rc = store_writable(s, name.text);
 	int err;
@@ -63,14 +70,16 @@ shale_status store_create(struct store *s, enum object_kind kind, uint64_t numbe
 	w->store = s;
 	w->rate = rate;
 	w->name = name;
-	w->buffer = mem_aligned(s->env, BUFFER_ALIGN, BUFFER_BYTES);
+	w->capacity = s->direct_writes ? DIRECT_BYTES : BUFFER_BYTES;
+	w->buffer = mem_aligned(s->env, BUFFER_ALIGN, w->capacity);
 	if (w->buffer == NULL) {
 		rc = err_memory("a writer's buffer");
 		goto out;
 	}
 	store_path_to(s, name.text, &path);
-	err = fs_open(s->env, path.text,
-		      SHALE_FILE_WRITE | SHALE_FILE_CREATE | SHALE_FILE_EXCLUSIVE, &w->file);
+	if (s->direct_writes)
+		flags |= SHALE_FILE_DIRECT;
+	err = fs_open(s->env, path.text, flags, &w->file);
 	if (err < 0) {
 		rc = err_sys(-err, name.text, "cannot create %s", path.text);
 		goto out;
@@ -176,12 +185,16 @@ static shale_status writer_write(struct store_writer *w, const void *data, size_
 
 static shale_status writer_flush(struct store_writer *w)
 {
-	size_t n = w->used;
+	/* What is not aligned goes last, by itself. */
+	size_t n = w->used, end = w->store->direct_writes ? n % SHALE_DIRECT_ALIGN : 0;
+	shale_status rc = SHALE_OK;
 
-	if (n == 0)
-		return SHALE_OK;
 	w->used = 0;
-	return writer_write(w, w->buffer, n);
+	if (n - end != 0)
+		rc = writer_write(w, w->buffer, n - end);
+	if (rc == SHALE_OK && end != 0)
+		rc = writer_write(w, w->buffer + (n - end), end);
+	return rc;
 }
 
 shale_status store_writer_append(struct store_writer *w, const void *data, size_t n)
@@ -198,11 +211,11 @@ shale_status store_writer_append(struct store_writer *w, const void *data, size_
 
 		if (w->used == 0)
 			w->beside = beside_commits(w);
-		full = w->beside ? SHORT_BYTES : BUFFER_BYTES;
+		full = w->beside ? SHORT_BYTES : w->capacity;
 		part = full - w->used;
 		if (part > n)
 			part = n;
-		if (part == full) { /* a buffer's worth and nothing waits: no copy */
+		if (part == full && !w->store->direct_writes) { /* nothing waits: no copy */
 			rc = writer_write(w, p, part);
 		} else {
 			memcpy(w->buffer + w->used, p, part);

@@ -129,17 +129,17 @@ static bool is_cached(const struct table *t, size_t i)
 }
 
 /*
- * Where a window that may go up to `end` should: before so many cached blocks in a row, or those
- * at its end. Fewer between others are read with them.
+ * How many of up to n blocks, from i on, a window should have: those before so many cached ones
+ * in a row, or before those at its end. Fewer between others are read with them.
  */
-static size_t cached_from(const struct table_iter *ti, size_t first, size_t end)
+static size_t not_cached(const struct table_iter *ti, size_t i, size_t n)
 {
-	size_t need = first;
+	size_t need = 1;
 
-	for (size_t i = first; i < end && i - need < CACHED_ROW; i++)
-		if (!is_cached(ti->t, i))
-			need = i + 1;
-	return need > first ? need : first + 1;
+	for (size_t k = 1; k < n && k - need < CACHED_ROW; k++)
+		if (!is_cached(ti->t, ti->direction > 0 ? i + k : i - k))
+			need = k + 1;
+	return need;
 }
 
 /* Which blocks to read together with block i: [*first, *end). */
@@ -147,24 +147,23 @@ static void choose_window(struct table_iter *ti, size_t i, size_t *first, size_t
 {
 	const struct table *t = ti->t;
 	struct extent e = table_extent(t, i);
+	size_t n = 1;
 
-	*first = i;
-	*end = i + 1;
-	if (ti->direction > 0) {
-		while (*end < t->blocks) {
-			struct extent last = table_extent(t, *end);
+	if (ti->direction > 0)
+		while (i + n < t->blocks) {
+			struct extent last = table_extent(t, i + n);
 
 			if (extent_end(&last) - e.offset > ti->ahead)
 				break;
-			(*end)++;
+			n++;
 		}
-		if (ti->sequential && !ti->read.verify)
-			*end = cached_from(ti, i, *end);
-	} else {
-		while (*first > 0 &&
-		       extent_end(&e) - table_extent(t, *first - 1).offset <= ti->ahead)
-			(*first)--;
-	}
+	else
+		while (i >= n && extent_end(&e) - table_extent(t, i - n).offset <= ti->ahead)
+			n++;
+	if ((ti->sequential || ti->passed >= SCAN_BLOCKS) && !ti->read.verify)
+		n = not_cached(ti, i, n);
+	*first = ti->direction > 0 ? i : i + 1 - n;
+	*end = *first + n;
 }
 
 /*
@@ -295,7 +294,8 @@ static bool fetch_block(struct table_iter *ti, size_t i, int direction)
 		if (!ti->read.verify && cache_get_hinted(t->te.cache, &t->places[i].hint, t->number,
 							 e.offset, &ti->pin)) {
 			stats_add(t->te.stats, STAT_CACHE_HITS, 1);
-			ti->misses = 0;
+			if (ti->passed < SCAN_BLOCKS)
+				ti->misses = 0;
 			ti->b = &((const struct table_block *)ti->pin.data)->view;
 			return true;
 		}

@@ -106,6 +106,7 @@ static void set_options(struct run *r)
 	o.durability = r->work->durability;
 	o.sync_interval_ms = 5;
 	o.background_threads = 1 + (uint32_t)rand_below(&r->rand, 3);
+	o.direct_io = (shale_direct_io)rand_below(&r->rand, 3);
 	o.default_cf.compression = SHALE_LZ4;
 	o.default_cf.block_bytes = 512;
 	o.default_cf.compaction.table_bytes = 4096;

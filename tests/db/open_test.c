@@ -73,6 +73,60 @@ static void flushes_and_merges_make_way_as_far_as_asked(void **state)
 	assert_int_equal(getpriority(PRIO_PROCESS, 0), mine);
 }
 
+static struct {
+	unsigned written, written_direct, read, read_direct; /* tables opened to be */
+} opened;
+
+static int note_open(void *self, const char *path, unsigned flags, shale_file **out)
+{
+	bool direct = (flags & SHALE_FILE_DIRECT) != 0;
+
+	if (strstr(path, ".sst") == NULL) {
+		assert_false(direct);
+	} else if (flags & SHALE_FILE_CREATE) {
+		opened.written++;
+		opened.written_direct += direct;
+	} else if (flags & SHALE_FILE_READ) {
+		opened.read++;
+		opened.read_direct += direct;
+	}
+	return shale_env_default()->fs.ops->open(self, path, flags, out);
+}
+
+/* Each life reads what the ones before wrote. */
+static void tables_go_past_the_page_cache_as_far_as_asked(void **state)
+{
+	struct fixture *f = *state;
+	shale_fs_ops ops = *shale_env_default()->fs.ops;
+	shale_env env = *shale_env_default();
+	char key[2] = "a";
+
+	ops.open = note_open;
+	env.fs.ops = &ops;
+	for (int life = 0; life < 6; life++) {
+		shale_direct_io direct = (shale_direct_io)(life % 3);
+
+		fixture_close(f);
+		memset(&opened, 0, sizeof(opened));
+		f->options.env = &env;
+		f->options.direct_io = direct;
+		fixture_open(f);
+		key[0] = (char)('a' + life);
+		put_text(f, NULL, key, key);
+		assert_ok(shale_flush(f->db, NULL));
+		assert_ok(shale_compact(f->db, NULL));
+		for (key[0] = 'a'; key[0] <= 'a' + life; key[0]++)
+			expect_text(f, NULL, key, key);
+		assert_true(opened.written != 0 && opened.read != 0);
+		assert_int_equal(opened.written_direct,
+				 direct == SHALE_NO_DIRECT_IO ? 0 : opened.written);
+		assert_int_equal(opened.read_direct, direct == SHALE_DIRECT_ALL ? opened.read : 0);
+	}
+	fixture_close(f);
+	f->options.env = NULL; /* ours ends here */
+	fixture_open(f);
+}
+
 static void a_second_owner_is_kept_out(void **state)
 {
 	struct fixture *f = *state;
@@ -312,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(missing_and_existing_stores_are_told_apart),
 		TEST(flushes_and_merges_make_way_as_far_as_asked),
+		TEST(tables_go_past_the_page_cache_as_far_as_asked),
 		TEST(a_second_owner_is_kept_out),
 		TEST(an_inherited_iterator_does_not_wait_for_a_lock),
 		TEST(what_is_inherited_is_given_back_without_a_lock),

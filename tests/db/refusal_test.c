@@ -26,6 +26,7 @@ static void absurd_options_are_refused_by_name(void **state)
 		CASE(sync_interval_ms, 60001, "1 to 60000"),
 		CASE(background_threads, 65, "1 to 64"),
 		CASE(background_nice, 20, "0 to 19"),
+		CASE(direct_io, (shale_direct_io)3, "a value of enum shale_direct_io"),
 		CASE(default_cf.compression, 5, "enum shale_compression"),
 		CASE(default_cf.level_compression[7], 5, "enum shale_compression"),
 		CASE(default_cf.block_bytes, 255, "256 to 1048576"),

@@ -135,6 +135,7 @@ static void run_options(const uint8_t *data, size_t size)
 	FUZZ_CHECK(out.log_bytes_max >= out.memtable_bytes);
 	FUZZ_CHECK(out.background_threads >= 1 && out.background_threads <= 64);
 	FUZZ_CHECK(out.background_nice <= 19);
+	FUZZ_CHECK(out.direct_io >= SHALE_NO_DIRECT_IO && out.direct_io <= SHALE_DIRECT_ALL);
 	FUZZ_CHECK(out.durability >= SHALE_EPHEMERAL && out.durability <= SHALE_DURABLE);
 	check_cf_options(&out.default_cf);
 	FUZZ_CHECK(out.rate.struct_size == sizeof(out.rate));
@@ -251,6 +252,7 @@ static size_t make_options(struct rand *r, uint8_t *out)
 	o.durability = (shale_durability)rand_below(r, 5);
 	o.background_threads = (uint32_t)rand_below(r, 9);
 	o.background_nice = (uint32_t)rand_below(r, 22);
+	o.direct_io = (shale_direct_io)rand_below(r, 4);
 	o.default_cf.block_bytes = (uint32_t)rand_below(r, 9000);
 	o.rate.window[0].from_min = (uint32_t)rand_below(r, 1500);
 	o.rate.window[0].to_min = (uint32_t)rand_below(r, 1500);

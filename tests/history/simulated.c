@@ -185,6 +185,7 @@ static void one_store(uint64_t seed)
 	s->options.memtable_bytes = 16 << 10;
 	s->options.background_threads = 1 + (uint32_t)rand_below(&s->rand, 3);
 	s->options.durability = SHALE_EPHEMERAL + (shale_durability)rand_below(&s->rand, 4);
+	s->options.direct_io = (shale_direct_io)rand_below(&s->rand, 3);
 	/* Without a log a durable write is kept alone; no prefix explains that. */
 	s->clients.syncs = s->options.durability != SHALE_EPHEMERAL;
 	for (int i = 0; i < CLIENTS_MAX; i++)

@@ -37,6 +37,9 @@ struct shim {
 	uint64_t dirty, dirty_max; /* bytes written and not synced, of all files together */
 	/* The same, not waited for either; of one file that is written from its start. */
 	uint64_t pending, pending_max, arrived;
+	unsigned direct; /* files opened with SHALE_FILE_DIRECT */
+	/* Reads and writes that may go past the page cache, those that may not. */
+	unsigned aligned, unaligned;
 };
 
 static inline int shim_fails(void *self, enum shim_op op)
@@ -52,17 +55,27 @@ static inline size_t shim_part(const struct shim *s, size_t n)
 	return s->transfer_max != 0 && n > s->transfer_max ? s->transfer_max : n;
 }
 
+static inline void shim_note(struct shim *s, const void *buf, size_t n, uint64_t offset)
+{
+	if ((((uintptr_t)buf | n | offset) & (SHALE_DIRECT_ALIGN - 1)) == 0)
+		s->aligned++;
+	else
+		s->unaligned++;
+}
+
 #define SHIM_CALL(op, call)                                                                        \
 	int rc = shim_fails(self, op);                                                             \
 	return rc != 0 ? rc : shale_env_default()->fs.ops->call
 
 static inline int shim_open(void *self, const char *path, unsigned flags, shale_file **out)
 {
+	((struct shim *)self)->direct += (flags & SHALE_FILE_DIRECT) != 0;
 	SHIM_CALL(SHIM_OPEN, open(NULL, path, flags, out));
 }
 
 static inline int64_t shim_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t offset)
 {
+	shim_note(self, buf, n, offset);
 	SHIM_CALL(SHIM_PREAD, pread(NULL, f, buf, shim_part(self, n), offset));
 }
 
@@ -72,6 +85,7 @@ static inline int64_t shim_pwrite(void *self, shale_file *f, const void *buf, si
 	struct shim *s = self;
 	int64_t rc = shim_fails(self, SHIM_PWRITE);
 
+	shim_note(s, buf, n, offset);
 	if (rc == 0)
 		rc = shale_env_default()->fs.ops->pwrite(NULL, f, buf, shim_part(s, n), offset);
 	if (rc > 0) {

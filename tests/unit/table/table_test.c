@@ -388,7 +388,7 @@ static void a_merge_reads_all_of_what_is_partly_cached(void **state)
 
 static void reads_ahead_in_pieces_that_grow(void **state)
 {
-	uint64_t hits, used;
+	uint64_t hits, used, bytes;
 	const struct table_read plain = { 0 }, lean = { .no_fill_cache = true };
 	struct fixture x;
 	struct oracle o = { 0 };
@@ -416,11 +416,19 @@ static void reads_ahead_in_pieces_that_grow(void **state)
 	assert_in_range(reads_of_a_scan(&x, t, &plain, false, false), 8, 14);
 	/* A long scan leaves the cache to others but for its first blocks. */
 	assert_in_range(cache_used(x.te.cache), 64 << 10, 300 << 10);
-	/* So does one that finds every other piece there. */
+	/* So does one that finds every other piece there; it does not read long ones again. */
+	read_by_point(&x, t, &o, 1000, 4000);
+	bytes = stats_sum(&x.stats, STAT_BLOCK_READ_BYTES);
+	assert_in_range(reads_of_a_scan(&x, t, &plain, false, false), 6, 16);
+	assert_in_range(reads_of_a_scan(&x, t, &plain, false, true), 6, 16);
+	bytes = stats_sum(&x.stats, STAT_BLOCK_READ_BYTES) - bytes;
+	assert_in_range(bytes, 1, 2 * built.props.data_bytes * 6 / 10);
+	/* Short ones it does, rather than to read what lies between piece by piece. */
 	read_by_point(&x, t, &o, 300, 600);
 	used = cache_used(x.te.cache);
-	assert_in_range(used, 400 << 10, built.props.data_bytes * 9 / 10);
-	assert_true(reads_of_a_scan(&x, t, &plain, false, false) > 16);
+	assert_in_range(used, 400 << 10, built.props.data_bytes * 19 / 20);
+	assert_in_range(reads_of_a_scan(&x, t, &plain, false, false), 6, 16);
+	assert_in_range(reads_of_a_scan(&x, t, &plain, false, true), 6, 16);
 	assert_int_equal(cache_used(x.te.cache), used);
 	read_by_point(&x, t, &o, 1, 1);
 	assert_true(cache_used(x.te.cache) > built.props.data_bytes);
