@@ -82,7 +82,6 @@ static void *open_store(const struct engine_options *o)
 		tune(s, o);
 	if (o->rate_bytes != 0)
 		limit_rate(s, o->rate_bytes);
-	/* For its reads by merges as well: there is no option for its writes alone. */
 	rocksdb_options_set_use_direct_io_for_flush_and_compaction(s->options,
 								   o->direct != DIRECT_NOTHING);
 	rocksdb_options_set_use_direct_reads(s->options, o->direct == DIRECT_ALL);

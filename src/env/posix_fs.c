@@ -97,22 +97,28 @@ static bool is_direct(const shale_file *f)
 	return atomic_load_explicit(&f->direct, memory_order_relaxed);
 }
 
+/* Before a transfer: whether it may go past the page cache. */
+static bool goes_direct(shale_file *f, const void *buf, size_t n, uint64_t offset)
+{
+	if (!is_direct(f))
+		return false;
+	if (posix_aligned(buf, n, offset))
+		return true;
+	posix_through_cache(f);
+	return false;
+}
+
 /*
  * File systems refuse O_DIRECT when a file is opened with it, or when it is used: there may
- * be some that want more than SHALE_DIRECT_ALIGN. In that case the caller tries again.
+ * be some that want more than SHALE_DIRECT_ALIGN. In that case the caller tries again, also
+ * when another thread has found it out meanwhile.
  */
-static bool refused(shale_file *f)
+static bool refused(shale_file *f, bool direct)
 {
-	if (errno != EINVAL || !is_direct(f))
+	if (errno != EINVAL || !direct)
 		return false;
 	posix_through_cache(f);
 	return true;
-}
-
-static void before_transfer(shale_file *f, const void *buf, size_t n, uint64_t offset)
-{
-	if (is_direct(f) && !posix_aligned(buf, n, offset))
-		posix_through_cache(f);
 }
 
 static int posix_open(void *self, const char *path, unsigned flags, shale_file **out)
@@ -157,24 +163,26 @@ static void posix_close(void *self, shale_file *f)
 int64_t posix_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t offset)
 {
 	ssize_t got;
+	bool direct;
 
 	(void)self;
-	before_transfer(f, buf, n, offset);
-	do
+	do {
+		direct = goes_direct(f, buf, n, offset);
 		got = RETRY(pread(f->fd, buf, n, (off_t)offset));
-	while (got < 0 && refused(f));
+	} while (got < 0 && refused(f, direct));
 	return got < 0 ? -errno : got;
 }
 
 static int64_t posix_pwrite(void *self, shale_file *f, const void *buf, size_t n, uint64_t offset)
 {
 	ssize_t put;
+	bool direct;
 
 	(void)self;
-	before_transfer(f, buf, n, offset);
-	do
+	do {
+		direct = goes_direct(f, buf, n, offset);
 		put = RETRY(pwrite(f->fd, buf, n, (off_t)offset));
-	while (put < 0 && refused(f));
+	} while (put < 0 && refused(f, direct));
 	return put < 0 ? -errno : put;
 }
 
@@ -190,12 +198,13 @@ static int64_t posix_pwrite_durable(void *self, shale_file *f, const void *buf, 
 	struct iovec v = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
 	ssize_t put;
 	int64_t rc;
+	bool direct;
 	int err;
 
-	before_transfer(f, buf, n, offset);
-	do
+	do {
+		direct = goes_direct(f, buf, n, offset);
 		put = RETRY(pwritev2(f->fd, &v, 1, (off_t)offset, RWF_DSYNC));
-	while (put < 0 && refused(f));
+	} while (put < 0 && refused(f, direct));
 	if (put >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 		return put < 0 ? -errno : put;
 	rc = posix_pwrite(self, f, buf, n, offset);
