@@ -15,8 +15,9 @@
  *   window  a piece of the file, read at once: one block at first, more when two
  *           blocks in a row (in one direction) were not in the cache, 16 KiB and
  *           then twice as much each time up to 256 KiB; at once 256 KiB when
- *           reads are sequential, or up to where blocks are cached again. From there
- *           a block goes into the cache
+ *           reads are sequential. These, and scans, end where blocks are cached again;
+ *           a scan begins anew as large as it was. From there a block goes into the
+ *           cache
  *   place   or it is used where it lies (raw ones; others are unpacked beside),
  *           when it is not to be kept: sequential, verified, no_fill_cache, or
  *           when so many blocks were passed that this is a scan: it takes from the
@@ -69,7 +70,7 @@ struct table_iter {
 	size_t window_first, window_end;
 	uint64_t window_offset;
 	size_t ahead;    /* bytes to read at once; 0: one block */
-	unsigned misses; /* blocks in a row that were not in the cache */
+	unsigned misses; /* blocks in a row that were not in the cache; of a scan, all */
 	int direction;   /* of these */
 	uint8_t key_inline[KEY_INLINE + KEY_SLACK];
 };
