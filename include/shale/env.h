@@ -34,8 +34,8 @@ enum {
 	/*
 	 * Past the system's page cache, where memory, length and place are multiples of
 	 * SHALE_DIRECT_ALIGN; what is not goes through it, and so may all that follows. A wish:
-	 * a file system that cannot, or an environment that knows nothing of it, opens the file
-	 * as if it were not there.
+	 * where the file system cannot, or the environment knows nothing of it, all goes through
+	 * the cache.
 	 */
 	SHALE_FILE_DIRECT = 32,
 };

@@ -11,21 +11,15 @@
 
 struct shale_file {
 	int fd;
-	_Atomic bool direct; /* the descriptor has O_DIRECT; relaxed, see posix_through_cache() */
+	_Atomic bool direct; /* the descriptor has O_DIRECT; relaxed, see posix_goes_direct() */
 };
 
-/* Whether the kernel may be asked for this past the page cache. */
-static inline bool posix_aligned(const void *buf, size_t n, uint64_t offset)
-{
-	return (((uintptr_t)buf | n | offset) & (SHALE_DIRECT_ALIGN - 1)) == 0;
-}
-
 /*
- * From now on all goes through the page cache. Who reads or writes past it at the same time
- * is not disturbed: the kernel looks at the flag once, as a call begins.
+ * Before a transfer: whether it goes past the page cache. If it may not, it goes through it, as
+ * does all that follows. Who reads or writes past it at the same time is not disturbed: the
+ * kernel looks at the descriptor's flag once, as a call begins.
  */
-void posix_through_cache(shale_file *f);
-
+bool posix_goes_direct(shale_file *f, const void *buf, size_t n, uint64_t offset);
 int64_t posix_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t offset);
 void posix_read_many(void *self, shale_read *reads, size_t n);
 

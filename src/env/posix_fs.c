@@ -83,7 +83,7 @@ static int fd_open(const char *path, int flags)
 
 /* ---- files -------------------------------------------------------------- */
 
-void posix_through_cache(shale_file *f)
+static void through_cache(shale_file *f)
 {
 	int flags = fcntl(f->fd, F_GETFL);
 
@@ -92,19 +92,13 @@ void posix_through_cache(shale_file *f)
 	atomic_store_explicit(&f->direct, false, memory_order_relaxed);
 }
 
-static bool is_direct(const shale_file *f)
+bool posix_goes_direct(shale_file *f, const void *buf, size_t n, uint64_t offset)
 {
-	return atomic_load_explicit(&f->direct, memory_order_relaxed);
-}
-
-/* Before a transfer: whether it may go past the page cache. */
-static bool goes_direct(shale_file *f, const void *buf, size_t n, uint64_t offset)
-{
-	if (!is_direct(f))
+	if (!atomic_load_explicit(&f->direct, memory_order_relaxed))
 		return false;
-	if (posix_aligned(buf, n, offset))
+	if ((((uintptr_t)buf | n | offset) & (SHALE_DIRECT_ALIGN - 1)) == 0)
 		return true;
-	posix_through_cache(f);
+	through_cache(f);
 	return false;
 }
 
@@ -117,13 +111,14 @@ static bool refused(shale_file *f, bool direct)
 {
 	if (errno != EINVAL || !direct)
 		return false;
-	posix_through_cache(f);
+	through_cache(f);
 	return true;
 }
 
 static int posix_open(void *self, const char *path, unsigned flags, shale_file **out)
 {
 	int mode = flags & SHALE_FILE_WRITE ? O_RDWR : O_RDONLY, fd;
+	bool direct = (flags & SHALE_FILE_DIRECT) != 0;
 	struct shale_file *f;
 
 	(void)self;
@@ -136,11 +131,10 @@ static int posix_open(void *self, const char *path, unsigned flags, shale_file *
 	f = malloc(sizeof(*f));
 	if (f == NULL)
 		return -ENOMEM;
-	atomic_init(&f->direct, (flags & SHALE_FILE_DIRECT) != 0);
-	fd = fd_open(path, mode | O_NOFOLLOW | (flags & SHALE_FILE_DIRECT ? O_DIRECT : 0));
-	if (fd == -EINVAL && (flags & SHALE_FILE_DIRECT)) {
-		/* It may have been created before it was refused. */
-		atomic_init(&f->direct, false);
+	fd = fd_open(path, mode | O_NOFOLLOW | (direct ? O_DIRECT : 0));
+	if (fd == -EINVAL && direct) {
+		direct = false;
+		/* The file may have been created before that was refused. */
 		fd = fd_open(path, (mode & ~O_EXCL) | O_NOFOLLOW);
 	}
 	if (fd < 0) {
@@ -148,6 +142,7 @@ static int posix_open(void *self, const char *path, unsigned flags, shale_file *
 		return fd;
 	}
 	f->fd = fd;
+	atomic_init(&f->direct, direct);
 	*out = f;
 	return 0;
 }
@@ -167,7 +162,7 @@ int64_t posix_pread(void *self, shale_file *f, void *buf, size_t n, uint64_t off
 
 	(void)self;
 	do {
-		direct = goes_direct(f, buf, n, offset);
+		direct = posix_goes_direct(f, buf, n, offset);
 		got = RETRY(pread(f->fd, buf, n, (off_t)offset));
 	} while (got < 0 && refused(f, direct));
 	return got < 0 ? -errno : got;
@@ -180,7 +175,7 @@ static int64_t posix_pwrite(void *self, shale_file *f, const void *buf, size_t n
 
 	(void)self;
 	do {
-		direct = goes_direct(f, buf, n, offset);
+		direct = posix_goes_direct(f, buf, n, offset);
 		put = RETRY(pwrite(f->fd, buf, n, (off_t)offset));
 	} while (put < 0 && refused(f, direct));
 	return put < 0 ? -errno : put;
@@ -202,7 +197,7 @@ static int64_t posix_pwrite_durable(void *self, shale_file *f, const void *buf, 
 	int err;
 
 	do {
-		direct = goes_direct(f, buf, n, offset);
+		direct = posix_goes_direct(f, buf, n, offset);
 		put = RETRY(pwritev2(f->fd, &v, 1, (off_t)offset, RWF_DSYNC));
 	} while (put < 0 && refused(f, direct));
 	if (put >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))

@@ -127,12 +127,8 @@ void posix_read_many(void *self, shale_read *reads, size_t n)
 	bool sound = true;
 
 	for (size_t i = 0; i < n; i++) {
-		shale_read *one = &reads[i];
-
-		one->result = -EAGAIN;
-		if (atomic_load_explicit(&one->file->direct, memory_order_relaxed) &&
-		    !posix_aligned(one->buf, one->n, one->offset))
-			posix_through_cache(one->file);
+		reads[i].result = -EAGAIN;
+		(void)posix_goes_direct(reads[i].file, reads[i].buf, reads[i].n, reads[i].offset);
 	}
 	for (size_t i = 0; r != NULL && sound && i < n; i += DEPTH)
 		sound = ring_read(r, reads + i, n - i < DEPTH ? n - i : DEPTH);

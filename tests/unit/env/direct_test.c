@@ -222,6 +222,38 @@ static void failures_are_told_as_others_are(void **state)
 	object_close(o);
 }
 
+static void *no_memory(void *self, size_t align, size_t n)
+{
+	(void)self;
+	(void)align;
+	(void)n;
+	return NULL;
+}
+
+static void no_memory_is_told_and_a_later_read_is_done(void **state)
+{
+	shale_allocator_ops ops = *shale_env_default()->allocator.ops;
+	struct object_read reads[2];
+	static uint8_t got[100];
+	struct object *o;
+
+	(void)state;
+	write_object(1, 10000, 10000);
+	o = open_object(1);
+	ops.alloc_aligned = no_memory;
+	shim.env.allocator.ops = &ops;
+	assert_status(object_read(o, 5000, got, 100), SHALE_NO_MEMORY);
+	reads[0] = reads[1] =
+		(struct object_read){ .object = o, .offset = 5000, .buf = got, .n = 100 };
+	object_read_many(reads, 2);
+	assert_status(object_read_result(&reads[0]), SHALE_NO_MEMORY);
+	assert_status(object_read_result(&reads[1]), SHALE_NO_MEMORY);
+	shim.env.allocator.ops = shale_env_default()->allocator.ops;
+	assert_ok(object_read(o, 5000, got, 100));
+	assert_memory_equal(got, pattern + 5000, 100);
+	object_close(o);
+}
+
 /* This machine's file system by itself. */
 static void what_is_not_aligned_goes_through_the_cache(void **state)
 {
@@ -270,6 +302,7 @@ int main(void)
 		TEST(what_was_written_is_not_in_the_page_cache),
 		TEST(reads_give_the_bytes_asked_for),
 		TEST(failures_are_told_as_others_are),
+		TEST(no_memory_is_told_and_a_later_read_is_done),
 		TEST(what_is_not_aligned_goes_through_the_cache),
 	};
 
