@@ -33,37 +33,42 @@ unsigned epoch_enter(struct epoch *e)
 	}
 }
 
-void epoch_retire(struct epoch *e, struct epoch_item *item, void (*fn)(struct epoch_item *item))
+void epoch_mark(struct epoch *e, struct epoch_mark *m)
 {
-	item->free = fn;
-	item->waits_for = 0;
+	m->waits_for = 0;
 	task_point(false);
 	for (unsigned i = 0; i < EPOCH_SLOTS; i++) {
 		uint64_t c = atomic_load(&e->slot[i].counter);
 
-		item->counter[i] = c;
+		m->counter[i] = c;
 		if (c & 1)
-			item->waits_for |= UINT64_C(1) << i;
+			m->waits_for |= UINT64_C(1) << i;
 	}
+}
+
+bool epoch_passed(struct epoch *e, struct epoch_mark *m)
+{
+	for (uint64_t left = m->waits_for; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		if (atomic_load_explicit(&e->slot[i].counter, memory_order_acquire) ==
+		    m->counter[i])
+			return false;
+		m->waits_for &= ~(UINT64_C(1) << i);
+	}
+	return true;
+}
+
+void epoch_retire(struct epoch *e, struct epoch_item *item, void (*fn)(struct epoch_item *item))
+{
+	item->free = fn;
+	epoch_mark(e, &item->readers);
 	/* Counted first, so that the count never falls below what is on the list. */
 	atomic_fetch_add_explicit(&e->retired_count, 1, memory_order_relaxed);
 	mutex_lock(&e->mu);
 	item->next = e->retired;
 	e->retired = item;
 	mutex_unlock(&e->mu);
-}
-
-static bool safe(struct epoch *e, struct epoch_item *item)
-{
-	for (uint64_t left = item->waits_for; left != 0; left &= left - 1) {
-		unsigned i = (unsigned)__builtin_ctzll(left);
-
-		if (atomic_load_explicit(&e->slot[i].counter, memory_order_acquire) ==
-		    item->counter[i])
-			return false;
-		item->waits_for &= ~(UINT64_C(1) << i);
-	}
-	return true;
 }
 
 size_t epoch_reclaim(struct epoch *e)
@@ -76,7 +81,7 @@ size_t epoch_reclaim(struct epoch *e)
 	for (at = &e->retired; *at != NULL;) {
 		struct epoch_item *item = *at;
 
-		if (!safe(e, item)) {
+		if (!epoch_passed(e, &item->readers)) {
 			at = &item->next;
 			continue;
 		}

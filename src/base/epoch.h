@@ -26,11 +26,16 @@
 
 enum { EPOCH_SLOTS = 64 };
 
+/* The readers of one moment. */
+struct epoch_mark {
+	uint64_t waits_for; /* bit per slot */
+	uint64_t counter[EPOCH_SLOTS];
+};
+
 struct epoch_item {
 	struct epoch_item *next;
 	void (*free)(struct epoch_item *item);
-	uint64_t waits_for; /* bit per slot */
-	uint64_t counter[EPOCH_SLOTS];
+	struct epoch_mark readers;
 };
 
 struct epoch {
@@ -58,6 +63,14 @@ static inline void epoch_exit(struct epoch *e, unsigned slot)
 	task_point(false);
 	atomic_store_explicit(&e->slot[slot].counter, now + 1, memory_order_release);
 }
+
+/*
+ * Note who is inside. Who enters later has what was stored (seq_cst) before, and loads (seq_cst)
+ * nothing that is older than what was loaded (seq_cst) before.
+ */
+void epoch_mark(struct epoch *e, struct epoch_mark *m);
+/* Whether all of them have left; what they did is then seen. One thread at a time for a mark. */
+bool epoch_passed(struct epoch *e, struct epoch_mark *m);
 
 /* The item is unlinked; free it when it is safe. Never fails, never frees at once. */
 void epoch_retire(struct epoch *e, struct epoch_item *item, void (*fn)(struct epoch_item *item));
