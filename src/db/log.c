@@ -10,6 +10,7 @@ enum { RECYCLE_LEAST = 4, AHEAD_MOST = 16 };
 shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 {
 	bool staged = db->options.durability == SHALE_DURABLE;
+	uint64_t held;
 	struct wal_config config = {
 		.store = db->store,
 		.stats = &db->stats,
@@ -23,8 +24,13 @@ shale_status wal_new(shale_db *db, uint64_t first_lsn, struct wal **out)
 	config.ahead = (unsigned)(db->options.memtable_bytes / config.segment_bytes);
 	if (config.ahead > AHEAD_MOST)
 		config.ahead = AHEAD_MOST;
-	/* A flush gives back the segments of one memtable, which the next one will need. */
-	config.recycle_max = (unsigned)(db->options.memtable_bytes / config.segment_bytes) + 1;
+	/*
+	 * A flush gives back the segments of one memtable, which the next one will need. Where keys
+	 * are overwritten these are many; a log that waits for the device is slow enough to have
+	 * them made, and would keep them at rest.
+	 */
+	held = staged ? db->options.memtable_bytes : db->options.log_bytes_max;
+	config.recycle_max = (unsigned)(held / config.segment_bytes) + 1;
 	if (config.recycle_max < RECYCLE_LEAST)
 		config.recycle_max = RECYCLE_LEAST;
 	return wal_open(&config, out);
@@ -142,7 +148,8 @@ static shale_status forget_log(shale_db *db, uint64_t number)
 	return rc;
 }
 
-void log_give_room(shale_db *db)
+/* What lies there for later goes; `stale`: of what has a place in the order, made of spares. */
+static void give_back(shale_db *db, bool stale)
 {
 	struct wal *wal = atomic_load(&db->wal);
 	uint64_t number;
@@ -154,10 +161,21 @@ void log_give_room(shale_db *db)
 	if (!mutex_trylock(&db->log_mu))
 		return;
 	wal = atomic_load(&db->wal);
-	while (install_heal(db) >= 0 && (number = wal_withdraw(wal)) != 0 &&
+	while (install_heal(db) >= 0 && (number = wal_withdraw(wal, stale)) != 0 &&
 	       forget_log(db, number) >= 0)
 		wal_forget(wal, number);
 	mutex_unlock(&db->log_mu);
+}
+
+void log_give_room(shale_db *db)
+{
+	give_back(db, false);
+}
+
+void log_rest(shale_db *db)
+{
+	give_back(db, true);
+	scheduler_kick(db->keeper);
 }
 
 static shale_status note_seal(shale_db *db, const struct wal_sealed *s)

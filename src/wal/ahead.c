@@ -12,8 +12,9 @@
  * a quarter as many as have been used, up to `ahead`. So a log that is hardly written stays
  * small, and in a burst the two that must be ready come first.
  *
- * Files that were released are kept as spares, to be recycled; those of a mapped log as long
- * as it moves.
+ * Files that were released are kept as spares, to be recycled. Those of a mapped log go when it
+ * has not moved for a second, and segments that are known and were made of such files are made
+ * anew: the kernel would write what these held before, for nothing.
  *
  * Where others sync it (an interval, flushes of several families) the device is waited for
  * sooner: to load a segment the mappings of complete ones are given back, which a sync keeps.
@@ -29,7 +30,7 @@ enum {
 	MAPPED_MOST = 4, /* with the one in use and the one before it */
 };
 
-#define TRIM_NS UINT64_C(1000000000)
+#define STILL_NS UINT64_C(1000000000)
 
 /* Capacity in which a record of `size` bytes fits behind the LINK, before an END. */
 static bool segment_fits(uint64_t capacity, uint64_t size)
@@ -141,24 +142,31 @@ bool wal_wants_segment(struct wal *w, bool roomy)
 	return !wal_is_poisoned(w) && (wants_ready(w) || (roomy && wants_known(w)));
 }
 
-void wal_rest(struct wal *w)
+/* Whether a segment that is known only was made of a file that held other records. */
+static bool has_stale(struct wal *w)
 {
-	if (w->config.sink == WAL_MAPPED)
-		wal_drop_spares(w);
+	const struct wal_segment *s;
+
+	mutex_lock(&w->mu);
+	for (s = w->prepared; s != NULL && (s->image != NULL || !s->recycled); s = s->link)
+		;
+	mutex_unlock(&w->mu);
+	return s != NULL;
 }
 
-void wal_trim(struct wal *w, uint64_t *wait_ns)
+bool wal_is_still(struct wal *w, uint64_t *wait_ns)
 {
 	uint64_t rotated = atomic_load_explicit(&w->rotated_ns, memory_order_relaxed);
 	uint64_t now = env_now_ns(w->env);
 
 	if (w->config.sink != WAL_MAPPED ||
-	    atomic_load_explicit(&w->spare_count, memory_order_relaxed) == 0)
-		return;
-	if (now - rotated >= TRIM_NS)
-		wal_drop_spares(w);
-	else if (*wait_ns > rotated + TRIM_NS - now)
-		*wait_ns = rotated + TRIM_NS - now;
+	    (atomic_load_explicit(&w->spare_count, memory_order_relaxed) == 0 && !has_stale(w)))
+		return false;
+	if (now - rotated >= STILL_NS)
+		return true;
+	if (*wait_ns > rotated + STILL_NS - now)
+		*wait_ns = rotated + STILL_NS - now;
+	return false;
 }
 
 /* ---- images ---- */
@@ -297,14 +305,14 @@ void wal_admit(struct wal *w, bool known)
 		segment_free(w, s);
 }
 
-uint64_t wal_withdraw(struct wal *w)
+uint64_t wal_withdraw(struct wal *w, bool stale)
 {
 	struct wal_segment **at, **last = NULL;
 	uint64_t number = 0;
 
 	mutex_lock(&w->mu);
 	for (at = &w->prepared; *at != NULL; at = &(*at)->link)
-		if (*at != w->loading && (*at)->image == NULL)
+		if (*at != w->loading && (*at)->image == NULL && (!stale || (*at)->recycled))
 			last = at;
 	if (last != NULL) {
 		number = (*last)->number;

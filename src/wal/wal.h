@@ -80,11 +80,11 @@ void wal_admit(struct wal *w, bool known);
  */
 shale_status wal_load(struct wal *w, uint64_t payload);
 /*
- * Take back the last admitted segment that has no memory: it will not be used. Its number, or
- * 0. When the manifest has forgotten it, wal_forget() deletes it; else it goes with what is
+ * Take back the last admitted segment that has no memory (`stale`: and was made of a spare): it
+ * will not be used. Its number, or 0. When the manifest has forgotten it, wal_forget() deletes it; else it goes with what is
  * released.
  */
-uint64_t wal_withdraw(struct wal *w);
+uint64_t wal_withdraw(struct wal *w, bool stale);
 void wal_forget(struct wal *w, uint64_t number);
 /* Whether an admitted segment waits, with its memory, that holds a payload of this size. Any. */
 bool wal_has_ready(struct wal *w, uint64_t payload);
@@ -135,10 +135,11 @@ void wal_release(struct wal *w, uint64_t number);
 
 /* Delete the logs kept for reuse: their room is wanted. Any. */
 void wal_drop_spares(struct wal *w);
-/* The same where the log has not moved for a second; else *wait_ns is that long at most. */
-void wal_trim(struct wal *w, uint64_t *wait_ns);
-/* At once: the log is at rest, and the kernel need not write what its spare files held. */
-void wal_rest(struct wal *w);
+/*
+ * Whether a mapped log has not moved for a second, and spares or what was made of such lie there;
+ * else *wait_ns is at most as long as that may take.
+ */
+bool wal_is_still(struct wal *w, uint64_t *wait_ns);
 
 /* Bytes in segments that are not released. Any. */
 uint64_t wal_live_bytes(const struct wal *w);

@@ -145,7 +145,7 @@ static void release(struct run *r)
 
 static void withdraw(struct log *l)
 {
-	uint64_t number = wal_withdraw(l->w);
+	uint64_t number = wal_withdraw(l->w, false);
 
 	if (number == 0)
 		return;

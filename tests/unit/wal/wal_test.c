@@ -218,13 +218,13 @@ static void a_mapped_log_lies_ahead_of_its_writers(void **state)
 	log_use(l, 1);
 	while (wal_wants_segment(l->w, true))
 		assert_ok(log_prepare(l, 0));
-	assert_int_equal(wal_withdraw(l->w), 0);
+	assert_int_equal(wal_withdraw(l->w, false), 0);
 
 	log_make_ahead(l);
 	assert_false(wal_wants_segment(l->w, false));
 	held = budget_all(&l->budget);
 	last = l->live[l->live_count - 1].number;
-	assert_int_equal(wal_withdraw(l->w), last);
+	assert_int_equal(wal_withdraw(l->w, false), last);
 	log_forget(l, last);
 	wal_forget(l->w, last);
 	assert_int_equal(count_objects(l), l->live_count);
@@ -240,7 +240,7 @@ static void a_mapped_log_lies_ahead_of_its_writers(void **state)
 		log_put_many(l, 1);
 	}
 	assert_int_equal(wal_load(l->w, 10), SHALE_END);
-	assert_int_equal(wal_withdraw(l->w), 0);
+	assert_int_equal(wal_withdraw(l->w, false), 0);
 	assert_ok(log_replay(l, &r, &report));
 	assert_int_equal(r.next, l->next_seq);
 	log_free(l);
@@ -293,13 +293,13 @@ static void nothing_passes_over_a_segment_that_is_being_loaded(void **state)
 	sim_fs_on_call(l->disk.fs, NULL, NULL);
 	assert_int_equal(large.maps, 1);
 	/* Of three that were known one was left behind and one is ready. */
-	assert_int_not_equal(wal_withdraw(l->w), 0);
-	assert_int_equal(wal_withdraw(l->w), 0);
+	assert_int_not_equal(wal_withdraw(l->w, false), 0);
+	assert_int_equal(wal_withdraw(l->w, false), 0);
 	/* Now it does: the small ones lie there until they are released. */
 	assert_true(wal_has_ready(l->w, large.size));
 	assert_ok(wal_reserve(l->w, large.size, l->next_seq, &slot));
 	assert_int_equal(wal_active(l->w), last + 1);
-	assert_int_equal(wal_withdraw(l->w), 0);
+	assert_int_equal(wal_withdraw(l->w, false), 0);
 	log_free(l);
 }
 
