@@ -145,7 +145,7 @@ typedef struct shale_options {
 	bool read_only;              /* change nothing, start nothing in the background */
 	uint64_t memory_budget;      /* bytes for everything: 1 MiB.., default 512 MiB */
 	uint64_t memtable_bytes;     /* flush threshold: 16 KiB..4 GiB, default 64 MiB */
-	uint64_t log_bytes_max;      /* log that unflushed data may hold; default 8 memtables */
+	uint64_t log_bytes_max;      /* log that a memtable may keep alive; default 8 of them */
 	shale_durability durability; /* of writes that name none */
 	uint32_t sync_interval_ms;   /* for SHALE_INTERVAL: 1..60000, default 100 */
 	uint32_t background_threads; /* 1..64, default: the processors, at least 2 */

@@ -171,8 +171,9 @@ SHALE_API shale_status shale_flush(shale_db *db, const shale_flush_options *o);
 SHALE_API shale_status shale_compact(shale_db *db, const shale_compact_options *o);
 /*
  * Wait until no flush or compaction is owed (while compaction is paused: no flush), and files
- * that they replaced and nobody reads any more are deleted, which has its pace. Files that
- * the log keeps to be used again go, too.
+ * that they replaced and nobody reads any more are deleted, which has its pace. Memtables that
+ * keep a long log alive, most of which was overwritten, are flushed first. Files that the log keeps
+ * to be used again go, too.
  */
 SHALE_API shale_status shale_wait_idle(shale_db *db);
 /*

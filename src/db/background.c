@@ -8,7 +8,7 @@
 #include "db/scout.h"
 #include "db/work.h"
 
-enum { TIDY_NS = 5000000 };
+enum { TIDY_NS = 5000000, REST_NS = 1000000000 };
 
 bool background_tidy(shale_db *db, uint64_t *wait_ns)
 {
@@ -77,6 +77,27 @@ static void sync_interval(shale_db *db, struct wal *wal, uint64_t *wait_ns)
 		*wait_ns = left;
 }
 
+/* Nobody has written for a while: what is left of a long log goes into tables. */
+static void rest(shale_db *db, uint64_t *wait_ns)
+{
+	uint64_t now, published;
+
+	if (likely(!seal_may_be_due_at_rest(db)))
+		return;
+	now = env_now_ns(db->env);
+	published = atomic_load(&db->published);
+	if (published != db->rest.published) {
+		db->rest.published = published;
+		db->rest.since_ns = now;
+		db->rest.looked = false;
+	} else if (!db->rest.looked && now - db->rest.since_ns >= REST_NS) {
+		seal_at_rest(db);
+		db->rest.looked = true;
+	}
+	if (!db->rest.looked && *wait_ns > REST_NS)
+		*wait_ns = REST_NS;
+}
+
 bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 {
 	shale_db *db = arg;
@@ -97,6 +118,8 @@ bool background_log_step(void *arg, unsigned worker, uint64_t *wait_ns)
 		if (*wait_ns > WORK_RETRY_NS)
 			*wait_ns = WORK_RETRY_NS;
 	}
-	wal_trim(wal, wait_ns);
+	if (wal_is_still(wal, wait_ns))
+		log_rest(db);
+	rest(db, wait_ns);
 	return log_seal_some(db) || page_pool_prepare(&db->pages);
 }

@@ -171,8 +171,10 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 
 		c->targets[i].mem = m;
 		m->used = true;
-		if (logged && atomic_load_explicit(&m->log_first, memory_order_relaxed) == 0)
+		if (logged && atomic_load_explicit(&m->log_first, memory_order_relaxed) == 0) {
 			atomic_store_explicit(&m->log_first, segment, memory_order_relaxed);
+			m->log_begin = slot.lsn;
+		}
 	}
 	db->since_look += c->payload.size;
 	if (unlikely(ticket % 1024 == 0 || db->since_look > db->memtables_max / 64)) {
@@ -186,13 +188,14 @@ shale_status commit_run(shale_db *db, struct commit *c, shale_durability durabil
 		if (logged && log_wants_segment(db, wal))
 			scheduler_kick(db->keeper);
 	}
+	reuse_look(db, c);
 	if (c->frees && scout_is_due(ticket))
 		scout_look(db, c, first);
 	if (unlikely(logged &&
 		     segment != atomic_load_explicit(&db->log_segment, memory_order_relaxed))) {
 		/* Release: pairs with log_encode_removals(). */
 		atomic_store_explicit(&db->log_segment, segment, memory_order_release);
-		(void)seal_for_log(db); /* tried again at the next rotation */
+		(void)seal_for_log(db, slot.end); /* tried again at the next rotation */
 		scheduler_kick(db->keeper);
 	}
 	mutex_unlock(&db->commit_mu);

@@ -4,6 +4,7 @@
  *   open.c create.c recover.c replay.c orphans.c   from a directory to a handle
  *   commit.c publish.c  the ordered step, the log, the memtables, visibility
  *   seal.c log.c        full memtables and log segments are set aside
+ *   reuse.c             what nobody can see any more makes room in the memtable
  *   flush.c merge*.c    background work: memtables to tables, tables to tables (merge.h)
  *   install.c           a result becomes the state: manifest, version, view
  *   background.c        which of it comes first
@@ -57,6 +58,7 @@ struct mem {
 	shale_cf *cf;
 	struct memtable *table;
 	_Atomic uint64_t log_first; /* segment of its first record, 0: none; set under commit_mu */
+	uint64_t log_begin;         /* LSN of that record; guarded by commit_mu */
 	uint64_t reads_before;      /* gets and seeks until it was made */
 	uint64_t hits_before;       /* of these gets, those that memtables answered */
 	/* Set when sealed. */
@@ -185,6 +187,14 @@ struct holder_stripe {
 	size_t count;
 };
 
+/* A moment of the past, of which it is asked whether anybody still sees it (reuse.c). */
+struct lookback {
+	uint64_t look_at; /* when next_seq has come to this */
+	uint64_t seq;     /* visible then */
+	uint64_t ticket;  /* commits below were under way */
+	struct epoch_mark readers;
+};
+
 struct shale_snapshot {
 	shale_db *db;
 	uint64_t seq;
@@ -206,7 +216,11 @@ struct shale_db {
 	struct scheduler *scheduler; /* flushes and merges; NULL when read-only */
 	struct scheduler *keeper;    /* of the log: one thread; NULL when read-only */
 	uint64_t synced_ns;          /* when that thread synced the log last, for the interval */
-	uint32_t epoch;              /* of the store's owner */
+	struct {
+		uint64_t published, since_ns;
+		bool looked;
+	} rest;         /* since then nothing was published, and was it seen to; of that thread */
+	uint32_t epoch; /* of the store's owner */
 	uint64_t store_id;
 	uint64_t memtables_max;           /* bytes */
 	_Atomic uint64_t memtables_share; /* bytes set aside for them now (memory.c) */
@@ -246,7 +260,8 @@ struct shale_db {
 	/* The ordered step. */
 	_Alignas(64) struct mutex commit_mu;
 	uint64_t next_seq, next_ticket;
-	uint64_t since_look;          /* bytes written since seal_for_memory() */
+	uint64_t since_look; /* bytes written since seal_for_memory() */
+	struct lookback lookback;
 	_Atomic uint64_t log_segment; /* active one; read anywhere */
 	_Atomic(struct wal *) wal;
 
@@ -473,14 +488,25 @@ bool publish_wait_ordered(shale_db *db);
  * memory that is.
  */
 shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why);
-/* Seal the families whose data holds the oldest log, when the log outgrew its bound. */
-shale_status seal_for_log(shale_db *db);
+/* Seal the families whose memtable keeps more log alive than its bound; `end` is where it ends. */
+shale_status seal_for_log(shale_db *db, uint64_t end);
+/*
+ * Nobody writes for now: seal the memtables that keep a long log alive and hold much less, as most
+ * of what is in it was overwritten. Tables of what is left are written, kept and read at the next
+ * open in less time. No lock held.
+ */
+void seal_at_rest(shale_db *db);
+/* Whether the log is long enough for that. Any. */
+bool seal_may_be_due_at_rest(const shale_db *db);
 /* A scan has passed PASSED_MANY: seal the family's memtable if it is mostly tombstones. No lock
    held. */
 void seal_for_scans(shale_db *db, shale_cf *cf);
 /* Seal the family's memtable if what it deletes is most of what tables have there. Under
    commit_mu. */
 void seal_for_deletes(shale_db *db, shale_cf *cf);
+/* Now and then, have the memtables of a commit use the memory of hidden versions. Under
+   commit_mu, with a ticket, once the targets have their memtables. */
+void reuse_look(shale_db *db, const struct commit *c);
 /* Seal the largest memtables when many families together hold too much. Under commit_mu. */
 void seal_for_memory(shale_db *db);
 
@@ -490,6 +516,9 @@ bool log_wants_segment(const shale_db *db, struct wal *wal);
 shale_status log_prepare(shale_db *db, uint64_t payload);
 /* The disk is full: delete the segments that lie there for later. No lock held. */
 void log_give_room(shale_db *db);
+/* A mapped log that nobody writes to for now: what the kernel would write of it for nothing is
+   deleted, and segments that lay there for later are made anew. */
+void log_rest(shale_db *db);
 /* Tell the manifest of segments that were closed; true if there was one. */
 bool log_seal_some(shale_db *db);
 /* The same for all closed segments, whatever the durability; before a clean close. */
@@ -678,7 +707,7 @@ static inline uint64_t read_seq(shale_db *db, const shale_read_options *o)
 {
 	if (o != NULL && o->snapshot != NULL)
 		return o->snapshot->seq;
-	return atomic_load_explicit(&db->visible, memory_order_acquire);
+	return atomic_load(&db->visible); /* see epoch_mark() */
 }
 
 #endif

@@ -185,6 +185,7 @@ static shale_status iter_new(shale_db *db, const shale_read_options *o, bool sco
 	slot = epoch_enter(&db->readers);
 	it->view = view_ref(atomic_load(&it->cf->view));
 	it->seq = read_seq(db, o);
+	memtable_pin(it->view->active);
 	epoch_exit(&db->readers, slot);
 
 	rc = set_bounds(it, o);
@@ -260,6 +261,7 @@ void shale_iter_free(shale_iter *it)
 	count_moves(it);
 	iter_free(it->merged);
 	rangedel_free(it->ranges);
+	memtable_unpin(it->view->active);
 	view_unref(it->view);
 	family_unref(it->cf);
 	buf_fini(&it->lower);

@@ -201,6 +201,8 @@ shale_status shale_wait_idle(shale_db *db)
 
 	if (rc < 0 || db->options.read_only)
 		return rc;
+	if (seal_may_be_due_at_rest(db))
+		seal_at_rest(db);
 	mutex_lock(&db->mu);
 	for (;;) {
 		bool owed = work_is_left(db);
@@ -217,8 +219,8 @@ shale_status shale_wait_idle(shale_db *db)
 		wait_changed(db, &kicked, owed ? UINT64_MAX : GARBAGE_POLL_NS);
 	}
 	mutex_unlock(&db->mu);
-	if (rc >= 0)
-		wal_rest(atomic_load(&db->wal));
+	if (rc >= 0 && db->options.durability < SHALE_DURABLE)
+		log_rest(db);
 	return rc;
 }
 

@@ -38,7 +38,7 @@ static shale_status get_memtable(struct get *g, struct memtable *m, shale_value 
 	value = entry_value(seqtype_type(st), stored);
 	*out = (shale_value){ .data = value.data,
 			      .size = value.size,
-			      .pin = { PIN_MEMTABLE, (uintptr_t)memtable_ref(m) } };
+			      .pin = { PIN_MEMTABLE, (uintptr_t)memtable_pin(m) } };
 	stats_add(&g->db->stats, STAT_MEMTABLE_HITS, 1);
 	return SHALE_OK;
 }
@@ -209,7 +209,7 @@ shale_status shale_get(shale_db *db, const shale_read_options *o, shale_slice ke
 void shale_value_release(shale_value *v)
 {
 	if (v->pin[0] == PIN_MEMTABLE) {
-		memtable_unref((struct memtable *)v->pin[1]);
+		memtable_unpin((struct memtable *)v->pin[1]);
 	} else if (v->pin[0] == PIN_CACHE) {
 		struct cache_item item = { (void *)v->pin[2], v->pin[3] };
 

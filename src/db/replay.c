@@ -134,6 +134,8 @@ static shale_status insert_group(struct replay *r)
 
 		rc = memtable_add(r->group[i].table, r->group[i].seq, op->type, op->key, op->value,
 				  &r->group[i].aim);
+		/* There are no readers yet. */
+		memtable_reuse_below(r->group[i].table, r->group[i].seq);
 	}
 	r->added |= r->count != 0;
 	r->count = 0;

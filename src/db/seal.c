@@ -5,6 +5,8 @@
  */
 #include "db/db.h"
 
+enum { REST_TIMES = 2 }; /* the log of a store at rest may be what memtables hold */
+
 shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why)
 {
 	struct mem *old = cf->active, *fresh;
@@ -54,28 +56,78 @@ shale_status seal_family(shale_db *db, shale_cf *cf, shale_reason why)
 	return SHALE_OK;
 }
 
-shale_status seal_for_log(shale_db *db)
+shale_status seal_for_log(shale_db *db, uint64_t end)
 {
-	struct wal *wal = atomic_load_explicit(&db->wal, memory_order_relaxed);
-
 	uint64_t newest = atomic_load_explicit(&db->log_segment, memory_order_relaxed);
 
 	mutex_assert_held(&db->commit_mu);
-	if (wal_live_bytes(wal) <= db->options.log_bytes_max)
-		return SHALE_OK;
 	for (size_t i = 0; i < db->family_count; i++) {
 		shale_cf *cf = db->families[i];
 		uint64_t first = atomic_load_explicit(&cf->active->log_first, memory_order_relaxed);
 		shale_status rc;
 
-		/* Whoever writes into the newest segment only is not what pins the log. */
-		if (first == 0 || first == newest)
+		/* Of what it keeps alive no segment is freed while it is the newest. */
+		if (first == 0 || first == newest ||
+		    end - cf->active->log_begin <= db->options.log_bytes_max)
 			continue;
 		rc = seal_family(db, cf, SHALE_FLUSH_LOG);
 		if (rc != SHALE_OK)
 			return rc;
 	}
 	return SHALE_OK;
+}
+
+/* Note what the active memtables hold; *largest is the family of the largest in use, or NULL. */
+static uint64_t look_at_active(shale_db *db, shale_cf **largest)
+{
+	uint64_t sum = 0;
+	size_t most = 0;
+
+	*largest = NULL;
+	for (size_t i = 0; i < db->family_count; i++) {
+		size_t bytes = memtable_bytes(db->families[i]->active->table);
+
+		sum += bytes;
+		if (bytes > most && db->families[i]->active->used) {
+			most = bytes;
+			*largest = db->families[i];
+		}
+	}
+	atomic_store_explicit(&db->active_bytes, sum, memory_order_relaxed);
+	return sum;
+}
+
+bool seal_may_be_due_at_rest(const shale_db *db)
+{
+	const struct wal *wal = atomic_load_explicit(&db->wal, memory_order_relaxed);
+
+	return wal != NULL && wal_live_bytes(wal) > db->options.memtable_bytes;
+}
+
+/* All is as well without, so a failure is not told. */
+void seal_at_rest(shale_db *db)
+{
+	shale_error before = *err_last();
+	uint64_t end, held;
+	shale_cf *largest;
+
+	mutex_lock(&db->commit_mu);
+	end = wal_completed_lsn(atomic_load_explicit(&db->wal, memory_order_relaxed));
+	held = look_at_active(db, &largest);
+	for (size_t i = 0; i < db->family_count; i++) {
+		shale_cf *cf = db->families[i];
+		const struct mem *m = cf->active;
+		uint64_t kept = 0;
+
+		if (atomic_load_explicit(&m->log_first, memory_order_relaxed) != 0 &&
+		    end > m->log_begin)
+			kept = end - m->log_begin;
+		if (kept > db->options.memtable_bytes && kept / REST_TIMES > held &&
+		    !atomic_load_explicit(&cf->dropped, memory_order_relaxed))
+			(void)seal_family(db, cf, SHALE_FLUSH_LOG);
+	}
+	mutex_unlock(&db->commit_mu);
+	*err_last() = before;
 }
 
 /*
@@ -135,26 +187,6 @@ void seal_for_deletes(shale_db *db, shale_cf *cf)
 	if (2 * dead >= memtable_count(m->table) && snapshots_oldest(db) == UINT64_MAX &&
 	    are_awaited(db, cf, dead))
 		(void)seal_family(db, cf, SHALE_FLUSH_DELETES);
-}
-
-/* Note what the active memtables hold; *largest is the family of the largest in use, or NULL. */
-static uint64_t look_at_active(shale_db *db, shale_cf **largest)
-{
-	uint64_t sum = 0;
-	size_t most = 0;
-
-	*largest = NULL;
-	for (size_t i = 0; i < db->family_count; i++) {
-		size_t bytes = memtable_bytes(db->families[i]->active->table);
-
-		sum += bytes;
-		if (bytes > most && db->families[i]->active->used) {
-			most = bytes;
-			*largest = db->families[i];
-		}
-	}
-	atomic_store_explicit(&db->active_bytes, sum, memory_order_relaxed);
-	return sum;
 }
 
 void seal_for_memory(shale_db *db)

@@ -8,13 +8,16 @@
 
 enum { MEMTABLE_STRIPES = 4 };
 
+#define MEMTABLE_PIN (UINT64_C(1) << 32)
+
 struct memtable {
 	const shale_env *env;
 	struct arena arena;
 	struct memtree tree;
 	struct memfilter filter; /* of all keys in the tree */
 	struct memranges ranges;
-	_Alignas(64) _Atomic uint32_t refs;
+	struct memreuse reuse;
+	_Alignas(64) _Atomic uint64_t refs; /* MEMTABLE_PIN for each pin beside */
 	struct {
 		_Alignas(64) _Atomic uint64_t value;
 		_Atomic uint64_t tombstones; /* of these */

@@ -21,7 +21,9 @@ shale_status memtable_new(const shale_env *env, struct memtable **out)
 	atomic_init(&m->refs, 1);
 	arena_init(&m->arena, env);
 	memranges_init(&m->ranges, env, &m->arena);
-	if (!memtree_init(&m->tree, env, &m->arena) || !memfilter_init(&m->filter, &m->arena)) {
+	memreuse_init(&m->reuse, &m->arena);
+	if (!memtree_init(&m->tree, env, &m->arena, &m->reuse) ||
+	    !memfilter_init(&m->filter, &m->arena)) {
 		memtable_unref(m);
 		return err_memory("a memtable");
 	}
@@ -35,17 +37,44 @@ struct memtable *memtable_ref(struct memtable *m)
 	return m;
 }
 
-void memtable_unref(struct memtable *m)
+struct memtable *memtable_pin(struct memtable *m)
+{
+	atomic_fetch_add_explicit(&m->refs, MEMTABLE_PIN + 1, memory_order_relaxed);
+	return m;
+}
+
+static void let_go(struct memtable *m, uint64_t of)
 {
 	const shale_env *env;
 
 	/* Release what this holder did; the last one acquires what all did. */
-	if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+	if (atomic_fetch_sub_explicit(&m->refs, of, memory_order_acq_rel) != of)
 		return;
 	env = m->env;
 	memranges_fini(&m->ranges);
 	arena_fini(&m->arena);
 	mem_free(env, m);
+}
+
+void memtable_unref(struct memtable *m)
+{
+	if (m != NULL)
+		let_go(m, 1);
+}
+
+void memtable_unpin(struct memtable *m)
+{
+	let_go(m, MEMTABLE_PIN + 1);
+}
+
+void memtable_reuse_below(struct memtable *m, uint64_t seq)
+{
+	uint64_t below = memtable_limit(seq);
+
+	/* Acquire: what they did who held a pin comes before the use of the memory. */
+	if (atomic_load_explicit(&m->refs, memory_order_acquire) < MEMTABLE_PIN &&
+	    below > atomic_load_explicit(&m->reuse.below, memory_order_relaxed))
+		atomic_store_explicit(&m->reuse.below, below, memory_order_release);
 }
 
 /*
@@ -119,7 +148,7 @@ bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t 
 	if (v == NULL)
 		return false;
 	*st = v->seqtype;
-	*value = slice_from(v->value, v->size);
+	*value = version_value(v);
 	return true;
 }
 
@@ -158,7 +187,8 @@ shale_status memtable_ranges(struct memtable *m, uint64_t limit, shale_slice low
 
 uint64_t memtable_count(const struct memtable *m)
 {
-	uint64_t sum = 0;
+	/* First: what was cut off had been counted. */
+	uint64_t sum = -memreuse_cut(&m->reuse);
 
 	for (int i = 0; i < MEMTABLE_STRIPES; i++)
 		sum += atomic_load_explicit(&m->count[i].value, memory_order_relaxed);
@@ -167,7 +197,7 @@ uint64_t memtable_count(const struct memtable *m)
 
 uint64_t memtable_tombstones(const struct memtable *m)
 {
-	uint64_t sum = 0;
+	uint64_t sum = -memreuse_cut_deletes(&m->reuse);
 
 	for (int i = 0; i < MEMTABLE_STRIPES; i++)
 		sum += atomic_load_explicit(&m->count[i].tombstones, memory_order_relaxed);

@@ -7,7 +7,7 @@
  * Practical Synchronization", 2016): read a node's version, read, check the
  * version again; they never write. Writers lock only the node they change, and
  * its parent when it splits. Nodes and entries never move or die before the
- * memtable does.
+ * memtable does. A version's memory is used again once nobody can see it (reuse.h).
  *
  * Thread: add, get and iterators any at once. A version is visible to a reader
  * whose limit is at least its sequence; order of insertion does not matter.
@@ -27,6 +27,20 @@ struct memtable *memtable_ref(struct memtable *m);
 void memtable_unref(struct memtable *m);
 
 /*
+ * A reference whose holder may look, at any time, at what it could see when it got it. To be
+ * taken within the reader's epoch, behind its sequence.
+ */
+struct memtable *memtable_pin(struct memtable *m);
+void memtable_unpin(struct memtable *m);
+
+/*
+ * Of a key's versions none but the newest with a sequence <= seq is looked at any more, of those
+ * that are not newer: by nobody but who holds a pin. Nothing happens while there is a pin. By one
+ * thread at a time.
+ */
+void memtable_reuse_below(struct memtable *m, uint64_t seq);
+
+/*
  * Add one version. Copies key and value. For OP_RANGE_DELETE the value is the
  * end of the range. SHALE_NO_MEMORY leaves the memtable as it was.
  * `aim`, where not NULL, is what memtable_aim() and memtable_aim_closer() gave for the key.
@@ -43,7 +57,7 @@ bool memtable_may_have(const struct memtable *m, uint64_t hash);
 
 /*
  * The newest point version of key with sequence <= limit. Slices point into the
- * memtable and last as long as a reference to it.
+ * memtable and last as long as the reader's epoch or a pin.
  */
 bool memtable_get(struct memtable *m, shale_slice key, uint64_t limit, uint64_t *st,
 		  shale_slice *value);
@@ -66,7 +80,8 @@ shale_status memtable_ranges(struct memtable *m, uint64_t limit, shale_slice low
 /*
  * Point versions with sequence <= limit. With newest_only, one version of each key: the
  * newest such one or, where there is none, the newest of all, for the caller to pass; so
- * a move passes one key, however many are too new. Holds a reference of its own. Sees
+ * a move passes one key, however many are too new. Holds a reference of its own, but no pin:
+ * that is for who makes it to hold, or to know that nothing is added any more. Sees
  * entries added after its creation too.
  */
 shale_status memtable_iter_new(struct memtable *m, uint64_t limit, bool newest_only,

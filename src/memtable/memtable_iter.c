@@ -49,7 +49,7 @@ static inline void mi_show(struct memtable_iter *mi, struct version *v)
 {
 	mi->version = v;
 	mi->it.seqtype = v->seqtype;
-	mi->it.value = slice_from(v->value, v->size);
+	mi->it.value = version_value(v);
 }
 
 static inline void mi_show_entry(struct memtable_iter *mi, struct version *v)
@@ -134,10 +134,9 @@ static void mi_note_back(struct memtable_iter *mi, const struct version *end)
 	}
 }
 
+/* The oldest of those noted; there is one. */
 static inline struct version *mi_take_back(struct memtable_iter *mi)
 {
-	if (mi->back_count == 0)
-		return NULL;
 	mi->back_count--;
 	return mi->back[--mi->back_end % BACK_MAX];
 }
@@ -174,14 +173,10 @@ static void mi_prev(struct iter *it)
 	struct memtable_iter *mi = of(it);
 
 	if (!mi->newest_only) {
-		struct version *v = mi_take_back(mi);
-
-		if (v == NULL) {
+		if (mi->back_count == 0)
 			mi_note_back(mi, mi->version);
-			v = mi_take_back(mi);
-		}
-		if (v != NULL) {
-			mi_show(mi, v);
+		if (mi->back_count != 0) {
+			mi_show(mi, mi_take_back(mi));
 			return;
 		}
 	}

@@ -22,7 +22,8 @@
  *
  * Before the check, values may be of different times; they must only be harmless:
  * - every slot below a count that was read points to a complete entry, because
- *   slots are written before the count, and nothing is ever freed;
+ *   slots are written before the count, and no node or entry is ever freed
+ *   (versions are, see reuse.h);
  * - a prefix size is cut to the entry's key size before bytes are compared.
  */
 #ifndef MEMTABLE_NODE_H
@@ -43,9 +44,11 @@ enum {
 struct version {
 	_Atomic(struct version *) next; /* the next older */
 	uint64_t seqtype;
-	uint32_t size;
+	_Atomic uint32_t size; /* of the value, and VERSION_NOTED */
 	uint8_t value[];
 };
+
+#define VERSION_NOTED (1u << 31) /* a ring knows of it, see reuse.h */
 
 struct entry {
 	_Atomic(struct version *) newest; /* never NULL */
@@ -82,6 +85,16 @@ static inline struct probe probe_make(shale_slice key)
 	if (key.data == NULL)
 		key.data = "";
 	return (struct probe){ key, { key_head(key, 0), key_head(key, 8) } };
+}
+
+static inline uint32_t version_size(const struct version *v)
+{
+	return atomic_load_explicit(&v->size, memory_order_relaxed) & ~VERSION_NOTED;
+}
+
+static inline shale_slice version_value(const struct version *v)
+{
+	return slice_from(v->value, version_size(v));
 }
 
 static inline shale_slice entry_key(const struct entry *e)

@@ -29,12 +29,14 @@ static struct node *node_new(struct memtree *t, uint32_t level)
 	return n;
 }
 
-bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena)
+bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena,
+		  struct memreuse *reuse)
 {
 	struct node *root;
 
 	t->env = env;
 	t->arena = arena;
+	t->reuse = reuse;
 	atomic_init(&t->lock, 0);
 	root = node_new(t, 0);
 	atomic_init(&t->root, root);
@@ -43,31 +45,26 @@ bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena)
 
 /* ---- entries and versions ----------------------------------------------- */
 
-static size_t version_size(const struct memtree_new *what)
+static void version_fill(struct version *v, shale_slice value)
 {
-	return sizeof(struct version) + what->value.size;
-}
-
-static void version_fill(struct version *v, const struct memtree_new *what)
-{
-	atomic_init(&v->next, NULL);
-	v->seqtype = what->seqtype;
-	v->size = (uint32_t)what->value.size;
-	if (what->value.size != 0)
-		memcpy(v->value, what->value.data, what->value.size);
+	atomic_store_explicit(&v->next, NULL, memory_order_relaxed);
+	if (value.size != 0)
+		memcpy(v->value, value.data, value.size);
 }
 
 /* An entry with its first version behind it, in one piece. */
 static struct entry *entry_new(struct memtree *t, shale_slice key, const struct memtree_new *what)
 {
 	size_t at = (sizeof(struct entry) + key.size + 7) & ~(size_t)7;
-	struct entry *e = arena_alloc(t->arena, at + version_size(what));
+	struct entry *e = arena_alloc(t->arena, at + version_space(what->value.size));
 	struct version *v;
 
 	if (e == NULL)
 		return NULL;
 	v = (struct version *)((uint8_t *)e + at);
-	version_fill(v, what);
+	v->seqtype = what->seqtype;
+	atomic_init(&v->size, (uint32_t)what->value.size);
+	version_fill(v, what->value);
 	atomic_init(&e->newest, v);
 	e->key_size = (uint32_t)key.size;
 	if (key.size != 0)
@@ -339,10 +336,12 @@ bool memtree_add(struct memtree *t, shale_slice key, const struct memtree_new *w
 		/* Another writer brought the same key meanwhile: only the version is needed. */
 		v = node_own(&fresh->newest);
 	} else {
-		v = arena_alloc(t->arena, version_size(what));
+		/* To be compared with, once the new one is filled. */
+		__builtin_prefetch(node_load(&found->newest));
+		v = memreuse_version(t->reuse, what->seqtype, what->value.size);
 		if (v == NULL)
 			return false;
-		version_fill(v, what);
+		version_fill(v, what->value);
 	}
 	entry_add(found, v);
 	return true;

@@ -9,11 +9,12 @@
 
 #include "base/arena.h"
 #include "memtable/aim.h"
-#include "memtable/node.h"
+#include "memtable/reuse.h"
 
 struct memtree {
 	const shale_env *env;
 	struct arena *arena;
+	struct memreuse *reuse;
 	_Atomic uint64_t lock; /* of root, as a node's */
 	_Atomic(struct node *) root;
 };
@@ -32,7 +33,8 @@ struct leaf_copy {
 };
 
 /* False when there is no memory. */
-bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena);
+bool memtree_init(struct memtree *t, const shale_env *env, struct arena *arena,
+		  struct memreuse *reuse);
 
 /* Only reads, and has the next node on the way brought near. */
 void memtree_aim(struct memtree *t, shale_slice key, struct memtree_aim *out);

@@ -617,7 +617,7 @@ static void short_reads_and_writes_are_gone_on_with(void **state)
 
 /* ---- a full disk ---- */
 
-enum { DISK = 300 << 10 };
+enum { DISK = 256 << 10 };
 
 static void free_snapshots(struct run *r)
 {
