@@ -148,34 +148,41 @@ static shale_status forget_log(shale_db *db, uint64_t number)
 	return rc;
 }
 
-/* What lies there for later goes; `stale`: of what has a place in the order, made of spares. */
-static void give_back(shale_db *db, bool stale)
+/*
+ * What lies there for later goes; `stale`: of segments that the manifest names, those that were
+ * made of spares. Returns whether one of these went.
+ */
+static bool give_back(shale_db *db, bool stale)
 {
 	struct wal *wal = atomic_load(&db->wal);
+	bool some = false;
 	uint64_t number;
 
 	if (wal == NULL)
-		return;
+		return false;
 	wal_drop_spares(wal);
 	/* Who holds it may wait for a flush, whose thread this may be. The next look is soon. */
 	if (!mutex_trylock(&db->log_mu))
-		return;
+		return false;
 	wal = atomic_load(&db->wal);
 	while (install_heal(db) >= 0 && (number = wal_withdraw(wal, stale)) != 0 &&
-	       forget_log(db, number) >= 0)
+	       forget_log(db, number) >= 0) {
 		wal_forget(wal, number);
+		some = true;
+	}
 	mutex_unlock(&db->log_mu);
+	return some;
 }
 
 void log_give_room(shale_db *db)
 {
-	give_back(db, false);
+	(void)give_back(db, false);
 }
 
 void log_rest(shale_db *db)
 {
-	give_back(db, true);
-	scheduler_kick(db->keeper);
+	if (give_back(db, true))
+		scheduler_kick(db->keeper); /* which makes others */
 }
 
 static shale_status note_seal(shale_db *db, const struct wal_sealed *s)

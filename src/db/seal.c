@@ -111,6 +111,9 @@ void seal_at_rest(shale_db *db)
 	uint64_t end, held;
 	shale_cf *largest;
 
+	/* Then a table is made when there is room, or at the next open. */
+	if (atomic_load(&db->space_low))
+		return;
 	mutex_lock(&db->commit_mu);
 	end = wal_completed_lsn(atomic_load_explicit(&db->wal, memory_order_relaxed));
 	held = look_at_active(db, &largest);

@@ -81,8 +81,8 @@ void wal_admit(struct wal *w, bool known);
 shale_status wal_load(struct wal *w, uint64_t payload);
 /*
  * Take back the last admitted segment that has no memory (`stale`: and was made of a spare): it
- * will not be used. Its number, or 0. When the manifest has forgotten it, wal_forget() deletes it; else it goes with what is
- * released.
+ * will not be used. Its number, or 0. When the manifest has forgotten it, wal_forget() deletes
+ * it; else it goes with what is released.
  */
 uint64_t wal_withdraw(struct wal *w, bool stale);
 void wal_forget(struct wal *w, uint64_t number);
